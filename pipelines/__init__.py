@@ -1,0 +1,1 @@
+"""The pipeline: raw events to contacts, conversations and messages in BigQuery."""

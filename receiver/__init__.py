@@ -1,0 +1,1 @@
+"""The receiver: a thin Flask app that makes webhooks durable."""

