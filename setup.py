@@ -36,7 +36,14 @@ LOCAL = [
     "honcho>=2.0",
     "mini-racer>=0.14",
 ]
-TEST = ["hypothesis>=6", "mypy>=2", "pytest>=9", "pytest-timeout>=2", "pytest-xdist>=3", "ruff>=0.17"]
+TEST = [
+    "hypothesis>=6",
+    "mypy>=2",
+    "pytest>=9",
+    "pytest-timeout>=2",
+    "pytest-xdist>=3",
+    "ruff>=0.17",
+]
 
 setup(
     name="parley",

@@ -1,0 +1,242 @@
+"""What a parser holds while it reads one item of a body: the item's bytes, and how to make rows of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipelines import ids, rows
+from pipelines.generation import GENERATION
+from pipelines.times import EventTime, Written, event_time, partition_day
+
+JSON = "application/json"
+
+
+class Lineage:
+    """What every row of one raw event carries, and the rows made of it so far."""
+
+    def __init__(self, event_id: str, received_micros: int) -> None:
+        self.event_id = event_id
+        self.received_micros = received_micros
+        self.rows: list[rows.Row] = []
+        self.failures: list[tuple[str, Exception]] = []
+
+    @contextmanager
+    def item(
+        self,
+        pointer: str,
+        raw: bytes,
+        *,
+        source: str,
+        content_type: str = JSON,
+        time: Written = None,
+        envelope_time: Written = None,
+    ) -> Iterator["Item"]:
+        """Give the item at a JSON Pointer to the parser; if that fails, this item fails alone.
+
+        The rows that the item had made before it failed are dropped with it.
+        """
+        before = len(self.rows)
+        try:
+            yield Item(
+                lineage=self,
+                pointer=pointer,
+                raw=raw,
+                source=source,
+                content_type=content_type,
+                time=event_time(time, envelope_time, self.received_micros),
+            )
+        except Exception as error:
+            del self.rows[before:]
+            self.failures.append((pointer, error))
+
+
+class Item:
+    """One item of a body: makes the rows that the item tells of."""
+
+    def __init__(
+        self,
+        *,
+        lineage: Lineage,
+        pointer: str,
+        raw: bytes,
+        source: str,
+        content_type: str,
+        time: EventTime,
+    ) -> None:
+        self.source = source
+        self.time = time
+        self.flags: list[str] = []
+        self._raw = raw
+        self._pointer = pointer
+        self._content_type = content_type
+        self._lineage = lineage
+        self._event_id = lineage.event_id
+        self._received = lineage.received_micros
+        self._date = partition_day(time.micros, self._received)
+
+    @property
+    def raw(self) -> bytes:
+        """The exact bytes of the item."""
+        return self._raw
+
+    def channel(self, source_channel_id: str, *, display_name: str | None = None) -> str:
+        """Note that the channel was seen, and return its id."""
+        channel_id = ids.channel_id(self.source, source_channel_id)
+        self._add(
+            rows.Channel(
+                channel_id=channel_id,
+                source=self.source,
+                source_channel_id=source_channel_id,
+                display_name=display_name,
+                seen_at=self.time.micros,
+                seen_date=self._date,
+                event_id=self._event_id,
+                received_at=self._received,
+                generation=GENERATION,
+            )
+        )
+        return channel_id
+
+    def contact(
+        self,
+        channel_id: str,
+        source_contact_id: str,
+        *,
+        scope: str = "",
+        display_name: str | None = None,
+        username: str | None = None,
+        phone_number: str | None = None,
+        locale: str | None = None,
+        time_zone: str | None = None,
+        avatar_url: str | None = None,
+        alternative_ids: tuple[str, ...] = (),
+    ) -> str:
+        """Note that the contact was seen on a channel, and return the contact's id.
+
+        `scope` is the channel's id where the source numbers people per channel, else empty.
+        """
+        contact_id = ids.contact_id(self.source, scope, source_contact_id)
+        self._add(
+            rows.Contact(
+                contact_id=contact_id,
+                source=self.source,
+                source_contact_id=source_contact_id,
+                channel_id=channel_id,
+                display_name=display_name,
+                username=username,
+                phone_number=phone_number,
+                locale=locale,
+                time_zone=time_zone,
+                avatar_url=avatar_url,
+                alternative_ids=alternative_ids,
+                seen_at=self.time.micros,
+                seen_date=self._date,
+                event_id=self._event_id,
+                received_at=self._received,
+                generation=GENERATION,
+            )
+        )
+        return contact_id
+
+    def conversation(self, channel_id: str, contact_id: str, source_conversation_id: str) -> str:
+        """Note that the conversation was seen, and return its id."""
+        conversation_id = ids.conversation_id(channel_id, source_conversation_id)
+        self._add(
+            rows.Conversation(
+                conversation_id=conversation_id,
+                channel_id=channel_id,
+                contact_id=contact_id,
+                source=self.source,
+                source_conversation_id=source_conversation_id,
+                seen_at=self.time.micros,
+                seen_date=self._date,
+                event_id=self._event_id,
+                received_at=self._received,
+                generation=GENERATION,
+            )
+        )
+        return conversation_id
+
+    def message(
+        self,
+        *,
+        channel_id: str,
+        contact_id: str,
+        conversation_id: str,
+        source_message_id: str | None,
+        direction: str,
+        sender_id: str | None,
+        kind: str = "message",
+        scope: str = "",
+    ) -> str:
+        """Make the item's message, its content the item's exact bytes, and return the message's id.
+
+        `scope` is the channel's id where the source's message ids need it. Without a source id the
+        message is known by its channel and its bytes.
+        """
+        if source_message_id:
+            message_id = ids.message_id(self.source, scope, source_message_id)
+        else:
+            message_id = ids.message_id_of_item(channel_id, self._raw)
+        self._add(
+            rows.Message(
+                message_id=message_id,
+                conversation_id=conversation_id,
+                contact_id=contact_id,
+                channel_id=channel_id,
+                source=self.source,
+                source_message_id=source_message_id or None,
+                direction=direction,
+                sender_id=sender_id,
+                kind=kind,
+                sent_at=self.time.micros,
+                sent_at_from=self.time.origin,
+                sent_at_raw=self.time.raw,
+                sent_date=self._date,
+                content=self._raw.decode(),
+                content_type=self._content_type,
+                pointer=self._pointer,
+                flags=tuple(self.flags),
+                event_id=self._event_id,
+                received_at=self._received,
+                generation=GENERATION,
+            )
+        )
+        return message_id
+
+    def metadata(
+        self,
+        subject_type: str,
+        subject_id: str,
+        key: str,
+        value: str = "",
+        *,
+        channel_id: str,
+        conversation_id: str | None = None,
+    ) -> None:
+        """Make one fact about a subject, its content the item's exact bytes."""
+        self._add(
+            rows.Metadata(
+                metadata_id=ids.metadata_id(subject_id, key, self._raw),
+                subject_type=subject_type,
+                subject_id=subject_id,
+                channel_id=channel_id,
+                conversation_id=conversation_id,
+                source=self.source,
+                key=key,
+                value=value,
+                occurred_at=self.time.micros,
+                occurred_at_from=self.time.origin,
+                occurred_at_raw=self.time.raw,
+                occurred_date=self._date,
+                content=self._raw.decode(),
+                content_type=self._content_type,
+                pointer=self._pointer,
+                flags=tuple(self.flags),
+                event_id=self._event_id,
+                received_at=self._received,
+                generation=GENERATION,
+            )
+        )
+
+    def _add(self, row: rows.Row) -> None:
+        self._lineage.rows.append(row)

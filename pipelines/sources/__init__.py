@@ -1,0 +1,12 @@
+"""One pure parser per source: no Beam, no clock, no network."""
+
+from collections.abc import Callable
+
+from pipelines.item import Lineage
+from schemas.raw_event import RawEvent
+
+Parser = Callable[[RawEvent, Lineage], str | None]
+"""Reads an event's body and makes rows through the lineage's items; returns why it made none, if so."""
+
+PARSERS: dict[str, Parser] = {}
+"""The parser of each endpoint, by the raw event's `source`."""
