@@ -1,0 +1,76 @@
+-- Each contact once: of each field of the profile the latest that was told, and how many messages there are.
+-- Counts are counts of the view messages, so they cannot drift from it. Reads all partitions, but no content.
+WITH
+  sightings AS (
+    SELECT *
+    FROM `${rows}.contacts`
+    WHERE TRUE
+    QUALIFY generation = MAX(generation) OVER (PARTITION BY contact_id, event_id)
+  ),
+  profiles AS (
+    SELECT
+      contact_id,
+      source,
+      source_contact_id,
+      FIRST_VALUE(display_name IGNORE NULLS) OVER latest AS display_name,
+      FIRST_VALUE(username IGNORE NULLS) OVER latest AS username,
+      FIRST_VALUE(phone_number IGNORE NULLS) OVER latest AS phone_number,
+      FIRST_VALUE(locale IGNORE NULLS) OVER latest AS locale,
+      FIRST_VALUE(time_zone IGNORE NULLS) OVER latest AS time_zone,
+      FIRST_VALUE(avatar_url IGNORE NULLS) OVER latest AS avatar_url,
+      MIN(seen_at) OVER latest AS first_seen_at,
+      MAX(seen_at) OVER latest AS last_seen_at
+    FROM sightings
+    WHERE TRUE
+    QUALIFY ROW_NUMBER() OVER newest = 1
+    WINDOW
+      newest AS (PARTITION BY contact_id ORDER BY seen_at DESC, event_id DESC, display_name),
+      latest AS (newest ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+  ),
+  reached AS (
+    SELECT contact_id, ARRAY_AGG(DISTINCT channel_id ORDER BY channel_id) AS channel_ids
+    FROM sightings
+    GROUP BY contact_id
+  ),
+  aliases AS (
+    SELECT contact_id, ARRAY_AGG(DISTINCT alternative_id ORDER BY alternative_id) AS alternative_ids
+    FROM sightings
+    CROSS JOIN UNNEST(alternative_ids) AS alternative_id
+    GROUP BY contact_id
+  ),
+  counts AS (
+    SELECT
+      contact_id,
+      COUNT(DISTINCT conversation_id) AS conversations,
+      COUNT(DISTINCT message_id) AS messages,
+      COUNT(DISTINCT IF(direction = 'inbound', message_id, NULL)) AS inbound_messages,
+      COUNT(DISTINCT IF(direction = 'outbound', message_id, NULL)) AS outbound_messages,
+      MIN(sent_at) AS first_message_at,
+      MAX(sent_at) AS last_message_at
+    FROM `${views}.messages`
+    GROUP BY contact_id
+  )
+SELECT
+  contact_id,
+  source,
+  source_contact_id,
+  display_name,  -- Name: the latest that was told; null where the source tells none (Messenger and Instagram).
+  username,  -- Handle on the source: the latest that was told.
+  phone_number,  -- Phone number in the source's notation: the latest that was told.
+  locale,  -- Locale: the latest that was told.
+  time_zone,  -- Time zone: the latest that was told.
+  avatar_url,  -- Address of the person's picture: the latest that was told.
+  COALESCE(alternative_ids, []) AS alternative_ids,  -- Every further id that was told, each as name=value.
+  channel_ids,  -- The channels on which the person was seen.
+  first_seen_at,  -- The earliest time at which the source spoke of the person.
+  last_seen_at,  -- The latest time at which the source spoke of the person.
+  COALESCE(conversations, 0) AS conversations,  -- How many conversations with the person have messages.
+  COALESCE(messages, 0) AS messages,  -- How many messages there are with the person.
+  COALESCE(inbound_messages, 0) AS inbound_messages,  -- How many of them the person sent.
+  COALESCE(outbound_messages, 0) AS outbound_messages,  -- How many of them went to the person.
+  first_message_at,  -- When the first message was sent; null where there is none.
+  last_message_at  -- When the last message was sent; null where there is none.
+FROM profiles
+INNER JOIN reached USING (contact_id)
+LEFT JOIN aliases USING (contact_id)
+LEFT JOIN counts USING (contact_id)
