@@ -1,8 +1,9 @@
 """The raw event: one webhook request as received, the same in Pub/Sub, archive and pipeline."""
 
 import datetime as dt
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
 
@@ -59,7 +60,10 @@ class RawEvent(msgspec.Struct, frozen=True):
     @property
     def query(self) -> str:
         """The request's raw query string; empty when there was none."""
-        return self.attributes.get(QUERY, "")
+        if QUERY not in self.attributes:
+            return ""
+        parts = (self.attributes.get(name, "") for name in query_names())
+        return "".join(itertools.takewhile(bool, parts))
 
     def _attribute(self, name: str) -> str:
         value = self.attributes.get(name)
@@ -81,6 +85,16 @@ class RawEvent(msgspec.Struct, frozen=True):
     def from_avro(cls, record: Mapping[str, Any]) -> "RawEvent":
         """Return the event of an archive record, of the receiver or of Pub/Sub's own export."""
         return cls(data=record["data"], attributes=record["attributes"])
+
+
+def query_names() -> Iterator[str]:
+    """Yield the attributes that hold a query: a long one goes on in `query.1`, `query.2`, ….
+
+    Pub/Sub takes at most 1,024 bytes in one attribute.
+    """
+    yield QUERY
+    for number in itertools.count(1):
+        yield f"{QUERY}.{number}"
 
 
 def format_received_at(moment: dt.datetime) -> str:

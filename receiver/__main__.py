@@ -1,0 +1,5 @@
+"""`python -m receiver`: serve webhooks."""
+
+from receiver.server import main
+
+main()

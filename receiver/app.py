@@ -1,0 +1,32 @@
+"""The Flask app: configuration, sources and committers put together."""
+
+from collections.abc import Mapping
+
+from flask import Flask
+
+from receiver import intake, sources
+from receiver.committer import Committers
+from receiver.config import Config, Settings
+
+
+def create_app(environ: Mapping[str, str]) -> Flask:
+    """Return the receiver as its environment configures it.
+
+    Nothing is started yet: threads and connections come with the first event, after any fork.
+
+    Raises:
+        ConfigError: a variable is missing or wrong.
+    """
+    settings = Settings(environ)
+    config = Config.from_settings(settings)
+    routes = list(sources.blueprints(settings))
+    settings.check()
+
+    app = Flask("receiver", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
+    # Forms are parsed to verify them: they may be as long as any body.
+    app.config["MAX_FORM_MEMORY_SIZE"] = config.max_body_bytes
+    intake.init_app(app, Committers(config))
+    for blueprint in routes:
+        app.register_blueprint(blueprint)
+    return app

@@ -1,0 +1,198 @@
+"""Group commit: request threads hand over an event and wait until it is durable.
+
+Every source has its own lane, with its own thread, archive segment and topic, so that trouble with
+one source's topic never delays another source. While a lane commits a group, the next one gathers.
+"""
+
+import logging
+import queue
+import threading
+import time
+from typing import Final
+
+from receiver.archive import SegmentLog, archive_log
+from receiver.config import Config
+from receiver.publisher import Publisher, PublishError, published_size
+from schemas.raw_event import RawEvent
+
+IDLE_SECONDS: Final = 1.0
+GROUP_BYTES: Final = 4 * 1024 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+class UnavailableError(Exception):
+    """An event could not be made durable: its sender has to try again."""
+
+
+class _Ticket:
+    """One request's event, and where its thread waits."""
+
+    __slots__ = ("_released", "event", "failure", "given_up", "size")
+
+    def __init__(self, event: RawEvent) -> None:
+        self.event = event
+        self.size = published_size(event)
+        self.failure = ""
+        self.given_up = False
+        # A bare lock: threading.Event costs several times as much per request.
+        self._released = threading.Lock()
+        self._released.acquire()
+
+    def release(self, failure: str = "") -> None:
+        """Let the request thread go on."""
+        self.failure = failure
+        self._released.release()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the event is durable.
+
+        Raises:
+            UnavailableError: it is not, or not in time.
+        """
+        if not self._released.acquire(timeout=seconds):
+            self.given_up = True
+            raise UnavailableError(f"not committed within {seconds:g} s")
+        if self.failure:
+            raise UnavailableError(self.failure)
+
+
+class Lane:
+    """Commits the events of one source, in groups, by one thread."""
+
+    def __init__(self, source: str, config: Config, publisher: Publisher) -> None:
+        self.source = source
+        self._config = config
+        self._publisher = publisher
+        self._archive: SegmentLog | None = None
+        if config.archive_root is not None:
+            self._archive = archive_log(
+                config.archive_root, source, config.segment_bytes, config.segment_seconds
+            )
+        self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._waiting_events = 0
+        self._waiting_bytes = 0
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=f"commit-{source}", daemon=True)
+        self._thread.start()
+
+    def commit(self, event: RawEvent) -> None:
+        """Return when an event is durable.
+
+        Raises:
+            UnavailableError: the queue is full or the lane closed, or the commit failed.
+        """
+        ticket = _Ticket(event)
+        with self._lock:
+            if self._closed:
+                raise UnavailableError("shutting down")
+            if (
+                self._waiting_events >= self._config.queue_events
+                or self._waiting_bytes >= self._config.queue_bytes
+            ):
+                raise UnavailableError("the queue is full")
+            self._waiting_events += 1
+            self._waiting_bytes += ticket.size
+            self._queue.put(ticket)
+        ticket.wait(self._config.commit_seconds)
+
+    def close(self) -> None:
+        """Commit what is waiting, refuse what comes later, and close the segments."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        closing = False
+        while not closing:
+            group, closing = self._gather()
+            if group:
+                self._commit(group)
+            if self._archive is not None:
+                self._archive.rotate()
+        if self._archive is not None:
+            self._archive.close()
+
+    def _gather(self) -> tuple[list[_Ticket], bool]:
+        """Wait for tickets and take what is there; True with the last ones."""
+        group: list[_Ticket] = []
+        size = 0
+        try:
+            ticket = self._queue.get(timeout=IDLE_SECONDS)
+            if self._config.group_seconds:
+                time.sleep(self._config.group_seconds)
+            while ticket is not None:
+                group.append(ticket)
+                size += ticket.size
+                if len(group) >= self._config.group_events or size >= GROUP_BYTES:
+                    break
+                ticket = self._queue.get_nowait()
+        except queue.Empty:
+            ticket = group[-1] if group else _NOTHING
+        with self._lock:
+            self._waiting_events -= len(group)
+            self._waiting_bytes -= size
+        return [ticket for ticket in group if not ticket.given_up], ticket is None
+
+    def _commit(self, group: list[_Ticket]) -> None:
+        failure = ""
+        try:
+            self._make_durable([ticket.event for ticket in group])
+        except UnavailableError as error:
+            failure = str(error)
+        except Exception as error:
+            # The thread must live on, and no request may wait for a commit that never comes.
+            _log.exception("commit failed", extra={"source": self.source})
+            failure = f"commit failed: {type(error).__name__}"
+        for ticket in group:
+            ticket.release(failure)
+
+    def _make_durable(self, events: list[RawEvent]) -> None:
+        try:
+            if self._archive is not None:
+                self._archive.append(events)
+        except OSError as error:
+            raise UnavailableError(f"archive not writable: {error}") from error
+        try:
+            self._publisher.publish(self.source, events, self._config.publish_seconds)
+        except PublishError as error:
+            if self._archive is not None:
+                self._archive.undo()
+            raise UnavailableError(f"not published: {error}") from error
+
+
+_NOTHING: Final = _Ticket(RawEvent(b"", {}))
+
+
+class Committers:
+    """The lanes of one process, made when a source's first event comes: after any fork."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._publisher = Publisher(config.project, config.topic_prefix)
+        self._lanes: dict[str, Lane] = {}
+        self._lock = threading.Lock()
+
+    def commit(self, event: RawEvent) -> None:
+        """Return when an event is durable.
+
+        Raises:
+            UnavailableError: it is not; the sender should try again.
+        """
+        source = event.source
+        (self._lanes.get(source) or self._lane(source)).commit(event)
+
+    def close(self) -> None:
+        """Commit what is waiting, then stop."""
+        for lane in list(self._lanes.values()):
+            lane.close()
+        self._publisher.close()
+
+    def _lane(self, source: str) -> Lane:
+        with self._lock:
+            if source not in self._lanes:
+                self._lanes[source] = Lane(source, self._config, self._publisher)
+            return self._lanes[source]

@@ -1,0 +1,206 @@
+"""Avro files that grow by whole, synced blocks: what both the archive and the spool consist of.
+
+A segment ends in `.open` while it is being written and is locked by its writer; closing renames
+it. A process that died leaves an unlocked `.open` file, which `recover` cuts at its last whole
+block and closes. Locks belong to open files, so they vanish with a killed process, and two live
+processes never take each other's segments.
+"""
+
+import fcntl
+import io
+import itertools
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import fastavro
+from fastavro.write import Writer
+
+from schemas.archive import OPEN_SUFFIX, SUFFIX
+from schemas.raw_event import AVRO_SCHEMA, RawEvent
+
+_ONLY_EXPLICIT_BLOCKS: Final = 1 << 62
+_HOST: Final = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())[:64]
+_sequence = itertools.count()
+
+
+class Segment:
+    """One Avro file being written: `append` returns when its events are on the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        """Create and lock a new file in a folder, which is made where it is missing.
+
+        Raises:
+            OSError: it cannot be written, for example because the disk is full.
+        """
+        make_folder(folder)
+        self._file, self.path = _create(folder)
+        self._buffer = io.BytesIO()
+        self.created = time.monotonic()
+        self.events = 0
+        self.size = 0
+        try:
+            self._writer = Writer(self._buffer, AVRO_SCHEMA, sync_interval=_ONLY_EXPLICIT_BLOCKS)
+            self._write(self._take_buffer())
+            sync_folder(folder)
+        except OSError:
+            self.path.unlink(missing_ok=True)
+            self._file.close()
+            raise
+
+    def append(self, events: Sequence[RawEvent]) -> None:
+        """Write events as one block and sync it to the disk.
+
+        Raises:
+            OSError: nothing was written; the segment is as it was, but should be closed.
+        """
+        for event in events:
+            self._writer.write(event.to_avro())
+        self._writer.flush()
+        self._write(self._take_buffer())
+        self.events += len(events)
+
+    def undo(self, size: int, events: int) -> None:
+        """Cut the segment back to an earlier size, best effort: its events were never confirmed."""
+        try:
+            os.ftruncate(self._file.fileno(), size)
+        except OSError:
+            return
+        self.size, self.events = size, events
+
+    def close(self) -> Path | None:
+        """Give the segment its final name and return it; an empty one is removed.
+
+        Raises:
+            OSError: the folder cannot be written; the segment stays for `recover`.
+        """
+        with self._file:
+            return _finish(self.path, self.events > 0)
+
+    def _take_buffer(self) -> bytes:
+        data = self._buffer.getvalue()
+        self._buffer.seek(0)
+        self._buffer.truncate()
+        return data
+
+    def _write(self, data: bytes) -> None:
+        descriptor = self._file.fileno()
+        try:
+            written = 0
+            while written < len(data):
+                written += os.pwrite(descriptor, data[written:], self.size + written)
+            os.fdatasync(descriptor)
+        except OSError:
+            self.undo(self.size, self.events)
+            raise
+        self.size += len(data)
+
+
+def recover(root: Path) -> Iterator[tuple[Path, list[RawEvent]]]:
+    """Close the segments that dead processes left open under a folder.
+
+    Yields each closed segment with the events of its last block: those may not have been
+    published, since a process publishes after it has written. Everything before has been.
+    """
+    for path in sorted(root.rglob(f"*{SUFFIX}{OPEN_SUFFIX}")):
+        with lock(path) as file:
+            if file is None:
+                continue
+            end, last = last_whole_block(file)
+            file.truncate(end)
+            os.fsync(file.fileno())
+            closed = _finish(path, bool(last))
+        if closed is not None:
+            yield closed, last
+
+
+def last_whole_block(file: BinaryIO) -> tuple[int, list[RawEvent]]:
+    """Return where a segment's last whole block ends, and that block's events."""
+    end, last = 0, []
+    try:
+        for block in fastavro.block_reader(file):
+            events = [RawEvent.from_avro(record) for record in block]
+            if not all(event.event_id for event in events):
+                break
+            end, last = block.offset + block.size, events
+    except Exception:  # noqa: S110 - fastavro has no error of its own for a torn block
+        pass
+    return end, last
+
+
+class lock:  # noqa: N801 - reads as a function
+    """Opens and locks a file for the time of a `with` block; gives None where another holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> BinaryIO | None:
+        try:
+            file = self._path.open("r+b")
+        except FileNotFoundError:
+            return None
+        if not _lock(file, self._path):
+            file.close()
+            return None
+        self._file = file
+        return file
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents, each entry synced so that it outlives a power failure."""
+    missing = list(itertools.takewhile(lambda path: not path.is_dir(), (folder, *folder.parents)))
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Sync a folder's entries to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _create(folder: Path) -> tuple[BinaryIO, Path]:
+    """Create a file of a name that was never used, and lock it before anyone can recover it."""
+    while True:
+        stem = f"{_HOST}-{os.getpid()}-{time.time_ns()}-{next(_sequence)}"
+        path = folder / f"{stem}{SUFFIX}{OPEN_SUFFIX}"
+        try:
+            file = path.open("x+b", buffering=0)
+        except FileExistsError:
+            continue
+        if _lock(file, path):
+            return file, path
+        file.close()
+
+
+def _lock(file: BinaryIO, path: Path) -> bool:
+    """Lock an open file; False where another has it, or had it and has renamed or removed it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
+def _finish(path: Path, keep: bool) -> Path | None:
+    """Rename an open segment to its final name, or remove it."""
+    if not keep:
+        path.unlink()
+        return None
+    closed = path.with_name(path.name.removesuffix(OPEN_SUFFIX))
+    path.rename(closed)
+    sync_folder(path.parent)
+    return closed

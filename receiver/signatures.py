@@ -1,0 +1,29 @@
+"""HMAC signatures over the raw body, as webhook senders make them."""
+
+import hmac
+from collections.abc import Iterable
+
+
+def hmac_hex(secret: str, body: bytes, algorithm: str = "sha256") -> str:
+    """Return the lower-case hexadecimal HMAC of a body."""
+    return hmac.new(secret.encode(), body, algorithm).hexdigest()
+
+
+def matches_any(given: str, expected: Iterable[str]) -> bool:
+    """Say whether a text equals one of several, in constant time and whatever characters it has.
+
+    All of them are compared, so the time does not tell which one (say, an old or a new secret)
+    matched.
+    """
+    given_bytes = given.encode("utf-8", "surrogateescape")
+    found = False
+    for text in expected:
+        found |= hmac.compare_digest(given_bytes, text.encode())
+    return found
+
+
+def matches_hmac_hex(given: str | None, secrets: Iterable[str], body: bytes, *, prefix: str = "") -> bool:
+    """Say whether a header is `prefix` and the hexadecimal HMAC-SHA256 of the body by a secret."""
+    if not given:
+        return False
+    return matches_any(given, (prefix + hmac_hex(secret, body) for secret in secrets))
