@@ -3,10 +3,13 @@
 from collections.abc import Callable
 
 from pipelines.item import Lineage
+from pipelines.sources import twilio
 from schemas.raw_event import RawEvent
 
 Parser = Callable[[RawEvent, Lineage], str | None]
 """Reads an event's body and makes rows through the lineage's items; returns why it made none, if so."""
 
-PARSERS: dict[str, Parser] = {}
+PARSERS: dict[str, Parser] = {
+    "twilio": twilio.parse,
+}
 """The parser of each endpoint, by the raw event's `source`."""

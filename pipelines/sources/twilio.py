@@ -1,0 +1,184 @@
+"""Twilio's messages and status callbacks: SMS, WhatsApp, and further channels by address prefix.
+
+https://www.twilio.com/docs/messaging/guides/webhook-request
+https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks
+"""
+
+import re
+from typing import Final
+from urllib.parse import parse_qsl
+
+from pipelines import ids
+from pipelines.item import Item, Lineage
+from schemas.raw_event import RawEvent
+
+FORM: Final = "application/x-www-form-urlencoded"
+INCOMING_STATES: Final = frozenset({"", "received", "receiving"})
+MESSAGE_FIELDS: Final = ("MessageSid", "SmsMessageSid", "SmsSid", "Body", "NumMedia")
+KNOWN_FIELDS: Final = (*MESSAGE_FIELDS, "From", "To", "AccountSid", "MessagingServiceSid")
+FLAGS: Final = {"Forwarded": "forwarded", "FrequentlyForwarded": "frequently_forwarded"}
+
+_PREFIX: Final = re.compile(r"([A-Za-z][A-Za-z0-9_]{1,31}):")
+_PHONE_NUMBER: Final = re.compile(r"(?:[A-Za-z0-9_]+:)?(\+[0-9]{3,})")
+_WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
+
+Fields = dict[str, str]
+
+
+def parse(event: RawEvent, lineage: Lineage) -> str | None:
+    """Make the rows of one message or status callback; Twilio sends one a request, and no time."""
+    # A number may be configured to be called with GET: its parameters then are the query.
+    form = event.data or event.query.encode()
+    fields, repeated = _read(form)
+    if not any(name in fields for name in KNOWN_FIELDS):
+        return "no parameters of a Twilio message"
+    with lineage.item("", form, source=_source(fields), content_type=FORM) as item:
+        if not event.data:
+            item.flags.append("query")
+        if repeated:
+            item.flags.append("duplicate_key")
+        if _state(fields) not in INCOMING_STATES:
+            _status(item, fields)
+        elif any(fields.get(name) for name in MESSAGE_FIELDS):
+            _message(item, fields)
+        else:
+            _other(item, fields)
+    return None
+
+
+def _read(form: bytes) -> tuple[Fields, bool]:
+    """Return each field's first value, and whether one came twice.
+
+    What is not UTF-8, escaped or not, is replaced here: only the content keeps it.
+    """
+    fields: Fields = {}
+    repeated = False
+    for name, value in parse_qsl(form.decode("utf-8", "replace"), keep_blank_values=True, errors="replace"):
+        repeated |= name in fields
+        fields.setdefault(name, value.replace("\0", "").strip())
+    return fields, repeated
+
+
+def _source(fields: Fields) -> str:
+    for address in (fields.get("To", ""), fields.get("From", ""), fields.get("ChannelPrefix", "") + ":"):
+        if prefix := _PREFIX.match(address):
+            return f"twilio.{prefix[1].lower()}"
+    return "twilio.sms"
+
+
+def _state(fields: Fields) -> str:
+    return (fields.get("MessageStatus") or fields.get("SmsStatus", "")).lower()
+
+
+def _message_sid(fields: Fields) -> str | None:
+    return fields.get("MessageSid") or fields.get("SmsMessageSid") or fields.get("SmsSid") or None
+
+
+def _message(item: Item, fields: Fields) -> None:
+    address = _sender(fields, item.source)
+    if not address:
+        raise ValueError("an incoming message without From, WaId and ExternalUserId")
+    channel_id = item.channel(_channel(fields, "To", item.source))
+    contact_id = item.contact(
+        channel_id,
+        address,
+        scope=_scope(channel_id, address),
+        display_name=fields.get("ProfileName") or None,
+        phone_number=_phone_number(address),
+        alternative_ids=_alternative_ids(fields),
+    )
+    conversation_id = item.conversation(channel_id, contact_id, address)
+    for name, flag in FLAGS.items():
+        if fields.get(name, "").lower() == "true":
+            item.flags.append(flag)
+    message_id = item.message(
+        channel_id=channel_id,
+        contact_id=contact_id,
+        conversation_id=conversation_id,
+        source_message_id=_message_sid(fields),
+        direction="inbound",
+        sender_id=address,
+        kind="quick_reply" if fields.get("ButtonPayload") else "message",
+    )
+    for subject, key, value in (
+        (("message", message_id), "source.error", _error(fields)),
+        (("conversation", conversation_id), "source.referral", _referral(fields)),
+        (("conversation", conversation_id), "source.opt_out", fields.get("OptOutType")),
+    ):
+        if value:
+            item.metadata(*subject, key, value, channel_id=channel_id, conversation_id=conversation_id)
+
+
+def _status(item: Item, fields: Fields) -> None:
+    channel_id = item.channel(_channel(fields, "From", item.source))
+    conversation_id = None
+    address = _qualified(fields.get("To") or fields.get("ChannelToAddress", ""), item.source)
+    # Without From no number is chosen yet, so it is not known on which one the contact would answer.
+    if address and fields.get("From"):
+        contact_id = item.contact(
+            channel_id, address, scope=_scope(channel_id, address), phone_number=_phone_number(address)
+        )
+        conversation_id = item.conversation(channel_id, contact_id, address)
+    if sid := _message_sid(fields):
+        subject = ("message", ids.message_id(item.source, "", sid))
+    elif conversation_id:
+        subject = ("conversation", conversation_id)
+    else:
+        subject = ("channel", channel_id)
+    for key, value in (("source.delivery_state", _state(fields)), ("source.error", _error(fields))):
+        if value:
+            item.metadata(*subject, key, value, channel_id=channel_id, conversation_id=conversation_id)
+
+
+def _other(item: Item, fields: Fields) -> None:
+    channel_id = item.channel(_channel(fields, "To", item.source))
+    event_type = fields.get("EventType") or "event"
+    key = "source." + _WORD_START.sub("_", event_type).strip("_").lower()
+    item.metadata("channel", channel_id, key, channel_id=channel_id)
+
+
+def _channel(fields: Fields, own: str, source: str) -> str:
+    """Return our side's address, or the closest thing to it that the request names."""
+    address = _qualified(fields.get(own, ""), source)
+    channel = address or fields.get("MessagingServiceSid") or fields.get("AccountSid")
+    if not channel:
+        raise ValueError(f"none of {own}, MessagingServiceSid and AccountSid tells the channel")
+    return channel
+
+
+def _sender(fields: Fields, source: str) -> str:
+    if not fields.get("From") and fields.get("WaId"):
+        return f"whatsapp:+{fields['WaId']}"
+    return _qualified(fields.get("From") or fields.get("ExternalUserId", ""), source)
+
+
+def _qualified(address: str, source: str) -> str:
+    """Return an address with its channel's prefix, which Twilio leaves out in some fields."""
+    prefix = source.removeprefix("twilio.")
+    if not address or prefix == "sms" or _PREFIX.match(address):
+        return address
+    return f"{prefix}:{address}"
+
+
+def _phone_number(address: str) -> str | None:
+    number = _PHONE_NUMBER.fullmatch(address)
+    return number[1] if number else None
+
+
+def _scope(channel_id: str, address: str) -> str:
+    """Phone numbers mean the same person everywhere; Page-scoped ids and short codes may not."""
+    return "" if _phone_number(address) else channel_id
+
+
+def _alternative_ids(fields: Fields) -> tuple[str, ...]:
+    names = (("wa_id", "WaId"), ("external_user_id", "ExternalUserId"))
+    return tuple(f"{key}={fields[name]}" for key, name in names if fields.get(name))
+
+
+def _error(fields: Fields) -> str:
+    code = fields.get("ErrorCode", "")
+    return "" if code == "0" else code
+
+
+def _referral(fields: Fields) -> str:
+    return fields.get("ReferralSourceId") or fields.get("ReferralSourceUrl", "")

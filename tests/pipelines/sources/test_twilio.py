@@ -1,0 +1,295 @@
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from normalized import FIXTURES, RECEIVED, SAMPLES, Rows, normalized, raw_event
+
+from pipelines import ids
+from pipelines.events import normalize
+from pipelines.sources.twilio import KNOWN_FIELDS
+
+NUMBER, CONTACT = "+4915550000001", "+4915550000042"
+
+
+def sample(name: str) -> Rows:
+    return normalized("twilio", (SAMPLES / "twilio" / f"{name}.form").read_bytes())
+
+
+def form(**fields: str) -> Rows:
+    return normalized("twilio", urlencode(fields).encode())
+
+
+def test_sms_becomes_an_inbound_message_with_the_form_as_content():
+    rows = sample("sms_text")
+    body = (SAMPLES / "twilio" / "sms_text.form").read_text()
+
+    assert rows.messages.source == "twilio.sms"
+    assert rows.messages.direction == "inbound"
+    assert rows.messages.kind == "message"
+    assert rows.messages.source_message_id == "SM000000000000000000000000000000a1"
+    assert rows.messages.sender_id == CONTACT
+    assert rows.messages.content == body
+    assert rows.messages.content_type == "application/x-www-form-urlencoded"
+    assert rows.messages.pointer == ""
+    assert rows.messages.flags == ()
+    assert rows.channels.source_channel_id == NUMBER
+    assert (rows.contacts.source_contact_id, rows.contacts.phone_number) == (CONTACT, CONTACT)
+    assert rows.conversations.source_conversation_id == CONTACT
+    assert rows.events.outcome == "normalized"
+    assert rows["metadata"] == []
+
+
+def test_time_is_the_time_of_receipt_because_twilio_tells_none():
+    message = sample("sms_text").messages
+    assert (message.sent_at, message.sent_at_from, message.sent_at_raw) == (RECEIVED, "received", None)
+
+
+def test_delivery_report_date_is_not_taken_for_a_time():
+    assert sample("sms_status_delivered").metadata.occurred_at_from == "received"
+
+
+def test_media_message_without_text_is_a_message():
+    assert sample("sms_media").messages.source_message_id == "MM000000000000000000000000000000a2"
+
+
+def test_stop_word_is_also_a_fact_about_the_conversation():
+    rows = sample("sms_stop")
+    assert rows.facts() == {"source.opt_out": "STOP"}
+    assert rows.metadata.subject_id == rows.conversations.conversation_id == rows.messages.conversation_id
+    assert rows.channels.source_channel_id == "85777"
+
+
+def test_whatsapp_message_carries_the_contacts_profile():
+    rows = sample("whatsapp_text")
+    assert rows.messages.source == "twilio.whatsapp"
+    assert rows.contacts.source_contact_id == f"whatsapp:{CONTACT}"
+    assert rows.contacts.display_name == "Zoë ✨"
+    assert rows.contacts.phone_number == CONTACT
+    assert rows.contacts.alternative_ids == ("wa_id=4915550000042",)
+    assert rows.channels.source_channel_id == f"whatsapp:{NUMBER}"
+
+
+def test_button_answer_is_a_quick_reply():
+    assert sample("whatsapp_button").messages.kind == "quick_reply"
+
+
+def test_forwarded_location_is_flagged():
+    assert sample("whatsapp_location_forwarded").messages.flags == ("forwarded", "frequently_forwarded")
+
+
+def test_advertisement_is_a_referral_of_the_conversation():
+    rows = sample("whatsapp_referral")
+    assert rows.facts() == {"source.referral": "120210000000000001"}
+    assert rows.metadata.subject_type == "conversation"
+    assert rows.contacts.alternative_ids == ("external_user_id=DE.8f2a91",)
+
+
+def test_contact_without_a_number_is_known_by_its_business_scoped_id():
+    rows = sample("whatsapp_without_number")
+    assert rows.contacts.source_contact_id == "whatsapp:DE.8f2a91"
+    assert rows.contacts.phone_number is None
+    assert rows.messages.sender_id == "whatsapp:DE.8f2a91"
+
+
+def test_contact_without_from_is_known_by_wa_id_like_with_it():
+    with_from = sample("whatsapp_text")
+    without = form(WaId="4915550000042", To=f"whatsapp:{NUMBER}", Body="x", MessageSid="SM1")
+    assert without.contacts.contact_id == with_from.contacts.contact_id
+    assert without.messages.conversation_id == with_from.messages.conversation_id
+
+
+@pytest.mark.parametrize(("name", "source"), [("messenger_text", "messenger"), ("rcs_text", "rcs")])
+def test_further_channels_are_known_by_their_prefix(name, source):
+    assert sample(name).messages.source == f"twilio.{source}"
+
+
+def test_page_scoped_contacts_of_two_pages_stay_apart():
+    first = form(From="messenger:2", To="messenger:1", Body="x")
+    second = form(From="messenger:2", To="messenger:9", Body="x")
+    assert first.contacts.contact_id != second.contacts.contact_id
+
+
+def test_phone_number_is_one_contact_on_every_channel_of_ours():
+    first = form(From=CONTACT, To=NUMBER, Body="x")
+    second = form(From=CONTACT, To="+4915550000002", Body="x")
+    assert first.contacts.contact_id == second.contacts.contact_id
+    assert first.messages.conversation_id != second.messages.conversation_id
+
+
+def test_status_is_a_fact_about_the_outbound_message():
+    rows = sample("sms_status_delivered")
+    sid = "SM000000000000000000000000000000b1"
+    assert rows.facts() == {"source.delivery_state": "delivered"}
+    assert rows.metadata.subject_type == "message"
+    assert rows.metadata.subject_id == ids.message_id("twilio.sms", "", sid)
+    assert rows.metadata.conversation_id == rows.conversations.conversation_id
+    assert rows["messages"] == []
+
+
+def test_all_statuses_of_a_message_have_one_subject_and_different_ids():
+    accepted, delivered = sample("sms_status_accepted").metadata, sample("sms_status_delivered").metadata
+    assert accepted.subject_id == delivered.subject_id
+    assert accepted.metadata_id != delivered.metadata_id
+
+
+def test_status_before_a_number_is_chosen_opens_no_conversation():
+    rows = sample("sms_status_accepted")
+    assert rows["conversations"] == rows["contacts"] == []
+    assert rows.channels.source_channel_id == "MG00000000000000000000000000000001"
+    assert rows.metadata.conversation_id is None
+
+
+@pytest.mark.parametrize(
+    ("status", "reply"),
+    [
+        ("sms_status_delivered", "sms_text"),
+        ("whatsapp_status_read", "whatsapp_text"),
+        ("whatsapp_status_without_to", "whatsapp_text"),
+        ("rcs_status_plain_to", "rcs_text"),
+    ],
+)
+def test_reply_falls_into_the_conversation_of_what_it_answers(status, reply):
+    sent, answered = sample(status), sample(reply)
+    assert sent.conversations.conversation_id == answered.messages.conversation_id
+    assert sent.contacts.contact_id == answered.messages.contact_id
+    assert sent.channels.channel_id == answered.messages.channel_id
+
+
+def test_failure_tells_state_and_error():
+    rows = sample("whatsapp_status_without_to")
+    assert rows.facts() == {"source.delivery_state": "undelivered", "source.error": "63016"}
+
+
+def test_failure_without_a_recipient_still_joins_its_message():
+    rows = sample("sms_status_failed")
+    assert {row.subject_id for row in rows["metadata"]} == {
+        ids.message_id("twilio.sms", "", "SM000000000000000000000000000000b2")
+    }
+
+
+def test_legacy_status_without_message_status_is_no_message():
+    rows = form(SmsSid="SM1", SmsStatus="sent", From=NUMBER, To=CONTACT)
+    assert rows.facts() == {"source.delivery_state": "sent"}
+    assert rows["messages"] == []
+
+
+def test_status_without_any_message_id_is_about_the_conversation():
+    rows = form(MessageStatus="sent", From=NUMBER, To=CONTACT)
+    assert rows.metadata.subject_type == "conversation"
+
+
+def test_error_code_zero_is_no_error():
+    assert form(MessageSid="SM1", MessageStatus="sent", ErrorCode="0", From=NUMBER).facts() == {
+        "source.delivery_state": "sent"
+    }
+
+
+def test_event_of_another_kind_is_a_fact_about_the_channel():
+    rows = sample("conversations_event")
+    assert rows.facts() == {"source.on_participant_added": ""}
+    assert rows.metadata.subject_type == "channel"
+
+
+def test_get_request_has_the_exact_query_as_content():
+    query = "From=%2b4915550000042&To=%2B4915550000001&Body=a%20b~%7E&MessageSid=SM9&x="
+    rows = normalized("twilio", b"", query=query)
+    assert rows.messages.content == query
+    assert rows.messages.flags == ("query",)
+    assert rows.conversations.conversation_id == sample("sms_text").messages.conversation_id
+
+
+def test_query_of_a_post_is_not_read():
+    rows = normalized("twilio", b"From=%2B1555&To=%2B1666&Body=x", query="From=%2B1777")
+    assert rows.contacts.phone_number == "+1555"
+
+
+@pytest.mark.parametrize(
+    ("fields", "sid"),
+    [
+        ({"SmsSid": "SM2"}, "SM2"),
+        ({"SmsMessageSid": "SM3", "SmsSid": "SM2"}, "SM3"),
+        ({"MessageSid": "SM4", "SmsMessageSid": "SM3", "SmsSid": "SM2"}, "SM4"),
+    ],
+)
+def test_message_sid_is_preferred_and_any_sid_serves(fields, sid):
+    assert form(From=CONTACT, To=NUMBER, Body="", **fields).messages.source_message_id == sid
+
+
+def test_message_without_a_sid_is_known_by_its_bytes():
+    first, again = (form(From=CONTACT, To=NUMBER, Body="x") for _ in range(2))
+    other = form(From=CONTACT, To=NUMBER, Body="y")
+    assert first.messages.message_id == again.messages.message_id != other.messages.message_id
+
+
+def test_repeated_key_is_flagged_and_its_first_value_counts():
+    rows = normalized("twilio", b"From=%2B1555&From=%2B1999&To=%2B1666&Body=a=b&Body=c")
+    assert rows.contacts.phone_number == "+1555"
+    assert rows.messages.flags == ("duplicate_key",)
+
+
+def test_escapes_that_are_not_utf8_are_kept_in_the_content_and_replaced_in_names():
+    body = b"From=%2B1555&To=%2B1666&Body=%FF%00&ProfileName=a%FF%00%ED%A0%BDb"
+    rows = normalized("twilio", body)
+    assert rows.messages.content.encode() == body
+    assert rows.contacts.display_name == "a\ufffd\ufffd\ufffd\ufffdb"
+
+
+def test_bytes_that_are_not_utf8_are_a_dead_letter_with_the_bytes():
+    body = b"From=%2B1555&To=%2B1666&Body=\xff"
+    rows = normalized("twilio", body)
+    assert (rows.dead_letters.data, rows.dead_letters.stage) == (body, "item")
+    assert rows.events.outcome == "failed"
+
+
+def test_message_without_a_sender_is_a_dead_letter():
+    rows = form(To=NUMBER, Body="x", MessageSid="SM1")
+    assert "without From" in rows.dead_letters.error_message
+    assert rows["channels"] == []
+
+
+@pytest.mark.parametrize("body", [b"", b'{"a":1}', b"foo=bar", b"&&&==="])
+def test_request_without_twilio_parameters_is_ignored_with_a_reason(body):
+    rows = normalized("twilio", body)
+    assert (rows.events.outcome, rows.events.reason) == ("ignored", "no parameters of a Twilio message")
+
+
+def test_no_channel_at_all_is_a_dead_letter():
+    assert "tells the channel" in form(From=CONTACT, Body="x").dead_letters.error_message
+
+
+@pytest.mark.skipif(not FIXTURES.exists(), reason="needs the shared fixtures beside the checkout")
+@pytest.mark.parametrize("folder", ["twilio_sms", "twilio_whatsapp"])
+def test_every_fixture_normalizes(folder):
+    for path in sorted((FIXTURES / folder).iterdir()):
+        rows = normalized("twilio", path.read_bytes())
+        assert rows.events.outcome == "normalized", path.name
+        assert rows["dead_letters"] == []
+        for row in rows["messages"] + rows["metadata"]:
+            assert row.content == path.read_text()
+            assert row.source == folder.replace("_", ".")
+
+
+FIELDS = st.sampled_from([*KNOWN_FIELDS, "MessageStatus", "SmsStatus", "ErrorCode", "EventType", "WaId"])
+VALUES = st.one_of(
+    st.text(max_size=20).map(lambda text: text.encode("utf-8", "surrogatepass")),
+    st.binary(max_size=20),
+    st.sampled_from(
+        [b"%2B1555", b"whatsapp%3A%2B1555", b"rcs:x", b"%FF", b"%00", b"%", b"\xed\xa0\xbd", b"received"]
+    ),
+)
+FORMS = st.lists(st.tuples(FIELDS, VALUES)).map(
+    lambda pairs: b"&".join(name.encode() + b"=" + value for name, value in pairs)
+)
+
+
+@given(FORMS | st.binary())
+def test_no_input_escapes_and_every_content_is_the_body(body):
+    event = raw_event("twilio", body)
+    rows = normalize(event)
+    assert rows == normalize(event)
+    assert rows[0].outcome in {"normalized", "ignored", "failed"}
+    for row in rows:
+        content = getattr(row, "content", None)
+        assert content is None or content.encode() == body
+        str(row).encode()
