@@ -1,0 +1,1 @@
+"""The local stack: everything that Google Cloud runs in production, on one machine."""
