@@ -1,7 +1,6 @@
 """What a parser holds while it reads one item of a body: the item's bytes, and how to make rows of it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cached_property
 
 from pipelines import ids, rows
 from pipelines.generation import GENERATION
@@ -19,7 +18,6 @@ class Lineage:
         self.rows: list[rows.Row] = []
         self.failures: list[tuple[str, Exception]] = []
 
-    @contextmanager
     def item(
         self,
         pointer: str,
@@ -29,24 +27,14 @@ class Lineage:
         content_type: str = JSON,
         time: Written = None,
         envelope_time: Written = None,
-    ) -> Iterator["Item"]:
-        """Give the item at a JSON Pointer to the parser; if that fails, this item fails alone.
+    ) -> "Item":
+        """Return the item at a JSON Pointer, to be read in a `with` block; what fails there fails alone.
 
         The rows that the item had made before it failed are dropped with it.
         """
-        before = len(self.rows)
-        try:
-            yield Item(
-                lineage=self,
-                pointer=pointer,
-                raw=raw,
-                source=source,
-                content_type=content_type,
-                time=event_time(time, envelope_time, self.received_micros),
-            )
-        except Exception as error:
-            del self.rows[before:]
-            self.failures.append((pointer, error))
+        item = Item(lineage=self, pointer=pointer, raw=raw, source=source, content_type=content_type)
+        item.dated(time, envelope_time)
+        return item
 
 
 class Item:
@@ -60,18 +48,43 @@ class Item:
         raw: bytes,
         source: str,
         content_type: str,
-        time: EventTime,
     ) -> None:
         self.source = source
-        self.time = time
         self.flags: list[str] = []
+        self.told = False
+        """Whether the item has made a message or a fact, not only sightings."""
+        self.time: EventTime
         self._raw = raw
         self._pointer = pointer
         self._content_type = content_type
         self._lineage = lineage
         self._event_id = lineage.event_id
         self._received = lineage.received_micros
-        self._date = partition_day(time.micros, self._received)
+        self._before = len(lineage.rows)
+
+    def __enter__(self) -> "Item":
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        del self._lineage.rows[self._before :]
+        self._lineage.failures.append((self._pointer, error))
+        return True
+
+    def dated(self, time: Written, envelope_time: Written = None) -> None:
+        """Set when the item happened: its own time, else its envelope's, else the time of receipt."""
+        self.time = event_time(time, envelope_time, self._received)
+        self._date = partition_day(self.time.micros, self._received)
+
+    @cached_property
+    def content(self) -> str:
+        """The exact text of the item.
+
+        Raises:
+            UnicodeDecodeError: the item is not UTF-8.
+        """
+        return self._raw.decode()
 
     @property
     def raw(self) -> bytes:
@@ -173,6 +186,7 @@ class Item:
         `scope` is the channel's id where the source's message ids need it. Without a source id the
         message is known by its channel and its bytes.
         """
+        self.told = True
         if source_message_id:
             message_id = ids.message_id(self.source, scope, source_message_id)
         else:
@@ -192,7 +206,7 @@ class Item:
                 sent_at_from=self.time.origin,
                 sent_at_raw=self.time.raw,
                 sent_date=self._date,
-                content=self._raw.decode(),
+                content=self.content,
                 content_type=self._content_type,
                 pointer=self._pointer,
                 flags=tuple(self.flags),
@@ -214,6 +228,7 @@ class Item:
         conversation_id: str | None = None,
     ) -> None:
         """Make one fact about a subject, its content the item's exact bytes."""
+        self.told = True
         self._add(
             rows.Metadata(
                 metadata_id=ids.metadata_id(subject_id, key, self._raw),
@@ -228,7 +243,7 @@ class Item:
                 occurred_at_from=self.time.origin,
                 occurred_at_raw=self.time.raw,
                 occurred_date=self._date,
-                content=self._raw.decode(),
+                content=self.content,
                 content_type=self._content_type,
                 pointer=self._pointer,
                 flags=tuple(self.flags),

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 
 from pipelines.item import Lineage
-from pipelines.sources import twilio
+from pipelines.sources import facebook, twilio
 from schemas.raw_event import RawEvent
 
 Parser = Callable[[RawEvent, Lineage], str | None]
 """Reads an event's body and makes rows through the lineage's items; returns why it made none, if so."""
 
 PARSERS: dict[str, Parser] = {
+    "facebook": facebook.parse,
     "twilio": twilio.parse,
 }
 """The parser of each endpoint, by the raw event's `source`."""

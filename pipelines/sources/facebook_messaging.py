@@ -1,0 +1,219 @@
+"""An item between a contact and a Page or account: a message, or a fact about one or about a conversation.
+
+Contacts' ids are page-scoped, so a contact belongs to its channel. So do message ids: both ends of a
+message may be channels of ours, and each has it in a conversation of its own. Everything that speaks of a
+message comes in an entry of the same channel, so echoes, edits, reactions and receipts join it.
+
+https://developers.facebook.com/docs/messenger-platform/reference/webhook-events
+"""
+
+from typing import Final, NamedTuple
+
+import msgspec
+from msgspec import Raw, Struct
+
+from pipelines import ids, times
+from pipelines.item import Item
+from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_given, members, scalar, text
+from pipelines.sources.place import Place
+from pipelines.times import Written
+
+THREAD_CONTROL: Final = {
+    "pass_thread_control": "passed",
+    "take_thread_control": "taken",
+    "request_thread_control": "requested",
+}
+VALUE_OF: Final = {
+    "account_linking": "status",
+    "optin": "ref",
+    "policy-enforcement": "action",
+    "referral": "ref",
+}
+"""The natural scalar of an event that is kept as a fact."""
+ADDRESSING: Final = frozenset({"sender", "recipient", "timestamp"})
+
+
+class Party(Struct):
+    """Either end of an item."""
+
+    id: Id = None
+
+
+class Referral(Struct):
+    """The link or advertisement through which somebody came."""
+
+    ref: Id = None
+
+
+class Message(Struct):
+    """A message, an echo of one of ours, or the withdrawal of one."""
+
+    mid: Id = None
+    is_echo: bool | None = None
+    is_deleted: bool | None = None
+    is_self: bool | None = None
+    is_unsupported: bool | None = None
+    quick_reply: Raw = NOTHING
+    referral: Referral | None = None
+
+
+class MessageEdit(Struct):
+    """The new text of a message."""
+
+    mid: Id = None
+    text: str | None = None
+
+
+class Postback(Struct):
+    """A tap on a button; it has a `mid` since Graph v11."""
+
+    mid: Id = None
+    referral: Referral | None = None
+
+
+class Reaction(Struct):
+    """A reaction to the message `mid`, or its removal."""
+
+    mid: Id = None
+    action: str | None = None
+    reaction: str | None = None
+    emoji: str | None = None
+
+
+class Receipt(Struct):
+    """A delivery (of `mids`) or a read (of `mid`, on Instagram), or of all up to a watermark."""
+
+    mid: Id = None
+    mids: list[Id] | None = None
+    watermark: Raw = NOTHING
+
+
+class Messaging(Struct):
+    """An item of `messaging[]` or `standby[]`: its two ends, and one payload."""
+
+    sender: Party | None = None
+    recipient: Party | None = None
+    timestamp: Raw = NOTHING
+    is_self: bool | None = None
+    message: Message | None = None
+    message_edit: MessageEdit | None = None
+    postback: Postback | None = None
+    reaction: Reaction | None = None
+    delivery: Receipt | None = None
+    read: Receipt | None = None
+
+
+MESSAGING: Final = msgspec.json.Decoder(Messaging)
+
+
+def read_messaging(
+    item: Item, body: Body, part: Raw, *, channel: str, entry_time: Written, name: str
+) -> None:
+    """Make the rows of an item; `name` is what to call one that has no payload."""
+    said = body.decode(MESSAGING, part)
+    item.dated(scalar(said.timestamp), entry_time)
+    telling = _telling(item, channel, said)
+    if said.message:
+        telling.message(said.message, is_self=bool(said.is_self))
+    if said.postback:
+        telling.postback(said.postback)
+    if said.message_edit:
+        telling.of_message(said.message_edit.mid, "source.edited", said.message_edit.text or "")
+    if said.reaction:
+        telling.reaction(said.reaction)
+    if said.delivery:
+        telling.receipt(said.delivery, "delivered")
+    if said.read:
+        telling.receipt(said.read, "read")
+    if not item.told:
+        payloads = {key: value for key, value in members(body, part).items() if key not in ADDRESSING}
+        for key, payload in (payloads or {name: NOTHING}).items():
+            telling.fact(key, payload, body)
+
+
+class _Telling(NamedTuple):
+    """An item, and between whom it is."""
+
+    item: Item
+    place: Place
+    sender: str | None
+    is_outbound: bool
+
+    def message(self, message: Message, *, is_self: bool) -> None:
+        if message.is_deleted:
+            self.of_message(message.mid, "source.deleted", "true")
+            return
+        flags = {
+            "echo": message.is_echo,
+            "self": message.is_self or is_self,
+            "unsupported": message.is_unsupported,
+        }
+        self.item.flags.extend(flag for flag, is_set in flags.items() if is_set)
+        self._said(message.mid, "quick_reply" if is_given(message.quick_reply) else "message")
+        self._referral(message.referral)
+
+    def postback(self, postback: Postback) -> None:
+        self._said(postback.mid, "postback")
+        self._referral(postback.referral)
+
+    def reaction(self, reaction: Reaction) -> None:
+        is_removed = reaction.action == "unreact"
+        emoji = "" if is_removed else reaction.emoji or reaction.reaction or ""
+        self.of_message(reaction.mid, "reaction.emoji", emoji)
+
+    def receipt(self, receipt: Receipt, state: str) -> None:
+        for mid in (receipt.mid, *(receipt.mids or ())):
+            self.of_message(mid, "source.delivery_state", state)
+        watermark = times.parse(scalar(receipt.watermark))
+        if watermark is not None and self.place.conversation_id:
+            self.place.tell(self.item, f"source.{state}_watermark", times.rfc3339(watermark))
+
+    def of_message(self, mid: Id, key: str, value: str) -> None:
+        """Make a fact about a message; without an id it is left to `fact`."""
+        if source_message_id := text(mid):
+            target = ids.message_id(self.item.source, self.place.channel_id, source_message_id)
+            self.place.tell(self.item, key, value, message_id=target)
+
+    def fact(self, name: str, payload: Raw, body: Body) -> None:
+        """Make a fact of an item that has no reading of its own."""
+        if name in THREAD_CONTROL:
+            self.place.tell(self.item, "source.thread_control", THREAD_CONTROL[name])
+        else:
+            described = members(body, payload).get(VALUE_OF.get(name, ""), payload)
+            self.place.tell(self.item, fact_key(name), scalar(described) or "")
+
+    def _said(self, mid: Id, kind: str) -> None:
+        channel_id, contact_id, conversation_id = self.place
+        # What has no contact is in no conversation: it is left to `fact`, which keeps it with the channel.
+        if contact_id and conversation_id:
+            self.item.message(
+                channel_id=channel_id,
+                contact_id=contact_id,
+                conversation_id=conversation_id,
+                source_message_id=text(mid),
+                direction="outbound" if self.is_outbound else "inbound",
+                sender_id=self.sender,
+                kind=kind,
+                scope=channel_id,
+            )
+
+    def _referral(self, referral: Referral | None) -> None:
+        if referral and self.place.conversation_id:
+            self.place.tell(self.item, "source.referral", text(referral.ref) or "")
+
+
+def _telling(item: Item, channel: str, said: Messaging) -> _Telling:
+    """Return between whom an item is: the contact is whichever end is not the channel."""
+    sender = text(said.sender.id) if said.sender else None
+    recipient = text(said.recipient.id) if said.recipient else None
+    is_echo = bool(said.message and said.message.is_echo)
+    ends = (recipient, sender) if is_echo else (sender, recipient)
+    contact = next((end for end in ends if end and end != channel), None)
+    if contact is None and sender and recipient:
+        contact = sender  # Whoever writes to oneself is both ends.
+    channel_id = item.channel(channel)
+    place = Place(channel_id)
+    if contact:
+        contact_id = item.contact(channel_id, contact, scope=channel_id)
+        place = Place(channel_id, contact_id, item.conversation(channel_id, contact_id, contact))
+    return _Telling(item, place, sender, is_outbound=is_echo or sender == channel != contact)

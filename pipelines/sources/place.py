@@ -1,0 +1,31 @@
+"""Where an item belongs: on which channel, and in whose conversation, where that can be known."""
+
+from typing import NamedTuple
+
+from pipelines.item import Item
+
+
+class Place(NamedTuple):
+    """The channel, contact and conversation of an item, by Parley's ids."""
+
+    channel_id: str
+    contact_id: str | None = None
+    conversation_id: str | None = None
+
+    def tell(self, item: Item, key: str, value: str = "", *, message_id: str | None = None) -> None:
+        """Make a fact about the closest subject that is known: message, conversation, contact or channel."""
+        subjects = (
+            ("message", message_id),
+            ("conversation", self.conversation_id),
+            ("contact", self.contact_id),
+            ("channel", self.channel_id),
+        )
+        subject_type, subject_id = next((kind, known) for kind, known in subjects if known)
+        item.metadata(
+            subject_type,
+            subject_id,
+            key,
+            value,
+            channel_id=self.channel_id,
+            conversation_id=self.conversation_id,
+        )
