@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from flask import Flask
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
 
-from receiver import intake, sources
+from receiver import health, intake, metrics, sources
 from receiver.committer import Committers
 from receiver.config import Config, Settings
 
@@ -19,6 +20,7 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     """
     settings = Settings(environ)
     config = Config.from_settings(settings)
+    metrics_tokens = settings.secrets("METRICS_TOKENS")
     routes = list(sources.blueprints(settings))
     settings.check()
 
@@ -26,7 +28,16 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
     # Forms are parsed to verify them: they may be as long as any body.
     app.config["MAX_FORM_MEMORY_SIZE"] = config.max_body_bytes
-    intake.init_app(app, Committers(config))
+    app.register_error_handler(HTTPException, _answer_plainly)
+    committers = Committers(config)
+    intake.init_app(app, committers)
+    health.init_app(app, config, committers)
+    metrics.init_app(app, metrics_tokens, metrics.Gauges(lambda: health.gauges(config)))
     for blueprint in routes:
         app.register_blueprint(blueprint)
     return app
+
+
+def _answer_plainly(error: HTTPException) -> Response:
+    """Answer errors in one line of plain text: webhook senders are no browsers."""
+    return Response(f"{error.name}\n", error.code, content_type="text/plain")

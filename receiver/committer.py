@@ -10,9 +10,12 @@ import threading
 import time
 from typing import Final
 
+from receiver import metrics, spool
 from receiver.archive import SegmentLog, archive_log
 from receiver.config import Config
-from receiver.publisher import Publisher, PublishError, published_size
+from receiver.outbox import Outbox
+from receiver.publisher import Publisher, published_size
+from receiver.segments import recover
 from schemas.raw_event import RawEvent
 
 IDLE_SECONDS: Final = 1.0
@@ -60,10 +63,10 @@ class _Ticket:
 class Lane:
     """Commits the events of one source, in groups, by one thread."""
 
-    def __init__(self, source: str, config: Config, publisher: Publisher) -> None:
+    def __init__(self, source: str, config: Config, outbox: Outbox) -> None:
         self.source = source
         self._config = config
-        self._publisher = publisher
+        self._outbox = outbox
         self._archive: SegmentLog | None = None
         if config.archive_root is not None:
             self._archive = archive_log(
@@ -95,7 +98,8 @@ class Lane:
             self._waiting_events += 1
             self._waiting_bytes += ticket.size
             self._queue.put(ticket)
-        ticket.wait(self._config.commit_seconds)
+        with metrics.COMMIT_SECONDS.labels(self.source).time():
+            ticket.wait(self._config.commit_seconds)
 
     def close(self) -> None:
         """Commit what is waiting, refuse what comes later, and close the segments."""
@@ -138,6 +142,7 @@ class Lane:
         return [ticket for ticket in group if not ticket.given_up], ticket is None
 
     def _commit(self, group: list[_Ticket]) -> None:
+        metrics.GROUP_EVENTS.labels(self.source).observe(len(group))
         failure = ""
         try:
             self._make_durable([ticket.event for ticket in group])
@@ -151,30 +156,39 @@ class Lane:
             ticket.release(failure)
 
     def _make_durable(self, events: list[RawEvent]) -> None:
-        try:
-            if self._archive is not None:
+        if self._archive is not None:
+            try:
                 self._archive.append(events)
-        except OSError as error:
-            raise UnavailableError(f"archive not writable: {error}") from error
+            except OSError as error:
+                raise UnavailableError(f"archive not writable: {error}") from error
         try:
-            self._publisher.publish(self.source, events, self._config.publish_seconds)
-        except PublishError as error:
+            self._outbox.send(events)
+        except OSError as error:
             if self._archive is not None:
                 self._archive.undo()
-            raise UnavailableError(f"not published: {error}") from error
+            raise UnavailableError(f"neither published nor spooled: {error}") from error
 
 
 _NOTHING: Final = _Ticket(RawEvent(b"", {}))
 
 
 class Committers:
-    """The lanes of one process, made when a source's first event comes: after any fork."""
+    """All lanes of one process. Threads and connections are made by `start`: after any fork."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._publisher = Publisher(config.project, config.topic_prefix)
+        self._outboxes: dict[str, Outbox] = {}
         self._lanes: dict[str, Lane] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._recovery: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Take over what dead processes left, in the background; a second call does nothing."""
+        with self._lock:
+            if self._recovery is None:
+                self._recovery = threading.Thread(target=self._recover, name="recovery", daemon=True)
+                self._recovery.start()
 
     def commit(self, event: RawEvent) -> None:
         """Return when an event is durable.
@@ -185,14 +199,46 @@ class Committers:
         source = event.source
         (self._lanes.get(source) or self._lane(source)).commit(event)
 
+    def directness(self) -> dict[str, bool]:
+        """Return which sources' events go to Pub/Sub directly, and which by way of the spool."""
+        return {source: outbox.direct for source, outbox in list(self._outboxes.items())}
+
     def close(self) -> None:
-        """Commit what is waiting, then stop."""
+        """Commit what is waiting, then stop; what Pub/Sub has not confirmed stays in the spool."""
+        if self._recovery is not None:
+            self._recovery.join()
         for lane in list(self._lanes.values()):
             lane.close()
+        for outbox in self._outboxes.values():
+            outbox.stop()
         self._publisher.close()
+        for outbox in self._outboxes.values():
+            outbox.close()
+
+    def _recover(self) -> None:
+        try:
+            if self._config.archive_root is not None:
+                recover(self._config.archive_root, keep=self._keep)
+            for source in spool.sources(self._config.spool_root):
+                self._outbox(source)
+        except OSError:
+            _log.exception("segments of dead processes could not be taken over")
+
+    def _keep(self, events: list[RawEvent]) -> None:
+        self._outbox(events[0].source).keep(events)
 
     def _lane(self, source: str) -> Lane:
+        self.start()
         with self._lock:
             if source not in self._lanes:
-                self._lanes[source] = Lane(source, self._config, self._publisher)
+                self._lanes[source] = Lane(source, self._config, self._outbox(source))
             return self._lanes[source]
+
+    def _outbox(self, source: str) -> Outbox:
+        with self._lock:
+            if source not in self._outboxes:
+                spooled = spool.Spool(self._config.spool_root, source)
+                outbox = Outbox(spooled, self._publisher, self._config.publish_seconds)
+                outbox.start()
+                self._outboxes[source] = outbox
+            return self._outboxes[source]

@@ -1,13 +1,14 @@
 """The receiver's configuration: everything from the environment, checked before the first request."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 PREFIX: Final = "PARLEY_"
+LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 MIB: Final = 1024 * 1024
 PUBSUB_MAX_EVENTS: Final = 1000
 """Messages in one publish request, https://cloud.google.com/pubsub/quotas#resource_limits."""
@@ -66,6 +67,14 @@ class Settings:
         if value % 1:
             self.problems.append(f"{PREFIX}{name} must be a whole number, not {value}")
         return int(value)
+
+    def choice(self, name: str, default: str, choices: Sequence[str]) -> str:
+        """Return one of several words."""
+        value = self.text(name, default)
+        if value not in choices:
+            self.problems.append(f"{PREFIX}{name} must be one of {', '.join(choices)}, not {value[:40]!r}")
+            return default
+        return value
 
     def names(self, name: str) -> frozenset[str]:
         """Return the words of a comma separated list."""
@@ -127,6 +136,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 1
     threads: int = 256
     shutdown_seconds: int = 25
+    log_level: str = "INFO"
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Config":
@@ -151,6 +161,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             workers=settings.integer("WORKERS", os.cpu_count() or 1, 1, 1024),
             threads=settings.integer("THREADS", 256, 1, 4096),
             shutdown_seconds=settings.integer("SHUTDOWN_SECONDS", 25, 1, 3600),
+            log_level=settings.choice("LOG_LEVEL", "INFO", LOG_LEVELS),
         )
         if config.archive.startswith("gs://") and not config.archive[5:].strip("/"):
             settings.problems.append(f"{PREFIX}ARCHIVE names no bucket: {config.archive!r}")
@@ -176,6 +187,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         if self.archive.startswith("gs://"):
             return self.data_dir / "archive"
         return Path(self.archive)
+
+    @property
+    def upload_root(self) -> Path | None:
+        """The local folder whose closed segments go to a bucket; None where they stay."""
+        return self.archive_root if self.archive.startswith("gs://") else None
 
     @property
     def spool_root(self) -> Path:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import uuid_utils
 from flask import Flask, Response, abort, current_app, request
 
+from receiver import metrics
 from receiver.committer import Committers, UnavailableError
 from schemas import raw_event
 from schemas.raw_event import RawEvent
@@ -56,6 +57,7 @@ def receive(
         unavailable = Response("try again\n", 503, content_type="text/plain")
         unavailable.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return unavailable
+    _log.debug("received", extra={"source": source, "event_id": event.event_id})
     return answer or Response(status=200, content_type="text/plain")
 
 
@@ -65,6 +67,7 @@ def reject(source: str, reason: str) -> NoReturn:
     Raises:
         HTTPException: 403, always.
     """
+    metrics.REJECTED.labels(source, reason).inc()
     _log.warning("rejected: %s", reason, extra={"source": source})
     abort(403)
 

@@ -38,6 +38,7 @@ class Publisher:
     def __init__(self, project: str, topic_prefix: str) -> None:
         self._topic_prefix = f"projects/{project}/topics/{topic_prefix}"
         self._client: Any = None
+        self._closed = False
         self._lock = threading.Lock()
 
     def publish(self, source: str, events: Sequence[RawEvent], timeout: float) -> None:
@@ -64,13 +65,16 @@ class Publisher:
 
     def _connect(self) -> Any:
         with self._lock:
+            if self._closed:
+                raise PublishError("shutting down")
             if self._client is None:
                 self._client = PublisherClient(transport=_transport())
             return self._client
 
     def close(self) -> None:
-        """Close the connection, if there is one."""
+        """Close the connection, which ends the requests under way, and make no other."""
         with self._lock:
+            self._closed = True
             if self._client is not None:
                 self._client.transport.close()
                 self._client = None

@@ -13,7 +13,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -100,22 +100,26 @@ class Segment:
         self.size += len(data)
 
 
-def recover(root: Path) -> Iterator[tuple[Path, list[RawEvent]]]:
+def recover(root: Path, keep: Callable[[list[RawEvent]], None] | None = None) -> None:
     """Close the segments that dead processes left open under a folder.
 
-    Yields each closed segment with the events of its last block: those may not have been
-    published, since a process publishes after it has written. Everything before has been.
+    `keep` is called with the events of each segment's last block, before the segment is closed:
+    those may not have been published, since a process publishes after it has written. Everything
+    before has been.
+
+    Raises:
+        OSError: a segment cannot be closed, or `keep` has failed; it stays as it is.
     """
     for path in sorted(root.rglob(f"*{SUFFIX}{OPEN_SUFFIX}")):
         with lock(path) as file:
             if file is None:
                 continue
             end, last = last_whole_block(file)
+            if last and keep is not None:
+                keep(last)
             file.truncate(end)
             os.fsync(file.fileno())
-            closed = _finish(path, bool(last))
-        if closed is not None:
-            yield closed, last
+            _finish(path, bool(last))
 
 
 def last_whole_block(file: BinaryIO) -> tuple[int, list[RawEvent]]:

@@ -1,39 +1,52 @@
 """Serves the app with granian: worker processes, each with threads that wait for their commits."""
 
+import ctypes
+import logging.config
 import os
+import signal
 import socket
 import sys
+import tempfile
 from multiprocessing import util
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from flask import Flask
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 
-from receiver import intake
-from receiver.app import create_app
+from receiver import logs
 from receiver.config import Config, ConfigError
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 HEADER_READ_MILLISECONDS: Final = 10_000
 HEADER_BYTES: Final = 65_536
+_PR_SET_PDEATHSIG: Final = 1
+
+_log = logging.getLogger(__name__)
 
 
 def main() -> None:
     """Run the receiver as the environment configures it, until SIGTERM or SIGINT."""
     try:
         config = Config.from_environ(os.environ)
-        # Made and thrown away: wrong settings of a source must stop the start, not each worker.
-        create_app(os.environ)
+        logging.config.dictConfig(logs.dict_config(config.log_level))
+        with tempfile.TemporaryDirectory(prefix="parley-metrics-") as folder:
+            # Prometheus's client looks for it when it is imported first.
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+            # Made and thrown away: wrong settings of a source must stop the start, not a worker.
+            app = _app()
+            _log.info("sources: %s", ", ".join(sorted(app.blueprints)) or "none is configured")
+            serve(config)
     except ConfigError as error:
         sys.exit(f"The receiver is not configured:\n{error}")
-    serve(config)
 
 
 def serve(config: Config) -> None:
     """Serve until SIGTERM or SIGINT: then finish what is in flight, flush, and return."""
     port = config.port or _free_port(config.host)
-    print(f"receiver listens on http://{config.host}:{port}", flush=True)  # noqa: T201
+    _log.info("listening on http://%s:%d", config.host, port)
     Granian(
         "receiver",
         address=config.host,
@@ -48,18 +61,33 @@ def serve(config: Config) -> None:
         http1_settings=HTTP1Settings(
             header_read_timeout=HEADER_READ_MILLISECONDS, max_buffer_size=HEADER_BYTES
         ),
+        log_dictconfig=logs.dict_config(config.log_level),
         respawn_failed_workers=True,
         workers_kill_timeout=config.shutdown_seconds,
     ).serve(target_loader=_load, wrap_loader=False)
 
 
-def _load() -> Flask:
+def _load() -> "Flask":
     """Make a worker's app, to be closed when the worker has answered its last request."""
-    app = create_app(os.environ)
-    committers: Any = app.extensions[intake.EXTENSION]
+    _end_with_parent()
+    app = _app()
+    committers: Any = app.extensions["committers"]
+    committers.start()
     # Workers end through multiprocessing, which does not run atexit's functions.
     util.Finalize(None, committers.close, exitpriority=100)
     return app
+
+
+def _app() -> "Flask":
+    from receiver.app import create_app  # noqa: PLC0415 - see `main`
+
+    return create_app(os.environ)
+
+
+def _end_with_parent() -> None:
+    """Let a worker shut down when the main process was killed, so that none runs unsupervised."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _free_port(host: str) -> int:
