@@ -1,0 +1,1 @@
+"""BigQuery on the write side: clients, deployment, Arrow and the Storage Write API."""

@@ -1,0 +1,78 @@
+"""Rows as Arrow: what the Storage Write API appends and what Parquet files for load jobs hold."""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import BinaryIO
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.rows import Row
+from schemas import loader
+
+PROCESSED_AT = "processed_at"
+
+_TYPES: dict[str, pa.DataType] = {
+    "STRING": pa.string(),
+    "BYTES": pa.binary(),
+    "INT64": pa.int64(),
+    "DATE": pa.date32(),
+    "TIMESTAMP": pa.timestamp("us", tz="UTC"),
+}
+
+
+class NullInRequiredColumnError(ValueError):
+    """A row has no value for a column that must have one."""
+
+
+@cache
+def schema(table: str) -> pa.Schema:
+    """Return the Arrow schema of a table, its columns in the table's order.
+
+    https://cloud.google.com/bigquery/docs/supported-data-types#supported-arrow-data-types
+    """
+    return pa.schema([_field(column) for column in loader.tables()[table].columns])
+
+
+def record_batch(table: str, rows: Sequence[Row], processed_at_micros: int) -> pa.RecordBatch:
+    """Return rows of one table, at least one, as Arrow columns.
+
+    Raises:
+        NullInRequiredColumnError: a row lacks a required value.
+        pa.ArrowException, UnicodeError, OverflowError: a value does not fit its column.
+    """
+    *columns, processed_at = schema(table)
+    values = zip(*map(msgspec.structs.astuple, rows), strict=True)
+    arrays = [pa.array(column, field.type) for field, column in zip(columns, values, strict=True)]
+    for field, array in zip(columns, arrays, strict=True):
+        if array.null_count and not field.nullable:
+            raise NullInRequiredColumnError(f"{field.name} is required but has no value")
+    arrays.append(pa.repeat(pa.scalar(processed_at_micros, processed_at.type), len(rows)))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema(table))
+
+
+def write_parquet(
+    table: str, groups: Iterable[Sequence[Row]], file: BinaryIO | str, processed_at_micros: int
+) -> int:
+    """Write groups of rows of one table as the row groups of a Parquet file; return how many rows.
+
+    A load job needs `ParquetOptions.enable_list_inference` to see repeated columns as such.
+
+    Raises:
+        NullInRequiredColumnError, pa.ArrowException, UnicodeError, OverflowError: as `record_batch`.
+    """
+    count = 0
+    with pq.ParquetWriter(file, schema(table), compression="zstd") as writer:
+        for rows in groups:
+            if rows:
+                writer.write_batch(record_batch(table, rows, processed_at_micros))
+                count += len(rows)
+    return count
+
+
+def _field(column: loader.Column) -> pa.Field:
+    kind = _TYPES[column.type]
+    if column.mode == "REPEATED":
+        return pa.field(column.name, pa.list_(pa.field("item", kind, nullable=False)), nullable=False)
+    return pa.field(column.name, kind, nullable=column.mode != "REQUIRED")

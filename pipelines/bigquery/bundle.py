@@ -1,0 +1,141 @@
+"""Stores the batches of one bundle: rows first, then dead letters, and the ledger last of all."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from pipelines import rows
+from pipelines.batches import NormalizedBatch
+from pipelines.bigquery.appender import Append, Appender
+from pipelines.bigquery.chunks import RefusedRow
+from pipelines.bigquery.faults import RowRefusedError
+from pipelines.events import LONGEST_MESSAGE, dead_letter, storable
+from schemas.raw_event import EVENT_ID
+
+LEDGER = "events"
+DEAD_LETTERS = "dead_letters"
+LARGEST_IN_FLIGHT = 64_000_000
+"""Bytes that wait for confirmation before the next batch waits for them."""
+
+
+class Stored(msgspec.Struct):
+    """What became of the rows of a bundle."""
+
+    confirmed: Counter[str] = msgspec.field(default_factory=Counter)
+    """Rows that BigQuery has stored, by table."""
+    refused: Counter[str] = msgspec.field(default_factory=Counter)
+    """Rows that became dead letters instead, by table."""
+    delays: list[int] = msgspec.field(default_factory=list)
+    """Milliseconds from the receipt of each event to the confirmation of all its rows."""
+
+
+class Bundle:
+    """Batches that are stored together. Not thread safe: every bundle has its own."""
+
+    def __init__(self, appender: Appender) -> None:
+        self._appender = appender
+        self._batches: list[NormalizedBatch] = []
+        self._appends: list[Append] = []
+        self._stored = Stored()
+
+    def add(self, batch: NormalizedBatch) -> None:
+        """Send the rows of a batch, its ledger rows excepted, without waiting for confirmations.
+
+        Raises:
+            TableUnavailableError, AppenderClosedError: as `Append.result`.
+        """
+        self._batches.append(batch)
+        for table, made in batch.rows.items():
+            if table != LEDGER and made:
+                self._appends.append(self._appender.append(table, made))
+        if sum(append.bytes_in_flight for append in self._appends) > LARGEST_IN_FLIGHT:
+            self._settle()
+
+    def finish(self) -> Stored:
+        """Wait until everything is stored, and say what became of it.
+
+        The ledger is written last, so that it never claims a row that is not there. A row that
+        BigQuery refuses becomes a dead letter, and its event's ledger row counts it as such.
+
+        Raises:
+            TableUnavailableError, AppenderClosedError: as `Append.result`.
+            RowRefusedError: BigQuery refuses even a dead letter.
+        """
+        self._settle()
+        stored, self._stored = self._stored, Stored()
+        return stored
+
+    def _settle(self) -> None:
+        batches, self._batches = self._batches, []
+        appends, self._appends = self._appends, []
+        refused = [failure for append in appends for failure in self._confirm(append)]
+        # The same event twice in a bundle makes the same rows twice: one failure of each is enough.
+        failures = list({failure.row: failure for failure in refused}.values())
+        letters = _dead_letters(batches, failures)
+        ledger = list(_corrected(batches, failures))
+        self._store_dead_letters(letters)
+        unlisted = self._store(LEDGER, ledger)
+        self._store_dead_letters(_dead_letters(batches, unlisted))
+        now = time.time_ns() // 1_000_000
+        self._stored.delays += [now - row.received_at // 1_000 for row in ledger]
+
+    def _store_dead_letters(self, letters: Sequence[rows.Row]) -> None:
+        for failure in self._store(DEAD_LETTERS, letters):
+            raise failure.error
+
+    def _store(self, table: str, made: Sequence[rows.Row]) -> list[RefusedRow]:
+        return self._confirm(self._appender.append(table, made)) if made else []
+
+    def _confirm(self, append: Append) -> list[RefusedRow]:
+        refused = append.result()
+        self._stored.confirmed[append.table] += append.count - len(refused)
+        self._stored.refused[append.table] += len(refused)
+        return refused
+
+
+def _dead_letters(batches: Iterable[NormalizedBatch], failures: Iterable[RefusedRow]) -> list[rows.Row]:
+    """Return what is stored in place of refused rows."""
+    events = {event.attributes.get(EVENT_ID): event for batch in batches for event in batch.events}
+    letters: list[rows.Row] = []
+    for row, error in failures:
+        if isinstance(row, rows.DeadLetter):
+            # All that can be wrong with it is what it carries, and the archive has that as well.
+            letters.append(msgspec.structs.replace(row, data=None, traceback=None, attributes="{}"))
+            continue
+        event, received = events[_event_id(row)], getattr(row, "received_at", 0)
+        pointer = getattr(row, "pointer", "")
+        letters.append(dead_letter(event, received, "store", pointer, error, rows.TABLE_OF[type(row)]))
+    return letters
+
+
+def _corrected(batches: Iterable[NormalizedBatch], failures: Iterable[RefusedRow]) -> Iterator[rows.Event]:
+    """Yield the ledger rows, those of events with refused rows corrected."""
+    by_event: defaultdict[str, list[RowRefusedError]] = defaultdict(list)
+    for row, error in failures:
+        if not isinstance(row, rows.DeadLetter):
+            by_event[_event_id(row)].append(error)
+    for batch in batches:
+        for row in batch.rows.get(LEDGER, ()):
+            if isinstance(row, rows.Event):
+                yield _corrected_row(row, by_event.get(row.event_id, []))
+
+
+def _corrected_row(row: rows.Event, errors: list[RowRefusedError]) -> rows.Event:
+    if not errors:
+        return row
+    left = row.rows - len(errors)
+    reason = storable(f"{type(errors[0]).__name__}: {errors[0]}")[:LONGEST_MESSAGE]
+    return msgspec.structs.replace(
+        row,
+        outcome="partial" if left else "failed",
+        reason=row.reason or reason,
+        rows=left,
+        dead_letters=row.dead_letters + len(errors),
+    )
+
+
+def _event_id(row: rows.Row) -> str:
+    event_id: str = getattr(row, "event_id", "")
+    return event_id

@@ -1,0 +1,79 @@
+"""One connection of the Storage Write API: requests go out, confirmations come back in the same order.
+
+The official `AppendRowsStream` is not used: it queues a request and its future in two steps that two
+threads can interleave, hides why a connection did not open, and its futures poll once a second.
+"""
+
+import queue
+import threading
+from collections import deque
+from concurrent.futures import Future
+from typing import Any
+
+import grpc
+from google.api_core import exceptions
+from google.api_core.gapic_v1.routing_header import to_grpc_metadata
+from google.cloud.bigquery_storage_v1 import BigQueryWriteClient, types
+
+
+class Connection:
+    """An open AppendRows call to one write stream; threads may share it.
+
+    https://cloud.google.com/bigquery/docs/write-api#connections
+    """
+
+    def __init__(self, client: BigQueryWriteClient, write_stream: str) -> None:
+        self.proven = False
+        """Whether BigQuery has answered on this connection."""
+        self._lock = threading.Lock()
+        self._pending: deque[Future[types.AppendRowsResponse]] = deque()
+        self._requests: queue.SimpleQueue[types.AppendRowsRequest | None] = queue.SimpleQueue()
+        self._failure: exceptions.GoogleAPICallError | None = None
+        # The transport's own callable returns at once; the client's waits for the first answer.
+        self._call: Any = client.transport.append_rows(
+            iter(self._requests.get, None), metadata=[to_grpc_metadata([("write_stream", write_stream)])]
+        )
+        threading.Thread(target=self._read, name=f"append {write_stream}", daemon=True).start()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the connection has ended, so that a new one is needed."""
+        return self._failure is not None
+
+    def send(self, request: types.AppendRowsRequest) -> Future[types.AppendRowsResponse]:
+        """Send a request; the future holds BigQuery's answer, or the error that ended the connection."""
+        future: Future[types.AppendRowsResponse] = Future()
+        with self._lock:
+            if self._failure is None:
+                self._pending.append(future)
+                self._requests.put(request)
+                return future
+        future.set_exception(self._failure)
+        return future
+
+    def close(self, reason: exceptions.GoogleAPICallError) -> None:
+        """End the connection; requests that wait for an answer fail with the reason."""
+        self._fail(reason)
+        self._call.cancel()
+
+    def _read(self) -> None:
+        try:
+            for response in self._call:
+                self.proven = True
+                with self._lock:
+                    future = self._pending.popleft() if self._pending else None
+                if future is not None:
+                    future.set_result(response)
+            self._fail(exceptions.ServiceUnavailable("BigQuery closed the connection"))
+        except grpc.RpcError as error:
+            self._fail(exceptions.from_grpc_error(error))
+
+    def _fail(self, reason: exceptions.GoogleAPICallError) -> None:
+        with self._lock:
+            if self._failure is not None:
+                return
+            self._failure = reason
+            pending, self._pending = self._pending, deque()
+        self._requests.put(None)
+        for future in pending:
+            future.set_exception(reason)

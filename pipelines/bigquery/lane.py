@@ -1,0 +1,191 @@
+"""The way into one table: its shared connection, reopened whenever it breaks, with patience and a log."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import msgspec
+from google.api_core import exceptions
+from google.cloud.bigquery_storage_v1 import BigQueryWriteClient, types
+
+from pipelines.bigquery import arrow
+from pipelines.bigquery.chunks import Chunk
+from pipelines.bigquery.connection import Connection
+from pipelines.bigquery.faults import Fault, RowRefusedError, classify
+
+_TRACE_ID = "parley"
+_log = logging.getLogger(__name__)
+
+
+class TableUnavailableError(Exception):
+    """A table is missing, closed to us or of another schema, for longer than a deployment takes."""
+
+
+class AppenderClosedError(Exception):
+    """The appender was closed before BigQuery had confirmed the rows."""
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """How long to wait for what, in seconds. BigQuery being away is waited out without end."""
+
+    first_delay: float = 0.1
+    longest_delay: float = 16.0
+    setup_patience: float = 300.0
+    """How long a table may be missing: a new one takes minutes to be known everywhere."""
+    answer_timeout: float = 120.0
+    """How long BigQuery may be silent before the connection is given up."""
+
+    def delay(self, attempts: int) -> float:
+        """Return how long to wait after so many failed attempts."""
+        delay = min(self.longest_delay, self.first_delay * 2.0 ** min(attempts - 1, 32))
+        return delay * random.uniform(0.5, 1.0)  # noqa: S311  spreads retries, guards nothing
+
+
+class Sent:
+    """A chunk on its way: on which connection it went, and what comes back."""
+
+    def __init__(self, chunk: Chunk) -> None:
+        self.chunk = chunk
+        self.connection: Connection
+        self.future: Future[types.AppendRowsResponse]
+
+
+class Lane:
+    """Sends chunks to one table and gets them confirmed; threads may share it."""
+
+    def __init__(
+        self,
+        client: BigQueryWriteClient,
+        table: str,
+        write_stream: str,
+        retry: Retry,
+        closing: threading.Event,
+    ) -> None:
+        self._table = table
+        self._retry = retry
+        self._closing = closing
+        self._open: Callable[[], Connection] = lambda: Connection(client, write_stream)
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+        self._quiet_until = 0.0
+        self._troubled_since: float | None = None
+        # Stream and schema go into every request: some servers remember neither from the first.
+        self._template = types.AppendRowsRequest(
+            write_stream=write_stream,
+            trace_id=_TRACE_ID,
+            arrow_rows=types.AppendRowsRequest.ArrowData(
+                writer_schema=types.ArrowSchema(
+                    serialized_schema=arrow.schema(table).serialize().to_pybytes()
+                )
+            ),
+        )
+
+    def send(self, chunk: Chunk) -> Sent:
+        """Send a chunk without waiting for its confirmation."""
+        sent = Sent(chunk)
+        self._send(sent)
+        return sent
+
+    def confirm(self, sent: Sent) -> dict[int, RowRefusedError]:
+        """Wait until BigQuery has stored a chunk, sending it again as often as that takes.
+
+        Returns:
+            Nothing when it is stored; else the rows, by their place in the chunk, for which BigQuery
+            stored none of it.
+
+        Raises:
+            RowRefusedError: BigQuery refuses the chunk without saying which rows are to blame.
+            TableUnavailableError: the table stayed missing, or closed to us, for too long.
+            AppenderClosedError: the appender was closed meanwhile.
+        """
+        started, attempts = time.monotonic(), 0
+        while True:
+            try:
+                refused = self._answer(sent)
+            except exceptions.GoogleAPICallError as error:
+                attempts += 1
+                self._bear(error, attempts, time.monotonic() - started, sent)
+                self._send(sent)
+            else:
+                self._note_success()
+                return refused
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close(exceptions.Cancelled("the appender was closed"))
+
+    def _send(self, sent: Sent) -> None:
+        request = types.AppendRowsRequest(self._template)
+        request.arrow_rows.rows.serialized_record_batch = sent.chunk.data
+        with self._lock:
+            if self._closing.is_set():
+                raise AppenderClosedError(f"closed before {self._table} had taken all rows")
+            if self._connection is None or self._connection.failed:
+                self._connection = self._open()
+            sent.connection = self._connection
+        sent.future = sent.connection.send(request)
+
+    def _answer(self, sent: Sent) -> dict[int, RowRefusedError]:
+        try:
+            response = sent.future.result(self._retry.answer_timeout)
+        except TimeoutError:
+            silence = exceptions.DeadlineExceeded(f"no answer in {self._retry.answer_timeout:g} s")
+            sent.connection.close(silence)
+            raise silence from None
+        refused = {
+            error.index: RowRefusedError(error.message)
+            for error in response.row_errors
+            if 0 <= error.index < len(sent.chunk.rows)
+        }
+        if response.error.code and not refused:
+            raise exceptions.from_grpc_status(
+                response.error.code, response.error.message, details=list(response.error.details)
+            )
+        return refused
+
+    def _bear(self, error: exceptions.GoogleAPICallError, attempts: int, elapsed: float, sent: Sent) -> None:
+        """Return when it is time to try again, or raise when that is of no use."""
+        fault = classify(error)
+        if fault is Fault.ROWS:
+            raise RowRefusedError(error.message) from error
+        if fault is Fault.FATAL or (fault is Fault.SETUP and elapsed > self._retry.setup_patience):
+            raise TableUnavailableError(f"{self._table} takes no rows: {error}") from error
+        if self._closing.is_set():
+            raise AppenderClosedError(f"closed before {self._table} had taken all rows") from error
+        with self._lock:
+            current = self._connection
+        if current is not sent.connection and current is not None and current.proven and not current.failed:
+            return  # Another thread has waited already and found BigQuery back.
+        delay = self._retry.delay(attempts)
+        self._note_trouble(fault, error, delay)
+        if self._closing.wait(delay):
+            raise AppenderClosedError(f"closed before {self._table} had taken all rows") from error
+
+    def _note_trouble(self, fault: Fault, error: exceptions.GoogleAPICallError, delay: float) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if self._troubled_since is None:
+                self._troubled_since = now
+            if now < self._quiet_until:
+                return
+            self._quiet_until = now + delay
+        hint = " Run `parley tables deploy`, or check permissions." if fault is Fault.SETUP else ""
+        _log.warning(
+            "BigQuery does not take rows of %s now (%s); they are kept and tried again in %.1f s.%s",
+            self._table,
+            error,
+            delay,
+            hint,
+        )
+
+    def _note_success(self) -> None:
+        with self._lock:
+            since, self._troubled_since = self._troubled_since, None
+        if since is not None:
+            _log.info("BigQuery takes rows of %s again, after %.1f s", self._table, time.monotonic() - since)

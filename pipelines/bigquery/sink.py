@@ -1,0 +1,50 @@
+"""The step of the streaming pipeline that stores normalized batches in BigQuery."""
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+
+from pipelines.batches import NormalizedBatch
+from pipelines.bigquery import appender
+from pipelines.bigquery.bundle import Bundle
+from pipelines.bigquery.target import Target
+
+METRICS = "parley.bigquery"
+"""Namespace of the counters `<table>.confirmed` and `<table>.refused`, and of the distribution."""
+DELAY = "received_to_confirmed_ms"
+
+
+class AppendRows(beam.PTransform):
+    """Stores `NormalizedBatch`es: rows, dead letters for what BigQuery refuses, and the ledger.
+
+    A bundle is only finished when BigQuery has confirmed all its rows, so that a runner that
+    acknowledges finished bundles loses nothing. Its output is empty.
+    """
+
+    def __init__(self, target: Target) -> None:
+        super().__init__()
+        self._target = target
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        """Append every batch, and confirm once per bundle."""
+        return batches | "Append" >> beam.ParDo(_AppendRows(self._target))
+
+
+class _AppendRows(beam.DoFn):
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._bundle: Bundle
+
+    def start_bundle(self) -> None:
+        self._bundle = Bundle(appender.shared(self._target))
+
+    def process(self, batch: NormalizedBatch) -> None:
+        self._bundle.add(batch)
+
+    def finish_bundle(self) -> None:
+        stored = self._bundle.finish()
+        for table, count in stored.confirmed.items():
+            Metrics.counter(METRICS, f"{table}.confirmed").inc(count)
+        for table, count in stored.refused.items():
+            Metrics.counter(METRICS, f"{table}.refused").inc(count)
+        for delay in stored.delays:
+            Metrics.distribution(METRICS, DELAY).update(delay)
