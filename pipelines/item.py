@@ -32,7 +32,7 @@ class Lineage:
 
         The rows that the item had made before it failed are dropped with it.
         """
-        item = Item(lineage=self, pointer=pointer, raw=raw, source=source, content_type=content_type)
+        item = Item(self, pointer, raw, source, content_type)
         item.dated(time, envelope_time)
         return item
 
@@ -40,20 +40,13 @@ class Lineage:
 class Item:
     """One item of a body: makes the rows that the item tells of."""
 
-    def __init__(
-        self,
-        *,
-        lineage: Lineage,
-        pointer: str,
-        raw: bytes,
-        source: str,
-        content_type: str,
-    ) -> None:
+    def __init__(self, lineage: Lineage, pointer: str, raw: bytes, source: str, content_type: str) -> None:
         self.source = source
         self.flags: list[str] = []
         self.told = False
         """Whether the item has made a message or a fact, not only sightings."""
         self.time: EventTime
+        self._envelope_time: Written = None
         self._raw = raw
         self._pointer = pointer
         self._content_type = content_type
@@ -73,9 +66,24 @@ class Item:
         return True
 
     def dated(self, time: Written, envelope_time: Written = None) -> None:
-        """Set when the item happened: its own time, else its envelope's, else the time of receipt."""
-        self.time = event_time(time, envelope_time, self._received)
+        """Set when the item happened: its own time, else its envelope's, else the time of receipt.
+
+        An envelope's time, once given, is also that of the item's parts.
+        """
+        if envelope_time is not None:
+            self._envelope_time = envelope_time
+        self.time = event_time(time, self._envelope_time, self._received)
         self._date = partition_day(self.time.micros, self._received)
+
+    def part(self, path: str, raw: bytes) -> "Item":
+        """Return a part of the item as an item for itself, with the same source, flags and times.
+
+        The path, of JSON Pointer's form without the first slash, leads from the item to the part.
+        """
+        part = Item(self._lineage, f"{self._pointer}/{path}", raw, self.source, self._content_type)
+        part.flags = self.flags.copy()
+        part._envelope_time, part.time, part._date = self._envelope_time, self.time, self._date
+        return part
 
     @cached_property
     def content(self) -> str:

@@ -16,7 +16,6 @@ from pipelines import ids, times
 from pipelines.item import Item
 from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_given, members, scalar, text
 from pipelines.sources.place import Place
-from pipelines.times import Written
 
 THREAD_CONTROL: Final = {
     "pass_thread_control": "passed",
@@ -106,12 +105,10 @@ class Messaging(Struct):
 MESSAGING: Final = msgspec.json.Decoder(Messaging)
 
 
-def read_messaging(
-    item: Item, body: Body, part: Raw, *, channel: str, entry_time: Written, name: str
-) -> None:
+def read_messaging(item: Item, body: Body, part: Raw, channel: str, name: str) -> None:
     """Make the rows of an item; `name` is what to call one that has no payload."""
     said = body.decode(MESSAGING, part)
-    item.dated(scalar(said.timestamp), entry_time)
+    item.dated(scalar(said.timestamp))
     telling = _telling(item, channel, said)
     if said.message:
         telling.message(said.message, is_self=bool(said.is_self))

@@ -1,0 +1,63 @@
+"""The envelope of all webhooks of Meta's Graph API: entries, each with changes.
+
+https://developers.facebook.com/docs/graph-api/webhooks/getting-started
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from pipelines.item import Item, Lineage
+from pipelines.sources.json_body import NOTHING, Body, Id, text
+
+ReadEntry = Callable[[Body, Item, Raw], None]
+"""Reads an entry of a body, given as an item and as the raw part that it is."""
+
+
+class Envelope(Struct):
+    """A webhook's body."""
+
+    object: Id = None
+    entry: list[Raw] | None = None
+
+
+class Change(Struct):
+    """A change of a subscribed field."""
+
+    field: str | None = None
+    value: Raw = NOTHING
+
+
+CHANGE: Final = msgspec.json.Decoder(Change)
+_BODY: Final = msgspec.json.Decoder(Envelope | list[Raw])
+_ENVELOPE: Final = msgspec.json.Decoder(Envelope)
+
+
+def read_entries(body: Body, lineage: Lineage, sources: Mapping[str, str], read: ReadEntry) -> str:
+    """Read every entry, each for itself; return why there is nothing in them, if there is not.
+
+    `sources` gives a row's source by the envelope's `object`; other objects are not ours.
+
+    Raises:
+        msgspec.DecodeError: the body is no such envelope.
+    """
+    whole = body.decode(_BODY)
+    envelopes = [("", whole)] if isinstance(whole, Envelope) else []
+    # Samples in the documentation are wrapped in an array.
+    for n, part in enumerate(whole if isinstance(whole, list) else ()):
+        with lineage.item(f"/{n}", body.exact(part), source=next(iter(sources.values()))):
+            envelopes.append((f"/{n}", body.decode(_ENVELOPE, part)))
+    reason = "an empty array"
+    for pointer, envelope in envelopes:
+        kind = text(envelope.object) or ""
+        if kind not in sources:
+            reason = f"object is {kind[:64]!r}, not {' or '.join(map(repr, sources))}"
+            continue
+        reason = "no entry has anything in it"
+        for n, part in enumerate(envelope.entry or ()):
+            where = f"{pointer}/entry/{n}"
+            with lineage.item(where, body.exact(part), source=sources[kind]) as item:
+                read(body, item, part)
+    return reason
