@@ -1,0 +1,159 @@
+"""Reads the archive: which segments hold a range, and every whole event of a segment, however damaged."""
+
+import datetime as dt
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import BinaryIO
+
+import fastavro
+import msgspec
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from schemas.archive import OPEN_SUFFIX, SUFFIX
+from schemas.raw_event import InvalidRawEventError, RawEvent
+
+_FOLDER = re.compile(r"(source|date|hour)=([^/]+)")
+_SYNC_SIZE = 16
+_AVRO_ERRORS = (EOFError, ValueError, IndexError, KeyError, StopIteration, OSError, OverflowError)
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """Which raw events to read: of a half-open range of times of receipt, of some sources."""
+
+    start: dt.datetime | None = None
+    end: dt.datetime | None = None
+    sources: tuple[str, ...] = ()
+    """Endpoints; empty for all."""
+
+    def has(self, event: RawEvent) -> bool:
+        """Tell whether an event belongs to the selection; one that does not say when or whence, does."""
+        try:
+            if self.sources and event.source not in self.sources:
+                return False
+            received_at = event.received_at
+        except InvalidRawEventError:
+            return True
+        return (self.start is None or received_at >= self.start) and (self.end is None or received_at < self.end)
+
+    def has_folder(self, path: str) -> bool:
+        """Tell whether a file may hold events of the selection, as far as its folders say."""
+        names = dict(_FOLDER.findall(path))
+        if self.sources and names.get("source", self.sources[0]) not in self.sources:
+            return False
+        if "date" not in names or "hour" not in names:
+            return True
+        hour = dt.datetime.fromisoformat(f"{names['date']}T{names['hour']}:00:00+00:00")
+        return (self.start is None or hour + dt.timedelta(hours=1) > self.start) and (
+            self.end is None or hour < self.end
+        )
+
+
+class Damage(msgspec.Struct, frozen=True):
+    """A place in a file that cannot be read."""
+
+    path: str
+    offset: int
+    """Bytes from the file's start."""
+    size: int
+    error: str
+
+
+def find_segments(root: str, selection: Selection) -> list[str]:
+    """Return the files under an archive's root (a folder or `gs://…`) that may hold selected events.
+
+    Segments that are still being written are among them: of these the whole blocks are read.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+    pattern = f"{root.rstrip('/')}/**"
+    found = FileSystems.match([pattern])[0].metadata_list
+    if not found and not FileSystems.exists(root.rstrip("/")):
+        raise FileNotFoundError(f"no archive at {root}")
+    paths = sorted(entry.path for entry in found)
+    return [p for p in paths if p.endswith((SUFFIX, OPEN_SUFFIX)) and selection.has_folder(p)]
+
+
+def read_segment(path: str, damages: list[Damage]) -> Iterator[RawEvent]:
+    """Yield every whole event of a segment, and note what could not be read.
+
+    A torn tail is no damage in a segment that is still being written.
+    """
+    read = 0
+    try:
+        with _open(path) as file:
+            for record in fastavro.reader(file):
+                yield RawEvent.from_avro(record)  # type: ignore[arg-type]
+                read += 1
+    except _AVRO_ERRORS:
+        # Rare, and then nothing is to be lost: read again block by block, past what has been read.
+        yield from _salvage(path, read, damages)
+
+
+def _open(path: str) -> BinaryIO:
+    try:
+        return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    except OSError:
+        if not path.endswith(OPEN_SUFFIX):
+            raise
+        # Closed by the receiver since it was listed.
+        return FileSystems.open(path.removesuffix(OPEN_SUFFIX), compression_type=CompressionTypes.UNCOMPRESSED)
+
+
+def _salvage(path: str, skip: int, damages: list[Damage]) -> Iterator[RawEvent]:
+    with _open(path) as file:
+        content = file.read()
+    try:
+        header, sync = _header(content)
+    except _AVRO_ERRORS as error:
+        if not (path.endswith(OPEN_SUFFIX) and len(content) < 4096):
+            damages.append(Damage(path, 0, len(content), f"no Avro header: {error}"))
+        return
+    offset = len(header)
+    while offset < len(content):
+        end = content.find(sync, offset)
+        if end < 0:
+            if not path.endswith(OPEN_SUFFIX):
+                damages.append(Damage(path, offset, len(content) - offset, "the file ends within a block"))
+            return
+        block = content[offset : end + _SYNC_SIZE]
+        try:
+            records = list(fastavro.reader(io.BytesIO(header + block)))
+        except _AVRO_ERRORS as error:
+            damages.append(Damage(path, offset, len(block), f"{type(error).__name__}: {error}"))
+        else:
+            for record in records[skip:]:
+                yield RawEvent.from_avro(record)  # type: ignore[arg-type]
+            skip = max(0, skip - len(records))
+        offset = end + _SYNC_SIZE
+
+
+def _header(content: bytes) -> tuple[bytes, bytes]:
+    """Return an Avro file's header and sync marker (Avro 1.12, object container files)."""
+    if content[:4] != b"Obj\x01":
+        raise ValueError("not an Avro file")
+    file = io.BytesIO(content)
+    fastavro.reader(file)
+    header = content[: file.tell()]
+    return header, header[-_SYNC_SIZE:]
+
+
+def origin(path: str) -> str:
+    """Return a segment's name without its root, the same whether it is still open or closed."""
+    parts = PurePosixPath(path.removesuffix(OPEN_SUFFIX)).parts
+    start = next((i for i, part in enumerate(parts) if part.startswith("source=")), len(parts) - 1)
+    return "/".join(parts[start:])
+
+
+def describe(damages: Sequence[Damage]) -> str:
+    """Return damages as text, one a line, as a person or a log reads them."""
+    return "\n".join(f"{d.path}: {d.size} bytes at offset {d.offset} cannot be read: {d.error}" for d in damages)
+
+
+def as_json(damage: Damage) -> str:
+    """Return a damage as one line of JSON."""
+    return json.dumps(msgspec.structs.asdict(damage))

@@ -1,0 +1,81 @@
+"""The commands that run the pipeline."""
+
+import logging
+import tempfile
+from datetime import datetime
+
+import click
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipelines import batch as batches
+from pipelines import stream as live
+from pipelines.archive import Selection
+from pipelines.bigquery.commands import target
+from pipelines.bigquery.deploy import deploy
+from pipelines.bigquery.target import Target, client
+from pipelines.options import moment
+
+_LOCAL_RUNNER = "FnApiRunner"
+_BEAM_ARGUMENTS = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+
+def local_options(arguments: list[str]) -> PipelineOptions:
+    """Return Beam's options; where they name no runner, the one that runs in this process."""
+    if not any(argument.startswith("--runner") for argument in arguments):
+        arguments = [*arguments, f"--runner={_LOCAL_RUNNER}"]
+    return PipelineOptions(arguments)
+
+
+@click.command(context_settings=_BEAM_ARGUMENTS)
+@click.option("--catch-up", metavar="ARCHIVE", help="First store what this archive has and the ledger lacks.")
+@click.pass_context
+def stream(ctx: click.Context, catch_up: str | None) -> None:
+    """Run the live pipeline. Further options are Beam's and the pipeline's (see docs/configuration.md)."""
+    _log_to_terminal()
+    where = target()
+    if not any(argument.startswith("--live_reader") for argument in ctx.args):
+        ctx.args.append("--live_reader=pull")
+    if catch_up:
+        count = live.catch_up(catch_up, local_options(ctx.args), where)
+        click.echo(f"caught up: {count} events of the archive were not in the ledger")
+    click.echo("the pipeline reads")
+    live.run(local_options(ctx.args), where)
+
+
+@click.command(context_settings=_BEAM_ARGUMENTS)
+@click.option("--archive", required=True, help="The archive's root: a folder or gs://bucket/prefix.")
+@click.option("--from", "start", type=moment, help="First time of receipt: a date or RFC 3339.")
+@click.option("--to", "end", type=moment, help="Time of receipt to stop before.")
+@click.option("--source", "sources", multiple=True, help="An endpoint; may be given again.")
+@click.option("--into", required=True, metavar="PREFIX", help="Prefix of the datasets to fill; they must be new.")
+@click.pass_context
+def batch(
+    ctx: click.Context,
+    archive: str,
+    start: datetime | None,
+    end: datetime | None,
+    sources: tuple[str, ...],
+    into: str,
+) -> None:
+    """Normalize an archive into datasets of their own, beside those that analysts read."""
+    _log_to_terminal()
+    where = Target.prefixed(target().project, into)
+    bigquery = client(where)
+    if any(dataset.dataset_id == where.rows_dataset for dataset in bigquery.list_datasets()):
+        raise click.ClickException(f"the dataset {where.rows_dataset} exists already: choose another --into")
+    deploy(bigquery, where)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            done = batches.run(archive, Selection(start, end, sources), folder, local_options(ctx.args))
+        except FileNotFoundError as error:
+            raise click.ClickException(str(error)) from error
+        rows = batches.load(bigquery, where, folder)
+    click.echo(f"{done.events} events of {done.segments} segments: {rows}")
+    if done.damages:
+        raise click.ClickException(f"{done.damages} places of the archive could not be read: see the log")
+
+
+def _log_to_terminal() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    # Beam tells of each of its steps.
+    logging.getLogger("apache_beam").setLevel(logging.WARNING)

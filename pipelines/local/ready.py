@@ -1,0 +1,85 @@
+"""Waits until parts of a local stack answer."""
+
+import os
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+import click
+
+_PAUSE = 0.1
+
+
+class NotReadyError(TimeoutError):
+    """A part of the stack did not answer in time; the message names it."""
+
+
+def wait_for(what: str, is_ready: Callable[[], bool], seconds: float) -> None:
+    """Wait until something is ready.
+
+    Raises:
+        NotReadyError: it was not, for that long.
+    """
+    deadline = time.monotonic() + seconds
+    while not is_ready():
+        if time.monotonic() > deadline:
+            raise NotReadyError(f"{what} did not answer within {seconds:g} s")
+        time.sleep(_PAUSE)
+
+
+def listens(address: str) -> bool:
+    """Tell whether something accepts connections at `host:port`."""
+    host, port = address.rsplit(":", 1)
+    try:
+        with socket.create_connection((host, int(port)), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def answers(url: str) -> bool:
+    """Tell whether a GET is answered with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - our own loopback URL
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def pubsub() -> bool:
+    """Tell whether the Pub/Sub of the environment listens."""
+    return listens(os.environ["PUBSUB_EMULATOR_HOST"])
+
+
+def bigquery() -> bool:
+    """Tell whether the BigQuery of the environment answers, and takes appends."""
+    return answers(f"{os.environ['BIGQUERY_EMULATOR_HOST']}/readyz") and listens(
+        os.environ["BIGQUERY_STORAGE_GRPC_ENDPOINT"]
+    )
+
+
+def receiver() -> bool:
+    """Tell whether the receiver of the environment would take webhooks."""
+    return answers(f"http://127.0.0.1:{os.environ['PARLEY_PORT']}/__heartbeat__")
+
+
+@click.command()
+@click.option("--seconds", default=60.0, show_default=True, help="How long to wait.")
+def main(seconds: float) -> None:
+    """Wait for Pub/Sub and BigQuery, then make topics, subscriptions, tables and views."""
+    from pipelines import sources  # noqa: PLC0415 - the wait should begin at once
+    from pipelines.bigquery.deploy import deploy  # noqa: PLC0415
+    from pipelines.bigquery.target import Target, client  # noqa: PLC0415
+    from pipelines.local.topics import create_topics  # noqa: PLC0415
+
+    wait_for("Pub/Sub", pubsub, seconds)
+    where = Target.from_environment()
+    create_topics(where.project, {f"raw-{name}": f"parley-{name}" for name in sources.PARSERS})
+    wait_for("BigQuery", bigquery, seconds)
+    deploy(client(where), where)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""`parley run`: every part of Parley on this machine, each a process, until Ctrl-C."""
+
+import os
+import shlex
+import shutil
+import sys
+import threading
+from pathlib import Path
+
+import click
+from google.api_core.exceptions import NotFound
+from honcho.manager import Manager
+from honcho.printer import Printer
+
+from pipelines.local import environment, ready
+from pipelines.local.environment import Ports
+
+_START_SECONDS = 90.0
+_GOOGLE_EMULATOR = Path("platform/pubsub-emulator/bin/cloud-pubsub-emulator")
+
+
+def google_emulator() -> Path | None:
+    """Return Google's Pub/Sub emulator, where a Cloud SDK with it and a Java to run it are installed."""
+    gcloud = shutil.which("gcloud")
+    if not gcloud or not shutil.which("java"):
+        return None
+    path = Path(gcloud).resolve().parent.parent / _GOOGLE_EMULATOR
+    return path if path.exists() else None
+
+
+def commands(folder: Path, ports: Ports, pubsub: str) -> dict[str, str]:
+    """Return the command line of each part of the stack."""
+    python = shlex.quote(sys.executable)
+    data = shlex.quote(str(folder.resolve()))
+    emulator = google_emulator() if pubsub != "own" else None
+    if pubsub == "google" and emulator is None:
+        raise click.UsageError("Google's Pub/Sub emulator needs a Cloud SDK with the component and Java")
+    if emulator:
+        broker = f"{shlex.quote(str(emulator))} --host=127.0.0.1 --port={ports.pubsub}"
+    else:
+        broker = f"{python} -m pipelines.local.pubsub --port {ports.pubsub} --data-dir {data}/pubsub"
+    return {
+        "pubsub": f"exec {broker}",
+        "bigquery": f"exec {python} -m pipelines.local.bigquery --rest-port {ports.bigquery} "
+        f"--grpc-port {ports.bigquery_grpc} --data-dir {data}/bigquery --gcs-root {data}/gcs",
+        "receiver": f"exec {python} -m receiver",
+        "pipeline": f"{python} -m pipelines.local.ready && "
+        f'exec {python} -m pipelines.cli stream --catch-up "$PARLEY_ARCHIVE"',
+    }
+
+
+@click.command()
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=environment.DEFAULT_FOLDER)
+@click.option("--port", default=Ports().receiver, show_default=True, help="The receiver's, if it is free.")
+@click.option(
+    "--pubsub",
+    type=click.Choice(["auto", "google", "own"]),
+    default="auto",
+    show_default=True,
+    help="auto takes Google's emulator where a Cloud SDK has it, else Parley's own.",
+)
+def run(folder: Path, port: int, pubsub: str) -> None:
+    """Run receiver, Pub/Sub, pipeline and BigQuery here, until Ctrl-C. Data stays in FOLDER."""
+    ports = Ports(receiver=port).freed()
+    values = environment.variables(folder, ports)
+    os.environ.update(values)
+    Path(values["PARLEY_ARCHIVE"]).mkdir(parents=True, exist_ok=True)
+    manager = Manager(Printer(sys.stdout))
+    for name, command in commands(folder, ports, pubsub).items():
+        manager.add_process(name, command, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    announcer = threading.Thread(target=_announce, args=(folder, values), daemon=True)
+    announcer.start()
+    try:
+        manager.loop()
+    finally:
+        environment.forget(folder)
+    sys.exit(0 if manager.returncode in {130, 143} else manager.returncode)
+
+
+def _announce(folder: Path, values: dict[str, str]) -> None:
+    try:
+        ready.wait_for("BigQuery with its tables", _tables_answer, _START_SECONDS)
+        ready.wait_for("the receiver", ready.receiver, _START_SECONDS)
+    except ready.NotReadyError as error:
+        click.echo(f"Parley is not complete: {error}. See the lines above.", err=True)
+        return
+    environment.save(folder, values)
+    secret = values["PARLEY_FACEBOOK_APP_SECRETS"].split(",")[0]
+    url = f"http://127.0.0.1:{values['PARLEY_PORT']}/facebook"
+    click.echo(
+        f"""
+Parley runs. Webhooks: {url}   Pub/Sub: {values["PUBSUB_EMULATOR_HOST"]}   \
+BigQuery: {values["BIGQUERY_EMULATOR_HOST"]}
+Everything it keeps is in {folder.resolve()}. Ctrl-C stops it.
+
+In another terminal, in this folder, send a webhook:
+
+  body='{{"object":"page","entry":[{{"id":"1","time":'$(date +%s)'000,"messaging":[{{"sender":{{"id":"2"}},\
+"recipient":{{"id":"1"}},"timestamp":'$(date +%s)'000,"message":{{"mid":"m_'$RANDOM'","text":"Hello"}}}}]}}]}}'
+  curl -H 'Content-Type: application/json' -d "$body" {url} \\
+    -H "X-Hub-Signature-256: sha256=$(printf %s "$body" | openssl dgst -sha256 -hmac {secret} | sed 's/.* //')"
+
+and ask for it:
+
+  .venv/bin/parley query 'SELECT sent_at, source, direction, content FROM messages'
+"""
+    )
+
+
+def _tables_answer() -> bool:
+    from pipelines.bigquery.target import Target, client  # noqa: PLC0415 - slow to import
+
+    if not ready.bigquery():
+        return False
+    where = Target.from_environment()
+    try:
+        client(where).get_table(where.view("messages"))
+    except NotFound:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    run()

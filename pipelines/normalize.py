@@ -1,0 +1,43 @@
+"""The pipeline: raw events in, rows out. Streaming and batch differ in their reader and writer alone."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+
+from pipelines.batches import EventBatch, NormalizedBatch
+from pipelines.events import InvalidRawEventError, dead_letter, normalize
+from pipelines.rows import TABLE_OF, Row
+from schemas.raw_event import RawEvent
+
+
+def build(pipeline: beam.Pipeline, reader: beam.PTransform, writer: beam.PTransform) -> Any:
+    """Put the steps of the data's way into a pipeline; return what the writer returns."""
+    return (
+        pipeline
+        | "Read" >> reader  # EventBatch
+        | "Normalize" >> beam.ParDo(NormalizeEvents())  # NormalizedBatch
+        | "Write" >> writer
+    )
+
+
+class NormalizeEvents(beam.DoFn):
+    """Makes the rows of every raw event of a batch."""
+
+    def process(self, batch: EventBatch) -> Iterator[NormalizedBatch]:
+        """Return the batch with its rows by table."""
+        rows: dict[str, list[Row]] = {}
+        for event in batch.events:
+            for row in normalize_or_bury(event):
+                rows.setdefault(TABLE_OF[type(row)], []).append(row)
+        yield NormalizedBatch(batch.events, rows, batch.origin, batch.index)
+
+
+def normalize_or_bury(event: RawEvent) -> list[Row]:
+    """Return an event's rows; for one that nothing could be traced to, a dead letter with today's date."""
+    try:
+        return normalize(event)
+    except InvalidRawEventError as error:
+        now = time.time_ns() // 1_000
+        return [dead_letter(event, now, "event", "", error)]

@@ -1,0 +1,71 @@
+"""The reader of batch runs: segments of the archive, each a unit of work."""
+
+import logging
+from collections.abc import Iterator, Sequence, Set
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+
+from pipelines.archive import Damage, Selection, describe, origin, read_segment
+from pipelines.batches import EventBatch
+from schemas.raw_event import EVENT_ID, RawEvent
+
+LARGEST_BATCH_EVENTS = 20_000
+LARGEST_BATCH_BYTES = 32 * 1024 * 1024
+METRICS = "parley.archive"
+
+_log = logging.getLogger(__name__)
+
+
+class ReadArchive(beam.PTransform):
+    """Reads the selected events of segments; nothing is shuffled, so that a segment stays together."""
+
+    def __init__(
+        self, segments: Sequence[str], selection: Selection, already_stored: Set[str] = frozenset()
+    ) -> None:
+        """Read the segments' selected events, except those whose ids are stored already."""
+        super().__init__()
+        self._segments = tuple(segments)
+        self._read = _Read(selection, frozenset(already_stored))
+
+    def expand(self, pbegin: Any) -> Any:
+        """Return batches of raw events."""
+        return (
+            pbegin | "Segments" >> beam.Create(self._segments, reshuffle=True) | "Events" >> beam.ParDo(self._read)
+        )
+
+
+class _Read(beam.DoFn):
+    def __init__(self, selection: Selection, already_stored: Set[str]) -> None:
+        self._selection = selection
+        self._already_stored = already_stored
+        self._events = Metrics.counter(METRICS, "events")
+        self._damaged = Metrics.counter(METRICS, "damages")
+
+    def process(self, segment: str) -> Iterator[EventBatch]:
+        damages: list[Damage] = []
+        for index, events in enumerate(_batches(self._selected(segment, damages))):
+            self._events.inc(len(events))
+            yield EventBatch(events, origin(segment), index)
+        if damages:
+            self._damaged.inc(len(damages))
+            _log.error("the archive is damaged:\n%s", describe(damages))
+
+    def _selected(self, segment: str, damages: list[Damage]) -> Iterator[RawEvent]:
+        for event in read_segment(segment, damages):
+            if self._selection.has(event) and event.attributes.get(EVENT_ID) not in self._already_stored:
+                yield event
+
+
+def _batches(events: Iterator[RawEvent]) -> Iterator[list[RawEvent]]:
+    batch: list[RawEvent] = []
+    size = 0
+    for event in events:
+        batch.append(event)
+        size += len(event.data)
+        if len(batch) >= LARGEST_BATCH_EVENTS or size >= LARGEST_BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

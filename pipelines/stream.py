@@ -1,0 +1,86 @@
+"""Runs the pipeline live: from Pub/Sub to BigQuery, until it is told to stop."""
+
+import logging
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+from pipelines import read_pubsub, sources
+from pipelines.archive import Selection, find_segments
+from pipelines.bigquery import target
+from pipelines.bigquery.sink import AppendRows
+from pipelines.bigquery.target import Target
+from pipelines.normalize import build
+from pipelines.options import ParleyOptions
+from pipelines.read_archive import ReadArchive
+from pipelines.read_pubsub import PullSubscriptions, ReadSubscriptions
+
+_READERS = {"native": ReadSubscriptions, "pull": PullSubscriptions}
+_log = logging.getLogger(__name__)
+
+
+def run(options: PipelineOptions, where: Target) -> None:
+    """Run the streaming pipeline; with the pulling reader, again and again until SIGTERM or SIGINT.
+
+    A runner of a cluster returns at once, since the job runs there.
+    """
+    parley = options.view_as(ParleyOptions)
+    options.view_as(StandardOptions).streaming = parley.live_reader == "native"
+    subscriptions = parley.subscriptions or default_subscriptions(where.project)
+    _stop_on_signals()
+    while True:
+        pipeline = beam.Pipeline(options=options)
+        build(pipeline, _READERS[parley.live_reader](subscriptions), AppendRows(where))
+        result = pipeline.run()
+        if parley.live_reader == "native":
+            return
+        result.wait_until_finish()
+        if read_pubsub.stopping.is_set():
+            return
+
+
+def catch_up(archive: str, options: PipelineOptions, where: Target) -> int:
+    """Store what the archive has and the ledger lacks; return how many events that were.
+
+    For a Pub/Sub that forgets when it stops, as emulators do. Where Pub/Sub delivers one of these events as well,
+    its rows are the same and the views show them once.
+    """
+    selection = Selection()
+    segments = find_segments(archive, selection)
+    if not segments:
+        return 0
+    pipeline = beam.Pipeline(options=options)
+    build(pipeline, ReadArchive(segments, selection, stored_events(where)), AppendRows(where))
+    result = pipeline.run()
+    result.wait_until_finish()
+    return counted(result, "events")
+
+
+def stored_events(where: Target) -> set[str]:
+    """Return the ids of all events that the ledger has."""
+    client = target.client(where)
+    rows = client.query_and_wait(f"SELECT DISTINCT event_id FROM `{where.table('events')}`")  # noqa: S608
+    return {row[0] for row in rows}
+
+
+def counted(result: Any, name: str) -> int:
+    """Return a counter of a finished pipeline, 0 where nothing was counted."""
+    found = result.metrics().query(beam.metrics.MetricsFilter().with_name(name))["counters"]
+    return sum(counter.committed or 0 for counter in found)
+
+
+def default_subscriptions(project: str) -> Sequence[str]:
+    """Return the subscription of every source that has a parser, by its usual name."""
+    return [f"projects/{project}/subscriptions/parley-{name}" for name in sorted(sources.PARSERS)]
+
+
+def _stop_on_signals() -> None:
+    def stop(number: int, frame: Any) -> None:
+        _log.info("%s: storing what has been read, then stopping", signal.Signals(number).name)
+        read_pubsub.stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)

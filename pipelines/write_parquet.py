@@ -1,0 +1,67 @@
+"""Writes normalized batches as Parquet files, one per table and batch, ready for load jobs."""
+
+import hashlib
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+import msgspec
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from pipelines.batches import NormalizedBatch
+from pipelines.bigquery import arrow
+
+SUFFIX = ".parquet"
+
+
+class WrittenFile(msgspec.Struct, frozen=True):
+    """A file of rows of one table."""
+
+    table: str
+    path: str
+    rows: int
+
+
+class WriteParquet(beam.PTransform):
+    """Writes each batch's rows to `<folder>/<table>/<name>.parquet` and tells what it has written.
+
+    The name is derived from where the batch was read, and a file appears whole or not at all: a
+    bundle that is tried again overwrites what it had written.
+    """
+
+    def __init__(self, folder: str) -> None:
+        """Write under a local folder or `gs://…`."""
+        super().__init__()
+        self._folder = folder.rstrip("/")
+
+    def expand(self, batches: Any) -> Any:
+        """Return a `WrittenFile` for every file."""
+        return batches | beam.ParDo(_Write(self._folder))
+
+
+class _Write(beam.DoFn):
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def process(self, batch: NormalizedBatch) -> Iterator[WrittenFile]:
+        processed_at = time.time_ns() // 1_000
+        name = f"{hashlib.sha256(batch.origin.encode()).hexdigest()[:32]}-{batch.index:06}{SUFFIX}"
+        for table, rows in batch.rows.items():
+            folder = f"{self._folder}/{table}"
+            _make_folder(folder)
+            temporary, path = f"{folder}/{uuid.uuid4().hex}.tmp", f"{folder}/{name}"
+            with FileSystems.create(temporary, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+                arrow.write_parquet(table, [rows], file, processed_at)
+            FileSystems.rename([temporary], [path])
+            yield WrittenFile(table, path, len(rows))
+
+
+def _make_folder(folder: str) -> None:
+    try:
+        FileSystems.mkdirs(folder)
+    except OSError:
+        if not FileSystems.exists(folder):
+            raise
