@@ -2,7 +2,6 @@
 
 import os
 import signal
-import threading
 from pathlib import Path
 
 import click
@@ -23,16 +22,20 @@ from pipelines.local.topics import create_topics
 @click.option("--topic", "topics", multiple=True, metavar="TOPIC:SUBSCRIPTION", help="Made where missing.")
 def main(port: int, data_dir: Path | None, max_bytes: int, project: str, topics: tuple[str, ...]) -> None:
     """Run Pub/Sub on this machine until SIGTERM or Ctrl-C."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    # Before any thread starts, so that the signals wait for `sigwait` instead of interrupting one.
+    signals = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     pairs = dict(_pair(topic) for topic in topics)
-    with PubSubServer(port, data_dir, max_bytes) as server:
+    try:
+        server = PubSubServer(port, data_dir, max_bytes)
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
+    with server:
         os.environ["PUBSUB_EMULATOR_HOST"] = server.address
         create_topics(project, pairs)
         kept = f"keeps messages in {data_dir}" if data_dir else "keeps messages in memory only"
         click.echo(f"Pub/Sub listens on {server.address} and {kept}.")
-        stop.wait()
+        signal.sigwait(signals)
 
 
 def _pair(topic: str) -> tuple[str, str]:

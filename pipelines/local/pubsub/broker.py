@@ -54,7 +54,6 @@ class Broker:
         """
         check_publish(request)
         with self.lock:
-            self.resources.get_topic(request.topic)
             names = self.resources.list_topic_subscriptions(request.topic)
             backlogs = [self.resources.backlog(name) for name in names]
             first, stride = self._next_id, max(1, len(names))

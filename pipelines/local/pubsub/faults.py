@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ class Fault:
 class Faults:
     """The faults of a server, by method name ("Publish", "Pull", "StreamingPull", …)."""
 
-    def __init__(self, methods: frozenset[str], on_change: Callable[[], None]) -> None:
+    def __init__(self, methods: Collection[str], on_change: Callable[[], None]) -> None:
         self._methods = methods
         self._on_change = on_change
         self._faults: dict[str, Fault] = {}
@@ -74,31 +74,37 @@ class Faults:
     def waiting(self, method: str, *, after: bool = False) -> bool:
         """Tell whether the next call of a method would meet a fault."""
         with self._changed:
-            fault = self._faults.get(method)
-            return fault is not None and fault.after == after
+            return self._find(method, after) is not None
 
     def meet(self, method: str, context: Any, *, after: bool = False) -> None:
         """Let a call meet the fault of its method, if there is one.
 
         Raises:
-            PubSubError: with the fault's code.
+            PubSubError: with the fault's code; CANCELLED where the client gave up meanwhile.
         """
         with self._changed:
-            fault = self._faults.get(method)
-            if fault is None or fault.after != after:
+            fault = self._find(method, after)
+            if fault is None:
                 return
             if fault.times is not None:
                 fault.times -= 1
-                if fault.times <= 0:
-                    del self._faults[method]
             if fault.delay or fault.hang:
-                context.add_callback(self._wake)
-                self._changed.wait_for(
-                    lambda: fault.cleared or not context.is_active(),
-                    None if fault.hang else fault.delay,
-                )
-        if fault.code is not None and not (fault.cleared and fault.hang):
+                self._wait(fault, context)
+        if fault.code and not fault.cleared:
             raise PubSubError(fault.code, f"Injected fault of {method}.")
+
+    def _find(self, method: str, after: bool) -> Fault | None:
+        fault = self._faults.get(method)
+        return fault if fault and fault.times != 0 and fault.after == after else None
+
+    def _wait(self, fault: Fault, context: Any) -> None:
+        context.add_callback(self._wake)
+        self._changed.wait_for(
+            lambda: fault.cleared or not context.is_active(),
+            None if fault.hang else fault.delay,
+        )
+        if not context.is_active():
+            raise PubSubError(grpc.StatusCode.CANCELLED, "The client gave up.")
 
     def _drop(self, method: str) -> None:
         fault = self._faults.pop(method, None)

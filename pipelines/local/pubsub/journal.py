@@ -30,17 +30,20 @@ class Journal:
         """Open or make the journal in `folder`.
 
         Raises:
-            OSError: the folder cannot be made.
-            sqlite3.OperationalError: another server has the same folder open.
+            OSError: the folder cannot be used, or another server uses it.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(
             folder / "pubsub.sqlite3", isolation_level=None, check_same_thread=False, timeout=1
         )
-        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        self._database.executescript(_SCHEMA)
+        try:
+            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            self._database.close()
+            raise OSError(f"Cannot keep messages in {folder}: {error}.") from error
         self._waiting: queue.SimpleQueue[tuple[list[Statement], Future[None]] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="pubsub-journal", daemon=True)
         self._writer.start()

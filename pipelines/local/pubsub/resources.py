@@ -75,17 +75,17 @@ class Resources:
     def delete_topic(self, name: str) -> None:
         """Remove a topic; its subscriptions keep what they have and receive nothing more."""
         with self._lock:
-            self.get_topic(name)
-            self._commit(("DELETE FROM topics WHERE name = ?", [(name,)]))
-            del self._topics[name]
             for subscription in self.list_topic_subscriptions(name):
                 orphan = _copy(self._subscriptions[subscription])
                 orphan.topic = DELETED_TOPIC
                 self._put_subscription(orphan)
+            self._commit(("DELETE FROM topics WHERE name = ?", [(name,)]))
+            del self._topics[name]
 
     def list_topic_subscriptions(self, topic: str) -> list[str]:
         """Return the names of a topic's subscriptions, in order."""
         with self._lock:
+            self.get_topic(topic)
             return sorted(s.name for s in self._subscriptions.values() if s.topic == topic)
 
     def create_subscription(self, subscription: Any) -> Any:

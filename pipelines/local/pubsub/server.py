@@ -17,12 +17,13 @@ from pipelines.local.pubsub.broker import Broker
 from pipelines.local.pubsub.errors import PubSubError
 from pipelines.local.pubsub.faults import Faults, admin_handler
 from pipelines.local.pubsub.limits import MAX_REQUEST_BYTES
-from pipelines.local.pubsub.services import publisher, subscriber
+from pipelines.local.pubsub.services import Method, publisher, subscriber
 from pipelines.local.pubsub.streaming import streaming_pull
 
 MAX_BYTES = 512 * 1024 * 1024
 """What is kept in memory at most, unless told otherwise."""
 _MAX_CALLS = 500
+_STREAM = "StreamingPull"
 _OPTIONS = [
     # Without this a second server on the same port would silently take half of the calls.
     ("grpc.so_reuseport", 0),
@@ -46,14 +47,14 @@ class PubSubServer:
         """Start to listen; port 0 takes a free one.
 
         Raises:
-            OSError: the port is taken.
-            sqlite3.OperationalError: another server uses the same `data_dir`.
+            OSError: the port is taken, or another server uses the same `data_dir`.
         """
         self.broker = Broker(data_dir, max_bytes)
-        unary = publisher(self.broker) | subscriber(self.broker)
-        self.faults = Faults(frozenset(unary) | {"StreamingPull"}, self.broker.wake)
+        services = {"Publisher": publisher(self.broker), "Subscriber": subscriber(self.broker)}
+        methods = {name for service in services.values() for name in service} | {_STREAM}
+        self.faults = Faults(methods, self.broker.wake)
         self._calls = ThreadPoolExecutor(_MAX_CALLS, thread_name_prefix="pubsub")
-        self._server = grpc.server(self._calls, handlers=self._handlers(), options=_OPTIONS)
+        self._server = grpc.server(self._calls, self._handlers(services), options=_OPTIONS)
         try:
             port = self._server.add_insecure_port(f"127.0.0.1:{port}")
         except RuntimeError as error:
@@ -82,25 +83,24 @@ class PubSubServer:
         self._calls.shutdown()
         self.broker.close()
 
-    def _handlers(self) -> list[Any]:
-        streaming = grpc.stream_stream_rpc_method_handler(
-            self._stream, types.StreamingPullRequest.pb().FromString, _serialize
-        )
-        unary = {
+    def _handlers(self, services: dict[str, dict[str, Method]]) -> list[Any]:
+        handlers = {
             service: {
                 name: grpc.unary_unary_rpc_method_handler(
                     self._unary(name, answer), request.pb().FromString, _serialize
                 )
-                for name, (request, answer) in methods(self.broker).items()
+                for name, (request, answer) in methods.items()
             }
-            for service, methods in (("Publisher", publisher), ("Subscriber", subscriber))
+            for service, methods in services.items()
         }
-        unary["Subscriber"]["StreamingPull"] = streaming
+        handlers["Subscriber"][_STREAM] = grpc.stream_stream_rpc_method_handler(
+            self._stream, types.StreamingPullRequest.pb().FromString, _serialize
+        )
         return [
             admin_handler(self.faults),
             *(
-                grpc.method_handlers_generic_handler(f"google.pubsub.v1.{service}", handlers)
-                for service, handlers in unary.items()
+                grpc.method_handlers_generic_handler(f"google.pubsub.v1.{service}", methods)
+                for service, methods in handlers.items()
             ),
         ]
 
@@ -116,10 +116,10 @@ class PubSubServer:
 
     def _stream(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:
         with _refusing(context):
-            self.faults.meet("StreamingPull", context)
-            faulty = partial(self.faults.waiting, "StreamingPull")
+            self.faults.meet(_STREAM, context)
+            faulty = partial(self.faults.waiting, _STREAM)
             for response in streaming_pull(self.broker, requests, context, faulty):
-                self.faults.meet("StreamingPull", context)
+                self.faults.meet(_STREAM, context)
                 if response.received_messages:
                     yield response
 
