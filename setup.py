@@ -37,8 +37,10 @@ LOCAL = [
     "mini-racer>=0.14",
 ]
 TEST = [
+    "axe-playwright-python>=0.1.8",
     "hypothesis>=6",
     "mypy>=2",
+    "playwright>=1.65",
     "pytest>=9",
     "pytest-timeout>=2",
     "pytest-xdist>=3",
@@ -55,7 +57,7 @@ setup(
     package_data={
         "schemas": ["*.avsc", "tables/*.json", "views/*.sql"],
         "pipelines": ["local/samples/*", "py.typed"],
-        "receiver": ["py.typed"],
+        "receiver": ["chatplugin/static/*", "py.typed"],
     },
     install_requires=["click>=8.4", "fastavro>=1.13", "msgspec>=0.22", "rich>=15"],
     extras_require={

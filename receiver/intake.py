@@ -2,7 +2,7 @@
 
 import datetime as dt
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final, NoReturn
 from urllib.parse import quote
 
@@ -35,12 +35,15 @@ def receive(
     verified_by: str,
     answer: Response | None = None,
     headers: Collection[str] = (),
+    attributes: Mapping[str, str] | None = None,
+    anonymous: bool = False,
 ) -> Response:
     """Make the request durable as a raw event, then give the answer (by default an empty 200).
 
     `verified_by` names the scheme that proved the sender, `UNSIGNED` where there is none.
     `headers` are kept as attributes besides the ones kept of every source: never credentials,
-    signatures or addresses.
+    signatures or addresses. `attributes` tell what was verified and is not in the body. An
+    `anonymous` sender is a person: then the headers of every source are not kept.
 
     Raises:
         HTTPException: 400 for a body that was cut off, 413 for a body over the limit, 414 for an
@@ -49,7 +52,8 @@ def receive(
     body = request.get_data()
     if request.content_length not in (None, len(body)):
         abort(400, "the body was cut off")
-    event = RawEvent(data=body, attributes=_attributes(source, verified_by, headers))
+    kept = headers if anonymous else (*KEPT_HEADERS, *headers)
+    event = RawEvent(data=body, attributes=_attributes(source, verified_by, kept) | dict(attributes or {}))
     try:
         current_app.extensions[EXTENSION].commit(event)
     except UnavailableError as error:
@@ -81,7 +85,7 @@ def _attributes(source: str, verified_by: str, headers: Collection[str]) -> dict
     }
     if content_type := request.headers.get("Content-Type"):
         attributes[raw_event.CONTENT_TYPE] = _fit(content_type)
-    for name in (*KEPT_HEADERS, *headers):
+    for name in headers:
         if value := request.headers.get(name):
             attributes[raw_event.HEADER_PREFIX + name.lower()] = _fit(value)
     attributes.update(_query_parts())

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 
 from pipelines.item import Lineage
-from pipelines.sources import facebook, twilio
+from pipelines.sources import chatplugin, facebook, twilio, whatsapp
 from schemas.raw_event import RawEvent
 
 Parser = Callable[[RawEvent, Lineage], str | None]
 """Reads an event's body and makes rows through the lineage's items; returns why it made none, if so."""
 
 PARSERS: dict[str, Parser] = {
+    "chatplugin": chatplugin.parse,
     "facebook": facebook.parse,
     "twilio": twilio.parse,
+    "whatsapp": whatsapp.parse,
 }
 """The parser of each endpoint, by the raw event's `source`."""

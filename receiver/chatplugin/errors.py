@@ -1,0 +1,34 @@
+"""How the live chat says no: a status and a JSON body with a constant code."""
+
+import logging
+from typing import Final, NoReturn
+
+from flask import Response, abort, jsonify
+
+from receiver import metrics
+
+SOURCE: Final = "chatplugin"
+
+_log = logging.getLogger(__name__)
+
+
+def refusal(status: int, code: str, message: str, retry_after: int | None = None) -> Response:
+    """Return an answer that refuses; `code` is for programs and metrics, `message` for people."""
+    response = jsonify({"error": code, "message": message})
+    response.status_code = status
+    if status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+def refuse(status: int, code: str, message: str, retry_after: int | None = None) -> NoReturn:
+    """Refuse a request.
+
+    Raises:
+        HTTPException: always, with a JSON body.
+    """
+    metrics.REJECTED.labels(SOURCE, code).inc()
+    _log.info("refused: %s", code, extra={"source": SOURCE})
+    abort(refusal(status, code, message, retry_after))
