@@ -16,6 +16,7 @@ from receiver.config import Config
 from receiver.outbox import Outbox
 from receiver.publisher import Publisher, published_size
 from receiver.segments import recover
+from receiver.uploader import Uploader
 from schemas.raw_event import RawEvent
 
 IDLE_SECONDS: Final = 1.0
@@ -69,9 +70,7 @@ class Lane:
         self._outbox = outbox
         self._archive: SegmentLog | None = None
         if config.archive_root is not None:
-            self._archive = archive_log(
-                config.archive_root, source, config.segment_bytes, config.segment_seconds
-            )
+            self._archive = archive_log(config.archive_root, source, config.segment_bytes, config.segment_seconds)
         self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._waiting_events = 0
@@ -182,6 +181,9 @@ class Committers:
         self._lanes: dict[str, Lane] = {}
         self._lock = threading.RLock()
         self._recovery: threading.Thread | None = None
+        self._uploader: Uploader | None = None
+        if config.upload_root is not None:
+            self._uploader = Uploader(config.upload_root, config.archive)
 
     def start(self) -> None:
         """Take over what dead processes left, in the background; a second call does nothing."""
@@ -189,6 +191,8 @@ class Committers:
             if self._recovery is None:
                 self._recovery = threading.Thread(target=self._recover, name="recovery", daemon=True)
                 self._recovery.start()
+                if self._uploader is not None:
+                    self._uploader.start()
 
     def commit(self, event: RawEvent) -> None:
         """Return when an event is durable.
@@ -214,6 +218,8 @@ class Committers:
         self._publisher.close()
         for outbox in self._outboxes.values():
             outbox.close()
+        if self._uploader is not None:
+            self._uploader.close()
 
     def _recover(self) -> None:
         try:

@@ -45,7 +45,6 @@ def dict_config(level: str) -> dict[str, Any]:
         },
         "root": {"level": level, "handlers": ["stderr"]},
         "loggers": {
-            name: {"level": level, "handlers": [], "propagate": True}
-            for name in ("_granian", "granian.access")
+            name: {"level": level, "handlers": [], "propagate": True} for name in ("_granian", "granian.access")
         },
     }

@@ -23,9 +23,7 @@ MULTIPROCESS_DIR: Final = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _EVENTS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
-REQUESTS: Final = Counter(
-    "parley_receiver_requests", "Requests by source and HTTP status.", ["source", "status"]
-)
+REQUESTS: Final = Counter("parley_receiver_requests", "Requests by source and HTTP status.", ["source", "status"])
 REJECTED: Final = Counter(
     "parley_receiver_rejected", "Requests whose sender was not proven.", ["source", "reason"]
 )
@@ -38,9 +36,7 @@ COMMIT_SECONDS: Final = Histogram(
 GROUP_EVENTS: Final = Histogram(
     "parley_receiver_group_events", "Events committed together.", ["source"], buckets=_EVENTS
 )
-PUBLISHED: Final = Counter(
-    "parley_receiver_published", "Events confirmed by Pub/Sub, by way.", ["source", "way"]
-)
+PUBLISHED: Final = Counter("parley_receiver_published", "Events confirmed by Pub/Sub, by way.", ["source", "way"])
 SPOOLED: Final = Counter("parley_receiver_spooled", "Events that went to the spool.", ["source"])
 UPLOADED: Final = Counter("parley_receiver_uploaded", "Archive segments confirmed in the bucket.")
 UPLOAD_FAILURES: Final = Counter("parley_receiver_upload_failures", "Uploads to be tried again.")

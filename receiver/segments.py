@@ -37,7 +37,6 @@ class Segment:
         Raises:
             OSError: it cannot be written, for example because the disk is full.
         """
-        make_folder(folder)
         self._file, self.path = _create(folder)
         self._buffer = io.BytesIO()
         self.created = time.monotonic()
@@ -184,6 +183,10 @@ def _create(folder: Path) -> tuple[BinaryIO, Path]:
         try:
             file = path.open("x+b", buffering=0)
         except FileExistsError:
+            continue
+        except FileNotFoundError:
+            # An uploader may have just removed the folder, which was empty.
+            make_folder(folder)
             continue
         if _lock(file, path):
             return file, path

@@ -58,9 +58,7 @@ def serve(config: Config) -> None:
         # A thread for every connection: a slow sender then holds up nobody but itself.
         blocking_threads=config.threads,
         backpressure=config.threads,
-        http1_settings=HTTP1Settings(
-            header_read_timeout=HEADER_READ_MILLISECONDS, max_buffer_size=HEADER_BYTES
-        ),
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_READ_MILLISECONDS, max_buffer_size=HEADER_BYTES),
         log_dictconfig=logs.dict_config(config.log_level),
         respawn_failed_workers=True,
         workers_kill_timeout=config.shutdown_seconds,
