@@ -23,6 +23,23 @@ WITH
       newest AS (PARTITION BY conversation_id ORDER BY seen_at DESC, event_id DESC, contact_id),
       latest AS (newest ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
   ),
+  told AS (
+    SELECT
+      conversation_id,
+      message_id,
+      direction,
+      sent_at,
+      MIN(IF(direction = 'inbound', sent_at, NULL)) OVER (PARTITION BY conversation_id) AS first_inbound_at,
+      MAX(IF(direction = 'outbound', sent_at, NULL)) OVER (PARTITION BY conversation_id) AS last_outbound_at
+    FROM `${views}.messages`
+  ),
+  marked AS (
+    SELECT
+      *,
+      direction = 'inbound' AND (last_outbound_at IS NULL OR sent_at > last_outbound_at) AS is_unanswered,
+      direction = 'outbound' AND sent_at >= first_inbound_at AS is_answer
+    FROM told
+  ),
   counts AS (
     SELECT
       conversation_id,
@@ -30,8 +47,11 @@ WITH
       COUNT(DISTINCT IF(direction = 'inbound', message_id, NULL)) AS inbound_messages,
       COUNT(DISTINCT IF(direction = 'outbound', message_id, NULL)) AS outbound_messages,
       MIN(sent_at) AS first_message_at,
-      MAX(sent_at) AS last_message_at
-    FROM `${views}.messages`
+      MAX(sent_at) AS last_message_at,
+      TIMESTAMP_DIFF(MIN(IF(is_answer, sent_at, NULL)), MIN(first_inbound_at), MILLISECOND) / 1000 AS first_response_seconds,
+      MIN(IF(is_unanswered, sent_at, NULL)) AS waiting_since,
+      COUNT(DISTINCT IF(is_unanswered, message_id, NULL)) AS open_questions
+    FROM marked
     GROUP BY conversation_id
   )
 SELECT
@@ -46,6 +66,10 @@ SELECT
   COALESCE(inbound_messages, 0) AS inbound_messages,  -- How many of them came from the contact.
   COALESCE(outbound_messages, 0) AS outbound_messages,  -- How many of them went to the contact.
   first_message_at,  -- When its first message was sent; null where there is none.
-  last_message_at  -- When its last message was sent; null where there is none.
+  last_message_at,  -- When its last message was sent; null where there is none.
+  first_response_seconds,  -- Seconds from the contact's first message to the first that was sent after it; null where there is none.
+  waiting_since,  -- When the first message was sent that the contact still has no answer to; null where nobody waits.
+  COALESCE(open_questions, 0) AS open_questions,  -- How many messages the contact sent since the last that went to the contact.
+  waiting_since IS NOT NULL AS is_waiting  -- Whether the contact had the last word.
 FROM merged
 LEFT JOIN counts USING (conversation_id)

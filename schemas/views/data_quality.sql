@@ -1,0 +1,57 @@
+-- How good the data of each day is: what could not be read, what came late, how long it took.
+-- A filter on day prunes all three tables. The day is that of receipt for requests and failures, that of the partition
+-- (sent_date) for messages.
+WITH
+  facts AS (
+    SELECT
+      DATE(received_at) AS day,
+      source AS endpoint,
+      'request' AS fact,
+      outcome,
+      IF(outcome = 'ignored', reason, NULL) AS ignored_reason,
+      body_sha256,
+      CAST(NULL AS STRING) AS sent_at_from,
+      CAST(NULL AS FLOAT64) AS source_delay,
+      TIMESTAMP_DIFF(processed_at, received_at, MILLISECOND) / 1000 AS processing_delay
+    FROM `${views}.events`
+    UNION ALL
+    SELECT
+      sent_date,
+      CASE
+        WHEN source = 'instagram' THEN 'facebook'
+        WHEN STARTS_WITH(source, 'twilio.') THEN 'twilio'
+        ELSE source
+      END,
+      'message',
+      NULL,
+      NULL,
+      NULL,
+      sent_at_from,
+      IF(sent_at_from = 'received', NULL, TIMESTAMP_DIFF(received_at, sent_at, MILLISECOND) / 1000),
+      NULL
+    FROM `${views}.messages`
+    UNION ALL
+    SELECT DATE(received_at), COALESCE(source, ''), 'dead letter', NULL, NULL, NULL, NULL, NULL, NULL
+    FROM `${views}.dead_letters`
+  )
+SELECT
+  day,  -- Day of receipt of requests and failures, partition of messages.
+  endpoint,  -- The endpoint that took the requests; facebook carries Instagram, twilio carries SMS and WhatsApp.
+  COUNTIF(fact = 'request') AS requests,  -- How many raw events were received.
+  COUNTIF(outcome = 'normalized') AS normalized,  -- How many of them became rows as a whole.
+  COUNTIF(outcome = 'partial') AS partial,  -- How many of them became rows in part.
+  COUNTIF(outcome = 'ignored') AS ignored,  -- How many of them had nothing to keep.
+  COUNTIF(outcome = 'failed') AS failed,  -- How many of them became no row.
+  COUNT(DISTINCT ignored_reason) AS ignored_reasons,  -- How many different reasons there were to ignore; events.reason names them.
+  COUNTIF(fact = 'request') - COUNT(DISTINCT body_sha256) AS repeated_requests,  -- How many requests had the same bytes as another of the day.
+  COUNTIF(fact = 'dead letter') AS dead_letters,  -- How many items could not be normalized or stored.
+  COUNTIF(fact = 'message') AS messages,  -- How many messages there are.
+  COUNTIF(source_delay > 3600) AS late_messages,  -- How many of them were received more than an hour after they were sent.
+  COUNTIF(source_delay < -60) AS early_messages,  -- How many of them claim to be sent more than a minute after they were received.
+  COUNTIF(sent_at_from != 'item') AS undated_messages,  -- How many of them carry no usable time of their own.
+  APPROX_QUANTILES(source_delay, 100)[OFFSET(50)] AS median_source_delay,  -- Median of seconds from sending to receipt.
+  APPROX_QUANTILES(source_delay, 100)[OFFSET(95)] AS p95_source_delay,  -- 95th percentile of seconds from sending to receipt.
+  APPROX_QUANTILES(processing_delay, 100)[OFFSET(50)] AS median_processing_delay,  -- Median of seconds from receipt until the row was made.
+  APPROX_QUANTILES(processing_delay, 100)[OFFSET(95)] AS p95_processing_delay  -- 95th percentile of seconds from receipt until the row was made.
+FROM facts
+GROUP BY day, endpoint

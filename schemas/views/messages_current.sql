@@ -1,0 +1,136 @@
+-- Each message as it stands now: text after the last edit, whether it was deleted, how far it came, its reactions.
+-- A filter on sent_date prunes the messages. Facts about them are looked for in all partitions of metadata, since
+-- they may come on any later day.
+WITH
+  edits AS (
+    SELECT
+      subject_id AS message_id,
+      value AS text,
+      occurred_at AS edited_at,
+      COUNT(DISTINCT metadata_id) OVER (PARTITION BY subject_id) AS edits
+    FROM `${views}.metadata`
+    WHERE subject_type = 'message' AND key = 'source.edited'
+    QUALIFY
+      ROW_NUMBER() OVER (PARTITION BY subject_id ORDER BY occurred_at DESC, received_at DESC, metadata_id) = 1
+  ),
+  deletions AS (
+    SELECT subject_id AS message_id, MIN(occurred_at) AS deleted_at
+    FROM `${views}.metadata`
+    WHERE
+      subject_type = 'message'
+      AND (
+        (key = 'source.deleted' AND value = 'true') OR (key = 'source.delivery_state' AND value = 'deleted')
+      )
+    GROUP BY subject_id
+  ),
+  latest_reactions AS (
+    SELECT subject_id AS message_id, actor_id, value AS emoji, occurred_at AS reacted_at
+    FROM
+      (
+        SELECT
+          *,
+          COALESCE(SAFE.JSON_VALUE(content, '$$.sender.id'), SAFE.JSON_VALUE(content, '$$.from')) AS actor_id
+        FROM `${views}.metadata`
+        WHERE subject_type = 'message' AND key = 'reaction.emoji'
+      )
+    WHERE TRUE
+    QUALIFY
+      ROW_NUMBER() OVER (PARTITION BY subject_id, actor_id ORDER BY occurred_at DESC, received_at DESC, metadata_id) = 1
+  ),
+  reactions AS (
+    SELECT
+      message_id,
+      ARRAY_AGG(
+        STRUCT(emoji AS emoji, actor_id AS actor_id, reacted_at AS reacted_at) ORDER BY reacted_at, actor_id
+      ) AS reactions
+    FROM latest_reactions
+    WHERE emoji != ''
+    GROUP BY message_id
+  ),
+  watermarks AS (
+    SELECT
+      subject_id AS conversation_id,
+      ARRAY_AGG(
+        STRUCT(key AS key, SAFE_CAST(value AS TIMESTAMP) AS up_to, occurred_at AS occurred_at)
+        ORDER BY occurred_at, key
+      ) AS watermarks
+    FROM `${views}.metadata`
+    WHERE key IN ('source.delivered_watermark', 'source.read_watermark')
+    GROUP BY subject_id
+  ),
+  told AS (
+    SELECT
+      message.* EXCEPT (text),
+      message.text AS first_text,
+      edits.text AS edited_text,
+      edits.edited_at,
+      edits.edits,
+      deletions.deleted_at,
+      states.state,
+      states.delivered_at,
+      states.read_at,
+      states.failed_at,
+      states.error,
+      reactions.reactions,
+      IF(
+        message.direction = 'outbound',
+        (
+          SELECT MIN(mark.occurred_at)
+          FROM UNNEST(watermarks.watermarks) AS mark
+          WHERE mark.key = 'source.delivered_watermark' AND mark.up_to >= message.sent_at
+        ),
+        NULL
+      ) AS delivered_by_watermark_at,
+      IF(
+        message.direction = 'outbound',
+        (
+          SELECT MIN(mark.occurred_at)
+          FROM UNNEST(watermarks.watermarks) AS mark
+          WHERE mark.key = 'source.read_watermark' AND mark.up_to >= message.sent_at
+        ),
+        NULL
+      ) AS read_by_watermark_at
+    FROM `${views}.message_texts` AS message
+    LEFT JOIN edits ON edits.message_id = message.message_id
+    LEFT JOIN deletions ON deletions.message_id = message.message_id
+    LEFT JOIN `${views}.delivery_states` AS states ON states.message_id = message.message_id
+    LEFT JOIN reactions ON reactions.message_id = message.message_id
+    LEFT JOIN watermarks ON watermarks.conversation_id = message.conversation_id
+  )
+SELECT
+  message_id,
+  conversation_id,
+  contact_id,
+  channel_id,
+  source,
+  source_message_id,
+  direction,
+  sender_id,
+  kind,
+  sent_at,
+  sent_date,
+  IF(deleted_at IS NULL, COALESCE(edited_text, first_text), NULL) AS text,  -- What the message says now; null where it was deleted.
+  choice,
+  reply_to_source_message_id,
+  attachments,
+  COALESCE(edits, 0) AS edits,  -- How often its text was changed.
+  edited_at,  -- When its text was last changed; null where it never was.
+  deleted_at IS NOT NULL AS is_deleted,  -- Whether it was deleted or unsent.
+  deleted_at,  -- When it was first told to be deleted; null where it was not.
+  CASE
+    WHEN state IN ('read', 'seen', 'played', 'failed', 'undelivered', 'canceled') THEN state
+    WHEN read_by_watermark_at IS NOT NULL THEN 'read'
+    WHEN delivered_by_watermark_at IS NOT NULL THEN 'delivered'
+    ELSE state
+  END AS delivery_state,  -- The furthest state that was told of it, or of all messages up to its time; null where none was.
+  LEAST(
+    COALESCE(delivered_at, delivered_by_watermark_at), COALESCE(delivered_by_watermark_at, delivered_at)
+  ) AS delivered_at,  -- When it was first told to be delivered; null where it was not.
+  LEAST(COALESCE(read_at, read_by_watermark_at), COALESCE(read_by_watermark_at, read_at)) AS read_at,  -- When it was first told to be read; null where it was not.
+  failed_at,  -- When it was first told to have failed; null where it was not.
+  error AS delivery_error,  -- The source's code of what went wrong; null where nothing did.
+  IFNULL(reactions, []) AS reactions,  -- Reactions that stand: emoji, the source's id of who reacted, and when.
+  flags,
+  event_id,
+  received_at
+FROM told

@@ -1,0 +1,33 @@
+-- How long contacts waited: one row per turn, which begins with a contact's message after ours and ends with our next.
+-- The answer may come on any later day, so a filter on asked_date cannot prune; no content is read.
+WITH
+  told AS (
+    SELECT message_id, conversation_id, contact_id, channel_id, source, direction, sent_at, sent_date
+    FROM `${views}.messages`
+    WHERE TRUE
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY message_id ORDER BY sent_date) = 1
+  ),
+  ordered AS (
+    SELECT
+      *,
+      LAG(direction) OVER conversation AS previous_direction,
+      SUM(IF(direction = 'outbound', 1, 0)) OVER conversation AS answers_before,
+      MIN(IF(direction = 'outbound', sent_at, NULL)) OVER (
+        conversation ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+      ) AS answered_at
+    FROM told
+    WINDOW conversation AS (PARTITION BY conversation_id ORDER BY sent_at, direction, message_id)
+  )
+SELECT
+  conversation_id,
+  contact_id,
+  channel_id,
+  source,
+  message_id AS asked_message_id,  -- The message with which the turn begins.
+  sent_at AS asked_at,  -- When that message was sent.
+  sent_date AS asked_date,  -- The partition of that message.
+  answers_before = 0 AS is_first,  -- Whether nothing had been sent to the contact before.
+  answered_at,  -- When the next message to the contact was sent; null where there is none yet.
+  TIMESTAMP_DIFF(answered_at, sent_at, MILLISECOND) / 1000 AS response_seconds  -- Seconds from the one to the other.
+FROM ordered
+WHERE direction = 'inbound' AND COALESCE(previous_direction, 'outbound') = 'outbound'
