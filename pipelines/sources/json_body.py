@@ -24,7 +24,7 @@ _ESCAPE: Final = re.compile(
     rb"|\\.|(?P<control>[\x00-\x1f])",
     re.DOTALL,
 )
-_SCALARS: Final = msgspec.json.Decoder(str)
+_STRING: Final = msgspec.json.Decoder(str)
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, Raw])
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|\W+")
 _LONGEST_KEY: Final = 64
@@ -124,14 +124,13 @@ def scalar(value: Raw) -> str | None:
 
     Numbers stay as they are written, however large.
     """
-    written = bytes(value)
-    match written[:1]:
+    match _first(value):
         case b'"':
-            return _SCALARS.decode(written)
+            return _STRING.decode(value)
         case b"" | b"n" | b"{" | b"[":
             return None
         case _:
-            return written.decode()
+            return bytes(value).decode()
 
 
 def is_given(value: Raw) -> bool:
@@ -139,15 +138,24 @@ def is_given(value: Raw) -> bool:
     return bytes(value) not in {b"", b"null"}
 
 
+def is_array(value: Raw) -> bool:
+    """Return whether a value is an array."""
+    return _first(value) == b"["
+
+
 def members(body: Body, value: Raw) -> dict[str, Raw]:
     """Return an object's members; none for anything else."""
-    return body.decode(_MEMBERS, value) if bytes(value)[:1] == b"{" else {}
+    return body.decode(_MEMBERS, value) if _first(value) == b"{" else {}
 
 
 def fact_key(name: str) -> str:
     """Return the metadata key of an event by the source's name for it, in snake case."""
     word = _WORD.sub("_", name).strip("_").lower()[:_LONGEST_KEY]
     return f"source.{word or 'unknown'}"
+
+
+def _first(value: Raw) -> bytes:
+    return bytes(memoryview(value)[:1])
 
 
 def _readable_escape(found: "re.Match[bytes]") -> bytes:

@@ -1,0 +1,167 @@
+"""WhatsApp Business: webhooks of the Cloud API, and the bare shape of the on-premises API.
+
+A body holds entries (one per WhatsApp Business Account), an entry changes, and the value of a change lists
+of messages, echoes, statuses, calls and more, all of one business phone number: the channel. Changes of
+the account and its templates name no number: there the account is the channel.
+
+https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference
+https://developers.facebook.com/docs/whatsapp/on-premises/webhooks
+"""
+
+from functools import partial
+from typing import Final
+from urllib.parse import parse_qs
+
+import msgspec
+from msgspec import Raw, Struct
+
+from pipelines.item import Item, Lineage
+from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_array, members, scalar, text
+from pipelines.sources.meta import CHANGE, read_entries
+from pipelines.sources.whatsapp_items import read_errors, read_fact, read_message, read_status
+from pipelines.sources.whatsapp_people import Contact, Line, Person
+from schemas.raw_event import RawEvent
+
+SOURCES: Final = {"whatsapp_business_account": "whatsapp"}
+"""A row's source by the envelope's `object`."""
+BARE: Final = frozenset({"messages", "statuses", "message_echoes", "contacts", "errors"})
+"""What a body without envelope has, of the on-premises API."""
+DESCRIBING: Final = frozenset({"messaging_product", "metadata", "whatsapp_business_api_data", "contacts"})
+"""Members of a value that say whose its lists are."""
+VALUES: Final = ("event", "decision", "new_quality_score", "new_category", "current_limit", "alert_type")
+"""Where the natural scalar of an account's or template's change is found."""
+UNKNOWN_CHANNEL: Final = "unknown"
+"""The channel of what names neither number nor account."""
+
+
+class Entry(Struct):
+    """What happened in one WhatsApp Business Account."""
+
+    id: Id = None
+    time: Raw = NOTHING
+    changes: list[Raw] | None = None
+
+
+class PhoneNumber(Struct):
+    """The business phone number that a value is about."""
+
+    phone_number_id: Id = None
+    display_phone_number: Id = None
+
+
+class Value(Struct):
+    """What changed, in lists of items; the number was once named differently."""
+
+    metadata: PhoneNumber | None = None
+    whatsapp_business_api_data: PhoneNumber | None = None
+    contacts: list[Raw] | None = None
+
+
+class Chunk(Struct):
+    """A part of the history of a number that was used with the app before."""
+
+    threads: list[Raw] | None = None
+    errors: list[Raw] | None = None
+
+
+class Thread(Struct):
+    """The history of one conversation."""
+
+    id: Id = None
+    messages: list[Raw] | None = None
+
+
+ENTRY: Final = msgspec.json.Decoder(Entry)
+VALUE: Final = msgspec.json.Decoder(Value)
+CONTACT: Final = msgspec.json.Decoder(Contact)
+CHUNK: Final = msgspec.json.Decoder(Chunk)
+THREAD: Final = msgspec.json.Decoder(Thread)
+WHOLE: Final = msgspec.json.Decoder(Raw)
+ITEMS: Final = msgspec.json.Decoder(list[Raw])
+
+
+def parse(event: RawEvent, lineage: Lineage) -> str | None:
+    """Make the rows of a webhook; return why there are none, where that has a reason.
+
+    What names no number itself takes the channel that the webhook's URL names: `?channel=…`.
+    """
+    body = Body(event.data)
+    named = parse_qs(event.query).get("channel", [""])[0]
+    whole = body.decode(WHOLE)
+    lists = members(body, whole).keys()
+    if "entry" not in lists and not BARE.isdisjoint(lists):
+        with lineage.item("", body.exact(whole), source="whatsapp") as item:
+            _read_value(item, body, whole, "", named, "messages")
+        return "no list has anything in it"
+    return read_entries(body, lineage, SOURCES, partial(_read_entry, named=named))
+
+
+def _read_entry(body: Body, item: Item, part: Raw, *, named: str) -> None:
+    entry = body.decode(ENTRY, part)
+    item.dated(None, scalar(entry.time))
+    for n, each in enumerate(entry.changes or ()):
+        with item.part(f"changes/{n}", body.exact(each)) as changed:
+            change = body.decode(CHANGE, each)
+            channel, field = named or text(entry.id) or "", change.field or "changes"
+            _read_value(changed, body, change.value, "value/", channel, field)
+
+
+def _read_value(item: Item, body: Body, part: Raw, path: str, channel: str, field: str) -> None:
+    found = members(body, part)
+    value = body.decode(VALUE, part) if found else Value()
+    number = value.metadata or value.whatsapp_business_api_data
+    line = Line(
+        (text(number.phone_number_id) if number else None) or channel or UNKNOWN_CHANNEL,
+        text(number.display_phone_number) if number else None,
+        _contacts(item, body, value.contacts, path),
+    )
+    if field == "history":
+        item.flags.append("history")
+    lists = {name: each for name, each in found.items() if name not in DESCRIBING and is_array(each)}
+    if found.keys() <= DESCRIBING and value.contacts:
+        lists = {"contacts": found["contacts"]}
+    # What happens to an account or a template is one fact, whatever lists it has.
+    if not lists or (number is None and BARE.isdisjoint(lists)):
+        described = next((found[name] for name in VALUES if name in found), part)
+        line.place(item, Person()).tell(item, fact_key(field), scalar(described) or "")
+        return
+    for name, items in lists.items():
+        parts = body.decode(ITEMS, items)
+        for n, each in enumerate(parts):
+            with item.part(f"{path}{name}/{n}", body.exact(each)) as one:
+                _read_one(one, body, each, line, name)
+
+
+def _contacts(item: Item, body: Body, parts: list[Raw] | None, path: str) -> tuple[Contact, ...]:
+    contacts = []
+    for n, part in enumerate(parts or ()):
+        with item.part(f"{path}contacts/{n}", body.exact(part)):
+            contacts.append(body.decode(CONTACT, part))
+    return tuple(contacts)
+
+
+def _read_one(item: Item, body: Body, part: Raw, line: Line, name: str) -> None:
+    match name:
+        case "messages":
+            read_message(item, body, part, line)
+        case "message_echoes":
+            read_message(item, body, part, line, is_echo=True)
+        case "statuses":
+            read_status(item, body, part, line)
+        case "history":
+            _read_chunk(item, body, part, line)
+        case _:
+            read_fact(item, body, part, line, name)
+
+
+def _read_chunk(item: Item, body: Body, part: Raw, line: Line) -> None:
+    chunk = body.decode(CHUNK, part)
+    for n, thread_part in enumerate(chunk.threads or ()):
+        with item.part(f"threads/{n}", body.exact(thread_part)) as threaded:
+            thread = body.decode(THREAD, thread_part)
+            for m, each in enumerate(thread.messages or ()):
+                with threaded.part(f"messages/{m}", body.exact(each)) as one:
+                    read_message(one, body, each, line, thread=text(thread.id))
+    read_errors(item, body, chunk.errors, line.place(item, Person()))
+    if not chunk.threads and not chunk.errors:
+        read_fact(item, body, part, line, "history")

@@ -1,0 +1,278 @@
+"""The items of WhatsApp's lists: messages, echoes and statuses; of everything else what is common.
+
+Message ids are scoped by channel, as one message in a group may reach several numbers of ours, each in a
+conversation of its own. Statuses, edits, reactions and revocations come on the channel of their message.
+
+https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
+"""
+
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from pipelines import ids
+from pipelines.item import Item
+from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, members, scalar, text
+from pipelines.sources.place import Place
+from pipelines.sources.whatsapp_people import Line, Person
+
+QUICK_REPLIES: Final = frozenset({"button", "button_reply", "list_reply"})
+UNSUPPORTED: Final = frozenset({"unsupported", "unknown"})
+VALUE_OF: Final = {
+    "calls": "event",
+    "contacts": "wa_id",
+    "errors": "code",
+    "groups": "type",
+    "state_sync": "action",
+    "user_preferences": "value",
+}
+"""The natural scalar of an item that is kept as a fact."""
+
+
+class Context(Struct):
+    """What a message refers to."""
+
+    forwarded: bool | None = None
+    frequently_forwarded: bool | None = None
+
+
+class Referral(Struct):
+    """The advertisement or post through which somebody came."""
+
+    source_id: Id = None
+    source_url: Id = None
+
+
+class Interactive(Struct):
+    """An answer to buttons, a list, a form or a request."""
+
+    type: str | None = None
+
+
+class Reaction(Struct):
+    """A reaction to a message; no emoji removes it."""
+
+    message_id: Id = None
+    emoji: str | None = None
+
+
+class Change(Struct):
+    """A later version of a message, or its revocation."""
+
+    original_message_id: Id = None
+    message: Raw = NOTHING
+
+
+class System(Struct):
+    """A change of a contact's number or identity."""
+
+    type: str | None = None
+    wa_id: Id = None
+    new_wa_id: Id = None
+
+
+class HistoryContext(Struct):
+    """How far a message of the history had come."""
+
+    status: str | None = None
+
+
+class Message(Struct):
+    """An item of `messages[]` or `message_echoes[]`."""
+
+    id: Id = None
+    type: str | None = None
+    timestamp: Raw = NOTHING
+    sender: Id = msgspec.field(default=None, name="from")
+    from_user_id: Id = None
+    from_parent_user_id: Id = None
+    to: Id = None
+    to_user_id: Id = None
+    to_parent_user_id: Id = None
+    group_id: Id = None
+    context: Context | None = None
+    referral: Referral | None = None
+    interactive: Interactive | None = None
+    reaction: Reaction | None = None
+    edit: Change | None = None
+    revoke: Change | None = None
+    system: System | None = None
+    errors: list[Raw] | None = None
+    history_context: HistoryContext | None = None
+
+
+class Sent(Struct):
+    """Whom a status of the on-premises API is about."""
+
+    recipient_id: Id = None
+
+
+class Status(Struct):
+    """An item of `statuses[]`: how far an outbound message, call or payment has come."""
+
+    id: Id = None
+    status: str | None = None
+    type: str | None = None
+    timestamp: Raw = NOTHING
+    recipient_id: Id = None
+    recipient_user_id: Id = None
+    recipient_parent_user_id: Id = None
+    recipient_type: str | None = None
+    recipient_participant_id: Id = None
+    message: Sent | None = None
+    errors: list[Raw] | None = None
+
+
+MESSAGE: Final = msgspec.json.Decoder(Message)
+STATUS: Final = msgspec.json.Decoder(Status)
+
+
+def read_message(
+    item: Item, body: Body, part: Raw, line: Line, *, is_echo: bool = False, thread: str | None = None
+) -> None:
+    """Make the rows of a message or an echo; `thread` is the contact in whose history it is."""
+    said = body.decode(MESSAGE, part)
+    item.dated(scalar(said.timestamp))
+    is_outbound, other = _other_end(item, said, line, is_echo, thread)
+    group = text(said.group_id)
+    item.flags.extend(["echo"] * is_echo + ["group"] * bool(group))
+    place = line.place(item, other, group, is_sender=not is_outbound)
+    own_id, kind = _message_id(item, place, said.id), said.type or "message"
+    if kind in {"reaction", "edit", "revoke"}:
+        _tell_of_target(item, body, place, said, kind)
+    elif kind == "system":
+        system = said.system or System()
+        place.tell(item, fact_key(system.type or kind), other.new_phone or "")
+    elif kind == "media_placeholder" or place.contact_id is None:
+        place.tell(item, fact_key(kind), message_id=own_id)
+    elif kind == "request_welcome":
+        place.tell(item, fact_key(kind))
+    else:
+        own_id = _make_message(item, place, said, is_outbound)
+    if is_outbound and said.history_context and said.history_context.status:
+        place.tell(item, "source.delivery_state", said.history_context.status.lower(), message_id=own_id)
+    read_errors(item, body, said.errors, place, own_id)
+
+
+def read_status(item: Item, body: Body, part: Raw, line: Line) -> None:
+    """Make the facts of a status."""
+    status = body.decode(STATUS, part)
+    item.dated(scalar(status.timestamp))
+    recipient = text(status.recipient_id) or (text(status.message.recipient_id) if status.message else None)
+    group = None
+    if status.recipient_type == "group":
+        item.flags.append("group")
+        group, recipient = recipient, text(status.recipient_participant_id)
+    person = Person(recipient, text(status.recipient_user_id), text(status.recipient_parent_user_id))
+    place = line.place(item, person, group)
+    about = status.type if status.type not in {None, "message"} else "delivery"
+    # A call's id is no message's.
+    message_id = None if about == "call" else _message_id(item, place, status.id)
+    key = "source.delivery_state" if about == "delivery" else fact_key(f"{about}_status")
+    place.tell(item, key, (status.status or "").lower(), message_id=message_id)
+    read_errors(item, body, status.errors, place, message_id)
+
+
+def read_errors(
+    item: Item, body: Body, errors: list[Raw] | None, place: Place, message_id: str | None = None
+) -> None:
+    """Make a fact of each error that an item names."""
+    for n, error in enumerate(errors or ()):
+        with item.part(f"errors/{n}", body.exact(error)) as part:
+            code = scalar(members(body, error).get("code", NOTHING)) or ""
+            place.tell(part, "source.error", code, message_id=message_id)
+
+
+def read_fact(item: Item, body: Body, part: Raw, line: Line, name: str) -> None:
+    """Make a fact of an item that has no reading of its own, about whomever it names."""
+    found = members(body, part)
+    # The address book of the app nests whom it tells of, and when.
+    nested = members(body, found.get("contact", NOTHING)) | members(body, found.get("metadata", NOTHING))
+    said = {key: scalar(value) for key, value in (nested | found).items()}
+    item.dated(said.get("timestamp"))
+    ends = [
+        Person(
+            said.get("wa_id") or said.get("phone_number"),
+            said.get("user_id"),
+            said.get("parent_user_id"),
+            name=said.get("full_name"),
+        ),
+        Person(said.get("from"), said.get("from_user_id")),
+        Person(said.get("to"), said.get("to_user_id")),
+    ]
+    person = next((end for end in ends if any(end) and not line.is_ours(end.phone)), Person())
+    place = line.place(item, person, said.get("group_id"))
+    key = "source.error" if name == "errors" else fact_key(name)
+    place.tell(item, key, said.get(VALUE_OF.get(name, "")) or scalar(part) or "")
+
+
+def _other_end(item: Item, said: Message, line: Line, is_echo: bool, thread: str | None) -> tuple[bool, Person]:
+    """Return whether a message is outbound, and who is at its other end."""
+    system = said.system or System()
+    sender = Person(
+        text(said.sender),
+        text(said.from_user_id),
+        text(said.from_parent_user_id),
+        text(system.wa_id) or text(system.new_wa_id),
+    )
+    recipient = Person(text(said.to), text(said.to_user_id), text(said.to_parent_user_id))
+    if thread:
+        return sender.phone != thread, Person(thread)
+    if is_echo:
+        return True, sender if line.is_ours(recipient.phone) else recipient
+    if "history" in item.flags and line.is_ours(sender.phone):
+        return True, recipient
+    return False, sender
+
+
+def _make_message(item: Item, place: Place, said: Message, is_outbound: bool) -> str | None:
+    if place.contact_id is None or place.conversation_id is None:
+        return None
+    context = said.context or Context()
+    flags = {
+        "forwarded": context.forwarded,
+        "frequently_forwarded": context.frequently_forwarded,
+        "unsupported": said.type in UNSUPPORTED,
+    }
+    item.flags.extend(flag for flag, is_set in flags.items() if is_set)
+    form = said.interactive.type if said.interactive else said.type
+    message_id = item.message(
+        channel_id=place.channel_id,
+        contact_id=place.contact_id,
+        conversation_id=place.conversation_id,
+        source_message_id=text(said.id),
+        direction="outbound" if is_outbound else "inbound",
+        sender_id=text(said.sender) or text(said.from_user_id),
+        kind="quick_reply" if form in QUICK_REPLIES else "message",
+        scope=place.channel_id,
+    )
+    if said.referral:
+        link = text(said.referral.source_id) or text(said.referral.source_url)
+        place.tell(item, "source.referral", link or "")
+    return message_id
+
+
+def _tell_of_target(item: Item, body: Body, place: Place, said: Message, kind: str) -> None:
+    """Make the fact of a reaction, an edit or a revocation about the message that it names."""
+    reaction, edit = said.reaction or Reaction(), said.edit or Change()
+    target, key, value = {
+        "reaction": (reaction.message_id, "reaction.emoji", reaction.emoji or ""),
+        "edit": (edit.original_message_id, "source.edited", _edited_text(body, edit.message)),
+        "revoke": ((said.revoke or Change()).original_message_id, "source.deleted", "true"),
+    }[kind]
+    if message_id := _message_id(item, place, target):
+        place.tell(item, key, value, message_id=message_id)
+    else:
+        place.tell(item, fact_key(kind))
+
+
+def _edited_text(body: Body, message: Raw) -> str:
+    said = members(body, message)
+    content = members(body, said.get(scalar(said.get("type", NOTHING)) or "", NOTHING))
+    return scalar(content.get("body", NOTHING)) or scalar(content.get("caption", NOTHING)) or ""
+
+
+def _message_id(item: Item, place: Place, source_message_id: Id) -> str | None:
+    known = text(source_message_id)
+    return ids.message_id(item.source, place.channel_id, known) if known else None

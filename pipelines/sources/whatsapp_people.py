@@ -1,0 +1,104 @@
+"""Who is who in WhatsApp's webhooks: our number, the contact, and the group that they may talk in.
+
+A contact is known by phone number, or, where that is withheld, by the business-scoped user id (BSUID);
+what else the payload tells of the same person is kept next to it. Phone numbers and BSUIDs are the same on
+all channels of a business, so contacts have no scope.
+
+https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids
+"""
+
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from pipelines.item import Item
+from pipelines.sources.json_body import Id, text
+from pipelines.sources.place import Place
+
+
+class Profile(Struct):
+    """What a person shows of themselves."""
+
+    name: str | None = None
+    username: str | None = None
+
+
+class Contact(Struct):
+    """An entry of `contacts[]`: the profile of somebody whom the same value speaks of."""
+
+    wa_id: Id = None
+    user_id: Id = None
+    parent_user_id: Id = None
+    profile: Profile | None = None
+
+
+class Person(NamedTuple):
+    """The ids by which an item names somebody."""
+
+    phone: str | None = None
+    user_id: str | None = None
+    parent_user_id: str | None = None
+    new_phone: str | None = None
+    name: str | None = None
+
+
+class Line(NamedTuple):
+    """A channel: the business phone number, and the people whom a value describes."""
+
+    channel: str
+    number: str | None = None
+    contacts: tuple[Contact, ...] = ()
+
+    def is_ours(self, phone: str | None) -> bool:
+        """Return whether that is the business's own number, however it is written."""
+        return bool(phone and self.number) and _digits(phone) == _digits(self.number)
+
+    def place(self, item: Item, person: Person, group: str | None = None, *, is_sender: bool = False) -> Place:
+        """Note that channel, contact and conversation were seen, and return where the item belongs.
+
+        A group is a conversation of its own, and its own contact too, since everybody in it may write.
+        """
+        channel_id = item.channel(self.channel, display_name=self.number)
+        key, contact_id = self._contact(item, channel_id, person, is_sender)
+        if group:
+            group_id = item.contact(channel_id, group)
+            return Place(channel_id, contact_id or group_id, item.conversation(channel_id, group_id, group))
+        if key is None or contact_id is None:
+            return Place(channel_id)
+        return Place(channel_id, contact_id, item.conversation(channel_id, contact_id, key))
+
+    def _contact(
+        self, item: Item, channel_id: str, person: Person, is_sender: bool
+    ) -> tuple[str | None, str | None]:
+        described = self._described(person, is_sender)
+        ids = {
+            "wa_id": text(described.wa_id),
+            "user_id": person.user_id or text(described.user_id),
+            "parent_user_id": person.parent_user_id or text(described.parent_user_id),
+            "new_wa_id": person.new_phone,
+        }
+        key = person.phone or ids["wa_id"] or ids["user_id"]
+        if key is None:
+            return None, None
+        profile = described.profile or Profile()
+        contact_id = item.contact(
+            channel_id,
+            key,
+            display_name=profile.name or person.name or None,
+            username=profile.username or None,
+            phone_number=key if key.removeprefix("+").isdecimal() else None,
+            alternative_ids=tuple(f"{name}={value}" for name, value in ids.items() if value not in {None, key}),
+        )
+        return key, contact_id
+
+    def _described(self, person: Person, is_sender: bool) -> Contact:
+        """Return what the value says of a person: by id, or as the only sender that it describes."""
+        named = {person.phone, person.user_id} - {None}
+        for contact in self.contacts:
+            if not named.isdisjoint({text(contact.wa_id), text(contact.user_id)}):
+                return contact
+        return self.contacts[0] if is_sender and len(self.contacts) == 1 else Contact()
+
+
+def _digits(number: str | None) -> str:
+    return "".join(filter(str.isdigit, number or ""))
