@@ -6,10 +6,12 @@ https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-c
 
 import re
 from typing import Final
-from urllib.parse import parse_qsl
 
 from pipelines import ids
 from pipelines.item import Item, Lineage
+from pipelines.sources import form_body
+from pipelines.sources.json_body import fact_key
+from pipelines.sources.place import Place
 from schemas.raw_event import RawEvent
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -20,7 +22,6 @@ FLAGS: Final = {"Forwarded": "forwarded", "FrequentlyForwarded": "frequently_for
 
 _PREFIX: Final = re.compile(r"([A-Za-z][A-Za-z0-9_]{1,31}):")
 _PHONE_NUMBER: Final = re.compile(r"(?:[A-Za-z0-9_]+:)?(\+[0-9]{3,})")
-_WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 
 Fields = dict[str, str]
 
@@ -29,7 +30,7 @@ def parse(event: RawEvent, lineage: Lineage) -> str | None:
     """Make the rows of one message or status callback; Twilio sends one a request, and no time."""
     # A number may be configured to be called with GET: its parameters then are the query.
     form = event.data or event.query.encode()
-    fields, repeated = _read(form)
+    fields, repeated = form_body.read(form)
     if not any(name in fields for name in KNOWN_FIELDS):
         return "no parameters of a Twilio message"
     with lineage.item("", form, source=_source(fields), content_type=FORM) as item:
@@ -44,19 +45,6 @@ def parse(event: RawEvent, lineage: Lineage) -> str | None:
         else:
             _other(item, fields)
     return None
-
-
-def _read(form: bytes) -> tuple[Fields, bool]:
-    """Return each field's first value, and whether one came twice.
-
-    What is not UTF-8, escaped or not, is replaced here: only the content keeps it.
-    """
-    fields: Fields = {}
-    repeated = False
-    for name, value in parse_qsl(form.decode("utf-8", "replace"), keep_blank_values=True, errors="replace"):
-        repeated |= name in fields
-        fields.setdefault(name, value.replace("\0", "").strip())
-    return fields, repeated
 
 
 def _source(fields: Fields) -> str:
@@ -100,13 +88,13 @@ def _message(item: Item, fields: Fields) -> None:
         sender_id=address,
         kind="quick_reply" if fields.get("ButtonPayload") else "message",
     )
-    for subject, key, value in (
-        (("message", message_id), "source.error", _error(fields)),
-        (("conversation", conversation_id), "source.referral", _referral(fields)),
-        (("conversation", conversation_id), "source.opt_out", fields.get("OptOutType")),
-    ):
-        if value:
-            item.metadata(*subject, key, value, channel_id=channel_id, conversation_id=conversation_id)
+    place = Place(channel_id, contact_id, conversation_id)
+    if error := _error(fields):
+        place.tell(item, "source.error", error, message_id=message_id)
+    if referral := fields.get("ReferralSourceId") or fields.get("ReferralSourceUrl"):
+        place.tell(item, "source.referral", referral)
+    if opt_out := fields.get("OptOutType"):
+        place.tell(item, "source.opt_out", opt_out)
 
 
 def _status(item: Item, fields: Fields) -> None:
@@ -119,22 +107,17 @@ def _status(item: Item, fields: Fields) -> None:
             channel_id, address, scope=_scope(channel_id, address), phone_number=_phone_number(address)
         )
         conversation_id = item.conversation(channel_id, contact_id, address)
-    if sid := _message_sid(fields):
-        subject = ("message", ids.message_id(item.source, "", sid))
-    elif conversation_id:
-        subject = ("conversation", conversation_id)
-    else:
-        subject = ("channel", channel_id)
-    for key, value in (("source.delivery_state", _state(fields)), ("source.error", _error(fields))):
-        if value:
-            item.metadata(*subject, key, value, channel_id=channel_id, conversation_id=conversation_id)
+    sid = _message_sid(fields)
+    message_id = ids.message_id(item.source, "", sid) if sid else None
+    place = Place(channel_id, conversation_id=conversation_id)
+    place.tell(item, "source.delivery_state", _state(fields), message_id=message_id)
+    if error := _error(fields):
+        place.tell(item, "source.error", error, message_id=message_id)
 
 
 def _other(item: Item, fields: Fields) -> None:
-    channel_id = item.channel(_channel(fields, "To", item.source))
-    event_type = fields.get("EventType") or "event"
-    key = "source." + _WORD_START.sub("_", event_type).strip("_").lower()
-    item.metadata("channel", channel_id, key, channel_id=channel_id)
+    place = Place(item.channel(_channel(fields, "To", item.source)))
+    place.tell(item, fact_key(fields.get("EventType") or "event"))
 
 
 def _channel(fields: Fields, own: str, source: str) -> str:
@@ -178,7 +161,3 @@ def _alternative_ids(fields: Fields) -> tuple[str, ...]:
 def _error(fields: Fields) -> str:
     code = fields.get("ErrorCode", "")
     return "" if code == "0" else code
-
-
-def _referral(fields: Fields) -> str:
-    return fields.get("ReferralSourceId") or fields.get("ReferralSourceUrl", "")

@@ -1,7 +1,7 @@
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from normalized import FIXTURES, RECEIVED, SAMPLES, Rows, normalized, raw_event
 
@@ -283,6 +283,7 @@ FORMS = st.lists(st.tuples(FIELDS, VALUES)).map(
 )
 
 
+@settings(deadline=None)
 @given(FORMS | st.binary())
 def test_no_input_escapes_and_every_content_is_the_body(body):
     event = raw_event("twilio", body)

@@ -1,0 +1,157 @@
+"""Custom sources that post Parley's own JSON: `messages[]` and `metadata[]`, as in Airy's Source API.
+
+Every item says by itself where it belongs, so that it makes the same rows in any batch.
+
+https://airy.co/docs/core/api/source
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from pipelines import ids
+from pipelines.item import Item, Lineage
+from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_given, members, scalar, text
+from pipelines.sources.place import Place
+from schemas.raw_event import RawEvent
+
+
+class Message(Struct):
+    """An element of `messages`."""
+
+    source_message_id: Id = None
+    source_conversation_id: Id = None
+    source_channel_id: Id = None
+    source_sender_id: Id = None
+    source_recipient_id: Id = None
+    content: Raw = NOTHING
+    from_contact: bool | None = None
+    sent_at: Raw = NOTHING
+
+
+class Metadata(Struct):
+    """An element of `metadata`: facts about what `namespace` and `source_id` name."""
+
+    namespace: str = ""
+    source_id: Id = None
+    source_channel_id: Id = None
+    metadata: Raw = NOTHING
+    occurred_at: Raw = NOTHING
+
+
+BODY: Final = msgspec.json.Decoder(dict[str, Raw])
+ITEMS: Final = msgspec.json.Decoder(list[Raw])
+MESSAGE: Final = msgspec.json.Decoder(Message)
+METADATA: Final = msgspec.json.Decoder(Metadata)
+
+
+class OwnJson:
+    """Reads the bodies of one custom source."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+
+    def parse(self, event: RawEvent, lineage: Lineage) -> None:
+        """Make the rows of a body: of each message, each fact, and of members that it should not have."""
+        body = Body(event.data)
+        readers = {"messages": self._message, "metadata": self._metadata}
+        for name, value in body.decode(BODY).items():
+            if name not in readers:
+                with self._item(lineage, body, "/" + escaped(name), value) as item:
+                    self._place(item, None).tell(item, fact_key(name))
+            elif is_given(value):
+                parts = body.decode(ITEMS, value)
+                for number, part in enumerate(parts):
+                    with self._item(lineage, body, f"/{name}/{number}", part) as item:
+                        readers[name](item, body, part)
+
+    def _item(self, lineage: Lineage, body: Body, pointer: str, part: Raw) -> Item:
+        return lineage.item(pointer, body.exact(part), source=self._source)
+
+    def _place(self, item: Item, source_channel_id: Id) -> Place:
+        return Place(item.channel(text(source_channel_id) or self._source))
+
+    def _message(self, item: Item, body: Body, part: Raw) -> None:
+        message = body.decode(MESSAGE, part)
+        if message.from_contact is None:
+            raise ValueError("from_contact is missing: true for a message from the contact, false for one to it")
+        if not is_given(message.content):
+            raise ValueError("content is missing")
+        sender, conversation = text(message.source_sender_id), text(message.source_conversation_id)
+        contact = sender if message.from_contact else text(message.source_recipient_id)
+        if not contact:
+            # As with Airy: without a name for the other side, it is whoever the conversation is with.
+            contact = conversation
+            item.flags.append("contact_assumed")
+        if not contact:
+            raise ValueError("neither source_conversation_id nor the contact's id is there")
+        item.dated(scalar(message.sent_at))
+        channel_id = self._place(item, message.source_channel_id).channel_id
+        contact_id = item.contact(channel_id, contact)
+        item.message(
+            channel_id=channel_id,
+            contact_id=contact_id,
+            conversation_id=item.conversation(channel_id, contact_id, conversation or contact),
+            source_message_id=text(message.source_message_id),
+            direction="inbound" if message.from_contact else "outbound",
+            sender_id=sender,
+        )
+
+    def _metadata(self, item: Item, body: Body, part: Raw) -> None:
+        fact = body.decode(METADATA, part)
+        item.dated(scalar(fact.occurred_at))
+        if not text(fact.source_channel_id) and fact.namespace == "conversation":
+            item.flags.append("channel_assumed")
+        place = self._place(item, fact.source_channel_id)
+        about = text(fact.source_id)
+        facts = dict(flattened(body, fact.metadata))
+        message_id = None
+        match fact.namespace:
+            case "message" if about:
+                message_id = ids.message_id(self._source, "", about)
+            case "conversation" if about:
+                place = place._replace(conversation_id=ids.conversation_id(place.channel_id, about))
+            case "contact" if about:
+                place = place._replace(contact_id=note_contact(item, place.channel_id, about, facts))
+            case "channel":
+                channel = about or text(fact.source_channel_id)
+                place = Place(item.channel(channel or self._source, display_name=facts.get("name") or None))
+            case _ if not about:
+                raise ValueError("source_id is missing")
+            case namespace:
+                facts = {fact_key(namespace): ""}
+        for key, value in (facts or {"source.metadata": ""}).items():
+            place.tell(item, key, value, message_id=message_id)
+
+
+def note_contact(item: Item, channel_id: str, source_contact_id: str, profile: Mapping[str, str | None]) -> str:
+    """Note that the contact was seen, with what a profile has of a contact's columns, and return its id."""
+    return item.contact(
+        channel_id,
+        source_contact_id,
+        display_name=profile.get("display_name") or None,
+        username=profile.get("username") or None,
+        phone_number=profile.get("phone_number") or None,
+        locale=profile.get("locale") or None,
+        time_zone=profile.get("time_zone") or None,
+        avatar_url=profile.get("avatar_url") or None,
+    )
+
+
+def flattened(body: Body, value: Raw, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each leaf of an object, by its path with dots, and as text: empty where it is no scalar.
+
+    An array is one value, as in Airy.
+    """
+    for name, member in members(body, value).items():
+        if bytes(member)[:1] == b"{" and members(body, member):
+            yield from flattened(body, member, f"{path}{name}.")
+        else:
+            yield path + name, scalar(member) or ""
+
+
+def escaped(name: str) -> str:
+    """Return an object's key as a token of a JSON Pointer."""
+    return name.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,91 @@
+"""The parsers of custom sources: of the sources file, and of classes that installed packages register."""
+
+import os
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Final, Protocol
+
+from pipelines.item import Lineage
+from pipelines.sources import PARSERS, Parser, expressions
+from pipelines.sources.custom import OwnJson
+from pipelines.sources.mapping import Mapped
+from schemas.custom_sources import ENTRY_POINTS, Definition, SourcesFile, SourcesFileError, name_problem
+from schemas.raw_event import RawEvent
+
+SOURCES_FILE: Final = "PARLEY_SOURCES_FILE"
+
+
+class CodedSource(Protocol):
+    """What an object of a registered class has; the class is called without arguments."""
+
+    def parse(self, event: RawEvent, lineage: Lineage) -> str | None:
+        """Make the rows of an event; return why there are none, where that has a reason."""
+        ...
+
+
+def read_file(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the text of the sources file that the environment names; empty where it names none.
+
+    Raises:
+        SourcesFileError: the file cannot be read.
+    """
+    path = environ.get(SOURCES_FILE, "").strip()
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourcesFileError([f"{SOURCES_FILE} cannot be read: {error}"]) from error
+
+
+def install(text: str, name: str = SOURCES_FILE) -> None:
+    """Let `normalize` know the custom sources of a sources file's text, and of installed packages.
+
+    Text, because workers on other machines do not have the file.
+
+    Raises:
+        SourcesFileError: a source is wrongly described, or its code cannot be loaded.
+    """
+    PARSERS.update(parsers(text, name))
+
+
+def parsers(text: str, name: str = SOURCES_FILE) -> dict[str, Parser]:
+    """Return the parsers of all custom sources, by name.
+
+    Raises:
+        SourcesFileError: a source is wrongly described, or its code cannot be loaded.
+    """
+    file = SourcesFile(text, name)
+    coded = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    problems: list[str] = []
+    found: dict[str, Parser] = {}
+    for source, point in coded.items():
+        try:
+            found[source] = _load(point)
+        except Exception as error:
+            problems.append(f"source {source} of {point.value}: {type(error).__name__}: {error}")
+    for source, definition in file.definitions.items():
+        if definition.mapping is not None:
+            wrong = list(expressions.problems(definition.mapping))
+            problems += [file.problem((source, "mapping", *path), what) for path, what in wrong]
+            if source in coded:
+                problems.append(file.problem((source, "mapping"), f"{coded[source].value} reads this source"))
+        if source not in found and not problems:
+            found[source] = _parser(source, definition)
+    if problems:
+        raise SourcesFileError(problems)
+    return found
+
+
+def _parser(source: str, definition: Definition) -> Parser:
+    if definition.mapping is None:
+        return OwnJson(source).parse
+    return Mapped(source, definition.mapping).parse
+
+
+def _load(point: EntryPoint) -> Parser:
+    if what := name_problem(point.name):
+        raise ValueError(what)
+    source: CodedSource = point.load()()
+    return source.parse

@@ -1,0 +1,245 @@
+"""The sources file: which custom sources there are, how each signs, and what its bodies mean.
+
+Receiver and pipeline read the same TOML file, one table per source. `docs/adding-a-source.md` describes it.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+
+ENTRY_POINTS: Final = "parley.sources"
+"""The entry point group in which installed packages register classes that read a source."""
+BUILT_IN: Final = frozenset({"facebook", "instagram", "whatsapp", "twilio", "google", "airy", "chatplugin"})
+"""Names that a custom source cannot have: endpoints and rows of ours carry them."""
+
+# A name is part of a URL, of a topic's id, of the archive's folders and of environment variables.
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,62}")
+_KEY: Final = re.compile(r"[a-z0-9_.]+")
+_AT: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_UNKNOWN_FIELD: Final = re.compile(r"unknown field `(?P<field>[^`]*)`")
+_STEP: Final = re.compile(r"[^.\[\]]+")
+
+Path = tuple[str | int, ...]
+"""Where a value lies in the file: keys, and numbers in arrays."""
+
+
+class SourcesFileError(ValueError):
+    """The sources file cannot be used; every problem names its line."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the file: a misspelt key is an error."""
+
+
+class Hmac(_Table, frozen=True, kw_only=True):
+    """How a source signs: an HMAC, written into a header."""
+
+    header: str
+    algorithm: Literal["sha1", "sha256", "sha512"] = "sha256"
+    encoding: Literal["hex", "base64"] = "hex"
+    prefix: str = ""
+    """What stands before the signature in the header, such as `sha256=`."""
+    signed: str = "{body}"
+    """What is signed: `{body}`, and `{timestamp}` where the source sends one, with what joins them."""
+    timestamp_header: str | None = None
+    tolerance_seconds: int = 300
+    """How old a signed timestamp may be, and how far in the future."""
+
+
+class Whereabouts(_Table, frozen=True, kw_only=True):
+    """Where items lie, and JMESPath expressions that tell where an item belongs.
+
+    They speak of `item`, `parent` and `body` (the nearest and the outermost object around the item, without
+    the member that leads to it), `headers` and `query`.
+    """
+
+    items: str | None = None
+    """A JSON Pointer in which `*` is every element of an array; by default the whole body."""
+    channel: str | None = None
+    contact: str | None = None
+    conversation: str | None = None
+    time: str | None = None
+    display_name: str | None = None
+    username: str | None = None
+    phone_number: str | None = None
+    locale: str | None = None
+    time_zone: str | None = None
+    avatar_url: str | None = None
+
+
+class Rule(Whereabouts, frozen=True, kw_only=True):
+    """What an item becomes; what the rule does not say holds as the mapping says it."""
+
+    when: str | None = None
+    id: str | None = None
+
+
+class MessageRule(Rule, frozen=True, kw_only=True):
+    """An item that is a message."""
+
+    from_contact: str | None = None
+    sender: str | None = None
+    kind: str | None = None
+
+
+class MetadataRule(Rule, frozen=True, kw_only=True):
+    """An item that tells a fact."""
+
+    subject: Literal["message", "conversation", "contact", "channel"]
+    key: str
+    value: str | None = None
+
+
+class BodyMapping(Whereabouts, frozen=True, kw_only=True):
+    """What a source's bodies mean; its own expressions hold for every rule that has none."""
+
+    message: list[MessageRule] = []
+    metadata: list[MetadataRule] = []
+
+
+class Definition(_Table, frozen=True, kw_only=True):
+    """One custom source."""
+
+    scheme: Literal["standard-webhooks", "hmac", "bearer", "code", "none"] = "standard-webhooks"
+    hmac: Hmac | None = None
+    keep_headers: list[str] = []
+    """Headers that expressions need; they become attributes of the raw event."""
+    mapping: BodyMapping | None = None
+    """Absent where the source posts Parley's own JSON, or code reads it."""
+
+
+class SourcesFile:
+    """The definitions of a sources file, by name, and where in it what is said."""
+
+    def __init__(self, text: str, name: str = "sources file") -> None:
+        """Read and check a sources file.
+
+        Raises:
+            SourcesFileError: it is not TOML, or a definition is wrong.
+        """
+        self._text = text
+        self._name = name
+        try:
+            document = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise SourcesFileError([f"{name}: {error}"]) from error
+        problems: list[str] = []
+        self.definitions: Mapping[str, Definition] = {
+            source: definition
+            for source, table in document.items()
+            if (definition := self._definition(source, table, problems))
+        }
+        if problems:
+            raise SourcesFileError(problems)
+
+    def problem(self, path: Path, what: str) -> str:
+        """Return a problem's text, with the line at which the value stands."""
+        return f"{self._name}, line {line_of(self._text, path)}: {_dotted(path)}: {what}"
+
+    def _definition(self, source: str, table: Any, problems: list[str]) -> Definition | None:
+        if what := name_problem(source):
+            problems.append(self.problem((source,), what))
+            return None
+        try:
+            definition = msgspec.convert(table, Definition)
+        except msgspec.ValidationError as error:
+            problems.append(self._validation_problem(source, error))
+            return None
+        problems += [self.problem((source, *path), what) for path, what in _contradictions(definition)]
+        return definition
+
+    def _validation_problem(self, source: str, error: msgspec.ValidationError) -> str:
+        message = str(error)
+        path: Path = (source,)
+        if at := _AT.search(message):
+            message = message[: at.start()]
+            path += tuple(int(step) if step.isdigit() else step for step in _STEP.findall(at["path"]))
+        if unknown := _UNKNOWN_FIELD.search(message):
+            path += (unknown["field"],)
+        return self.problem(path, message)
+
+
+def name_problem(name: str) -> str | None:
+    """Say why a custom source cannot have a name; None where it can."""
+    if name in BUILT_IN or name.startswith("twilio."):
+        return "is the name of a built-in source"
+    if not _NAME.fullmatch(name):
+        return "a name has 2 to 63 lower-case letters, digits and hyphens, and starts with a letter"
+    return None
+
+
+def line_of(text: str, path: Path) -> int:
+    """Return the number of the line at which a value begins, or its closest enclosing table does.
+
+    TOML has many spellings of one structure, so the file is read line by line until the value is there.
+    """
+    found, depth, start = 1, 0, 1
+    lines = text.splitlines(keepends=True)
+    for number in range(1, len(lines) + 1):
+        try:
+            document = tomllib.loads("".join(lines[:number]))
+        except tomllib.TOMLDecodeError:
+            # In the middle of a value of several lines.
+            continue
+        reached = _depth(document, path)
+        if reached > depth:
+            found, depth = start, reached
+        start = number + 1
+    return found
+
+
+def _depth(document: Any, path: Path) -> int:
+    """Return how many steps of a path a document has."""
+    for done, step in enumerate(path):
+        try:
+            document = document[step]
+        except (KeyError, IndexError, TypeError):
+            return done
+    return len(path)
+
+
+def _dotted(path: Path) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
+def _contradictions(definition: Definition) -> Iterable[tuple[Path, str]]:
+    hmac = definition.hmac
+    if (definition.scheme == "hmac") != (hmac is not None):
+        yield ("scheme",), 'scheme = "hmac" and a table `hmac` belong together'
+    if hmac is not None:
+        fields = set(re.findall(r"\{(.*?)\}", hmac.signed))
+        if "body" not in fields or fields - {"body", "timestamp"}:
+            yield ("hmac", "signed"), "must contain {body}, and may contain {timestamp}"
+        elif ("timestamp" in fields) != (hmac.timestamp_header is not None):
+            yield ("hmac", "signed"), "{timestamp} and timestamp_header belong together"
+    mapping = definition.mapping
+    if mapping is not None:
+        yield from _mapping_contradictions(mapping)
+
+
+def _mapping_contradictions(mapping: BodyMapping) -> Iterable[tuple[Path, str]]:
+    rules: list[tuple[Path, Rule]] = [
+        (("mapping", kind, number), rule)
+        for kind, listed in (("message", mapping.message), ("metadata", mapping.metadata))
+        for number, rule in enumerate(listed)
+    ]
+    if not rules:
+        yield ("mapping",), "has neither [[mapping.message]] nor [[mapping.metadata]]"
+    for path, where in (*rules, (("mapping",), mapping)):
+        if where.items and not where.items.startswith("/"):
+            yield (*path, "items"), "a JSON Pointer starts with /; the whole body is the empty text"
+    for path, rule in rules:
+        if isinstance(rule, MetadataRule):
+            if not _KEY.fullmatch(rule.key):
+                yield (*path, "key"), "a key has lower-case letters, digits, dots and underscores"
+            if rule.subject == "message" and rule.id is None:
+                yield (*path, "subject"), "a fact about a message needs the message's id"
+        elif isinstance(rule, MessageRule) and not (rule.contact or mapping.contact):
+            yield path, "a message needs a contact"

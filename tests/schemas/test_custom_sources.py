@@ -1,0 +1,90 @@
+import pytest
+
+from schemas.custom_sources import SourcesFile, SourcesFileError, line_of, name_problem
+
+
+def problems(text):
+    with pytest.raises(SourcesFileError) as caught:
+        SourcesFile(text, "sources.toml")
+    return caught.value.problems
+
+
+def test_empty_table_is_a_source_with_parleys_json_and_standard_webhooks():
+    definition = SourcesFile("[shop]").definitions["shop"]
+    assert (definition.scheme, definition.mapping) == ("standard-webhooks", None)
+
+
+def test_no_text_is_no_source():
+    assert SourcesFile("").definitions == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[shop]\n\nschem = 'none'", "line 3: shop.schem: Object contains unknown field `schem`"),
+        ("[shop]\nscheme = 'md5'", "line 2: shop.scheme: Invalid enum value 'md5'"),
+        ("shop = 3", "line 1: shop: Expected `object`, got `int`"),
+        ("[a1]\n[facebook]", "line 2: facebook: is the name of a built-in source"),
+        ("[a1]\n['twilio.sms']", "line 2: twilio.sms: is the name of a built-in source"),
+        ("[a1]\n[Shop_1]", "line 2: Shop_1: a name has 2 to 63 lower-case letters"),
+        ("[a1]\nscheme='hmac'", 'line 2: a1.scheme: scheme = "hmac" and a table `hmac` belong together'),
+        ("[a1]\n\n[a1.hmac]\nheader='X'", "belong together"),
+        ("[a1]\nscheme='hmac'\nhmac={header='X', signed='x'}", "line 3: a1.hmac.signed: must contain {body}"),
+        (
+            "[a1]\nscheme='hmac'\n[a1.hmac]\nsigned='{body}{nonce}'\nheader='X'",
+            "line 4: a1.hmac.signed: must contain",
+        ),
+        (
+            "[a1]\nscheme='hmac'\n[a1.hmac]\nheader='X'\nsigned='{timestamp}{body}'",
+            "line 5: a1.hmac.signed: {timestamp}",
+        ),
+        ("[a1.mapping]\nitems = ''", "line 1: a1.mapping: has neither [[mapping.message]] nor"),
+        (
+            "[a1.mapping]\ncontact='item.c'\n[[a1.mapping.message]]\nid = 3",
+            "line 4: a1.mapping.message[0].id: Expected",
+        ),
+        (
+            "[[a1.mapping.message]]\ncontact='x'\n[[a1.mapping.message]]",
+            "line 3: a1.mapping.message[1]: a message needs",
+        ),
+        (
+            "[[a1.mapping.message]]\ncontact='x'\nitems='a/*'",
+            "line 3: a1.mapping.message[0].items: a JSON Pointer",
+        ),
+        (
+            "[[a1.mapping.metadata]]\nkey='a'",
+            "line 1: a1.mapping.metadata[0]: Object missing required field `subject`",
+        ),
+        ("[[a1.mapping.metadata]]\nsubject='channel'\nkey='A b'", "line 3: a1.mapping.metadata[0].key: a key has"),
+        (
+            "[[a1.mapping.metadata]]\nsubject='message'\nkey='a'",
+            "line 2: a1.mapping.metadata[0].subject: a fact about",
+        ),
+        ("[a1]\nscheme = \n", "line 2"),
+    ],
+)
+def test_problem_names_its_line_and_place(text, problem):
+    assert problem in problems(text)[0]
+
+
+def test_problems_of_all_sources_are_told_at_once():
+    assert len(problems("[a1]\nscheme='x'\n[b1]\nscheme='y'")) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("# a\n\n[s]\nx = 1\n", 4),
+        ("s = {a = 2, x = 1}", 1),
+        ("s.a = 1\ns.x = 1", 2),
+        ('[s]\na = """\n[s]\nx = 3\n"""\nx = [\n 1,\n]', 6),
+        ("[s]\na = 1\n[t]\nx = 1", 1),
+    ],
+)
+def test_line_of_a_value_is_found_however_it_is_spelt(text, line):
+    assert line_of(text, ("s", "x")) == line
+
+
+@pytest.mark.parametrize("name", ["a", "1a", "a_b", "a" * 64, "google", "a/b", "", "ä1"])
+def test_names_that_would_not_fit_are_refused(name):
+    assert name_problem(name)
