@@ -3,15 +3,17 @@
 from collections.abc import Callable
 
 from pipelines.item import Lineage
-from pipelines.sources import chatplugin, facebook, twilio, whatsapp
+from pipelines.sources import airy, chatplugin, facebook, google, twilio, whatsapp
 from schemas.raw_event import RawEvent
 
 Parser = Callable[[RawEvent, Lineage], str | None]
 """Reads an event's body and makes rows through the lineage's items; returns why it made none, if so."""
 
 PARSERS: dict[str, Parser] = {
+    "airy": airy.parse,
     "chatplugin": chatplugin.parse,
     "facebook": facebook.parse,
+    "google": google.parse,
     "twilio": twilio.parse,
     "whatsapp": whatsapp.parse,
 }
