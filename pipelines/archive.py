@@ -96,12 +96,17 @@ def read_segment(path: str, damages: list[Damage]) -> Iterator[RawEvent]:
 
 def _open(path: str) -> BinaryIO:
     try:
-        return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+        return _open_exactly(path)
     except OSError:
         if not path.endswith(OPEN_SUFFIX):
             raise
         # Closed by the receiver since it was listed.
-        return FileSystems.open(path.removesuffix(OPEN_SUFFIX), compression_type=CompressionTypes.UNCOMPRESSED)
+        return _open_exactly(path.removesuffix(OPEN_SUFFIX))
+
+
+def _open_exactly(path: str) -> BinaryIO:
+    file: BinaryIO = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    return file
 
 
 def _salvage(path: str, skip: int, damages: list[Damage]) -> Iterator[RawEvent]:
