@@ -1,34 +1,20 @@
-"""A local BigQuery: bqemulator with its data on disk, made fit for a stream of appends.
+"""A local BigQuery: bqemulator with its data on disk, repaired to bear a stream of appends.
 
 Run as `python -m pipelines.local.bigquery --rest-port 9050 --grpc-port 9060 --data-dir DIR --gcs-root DIR`.
 """
 
-import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
 import duckdb
 from bqemulator import server
 from bqemulator.config import LogFormat, LogLevel, PersistenceMode, Settings
-from bqemulator.domain.events import TableDataChanged
-from bqemulator.versioning.snapshots import SnapshotManager
 from duckdb_extensions import import_extension
 
-_MOST_STREAMS = 256
+from pipelines.local import bigquery_repairs
 
-
-class _NoTimeTravel(SnapshotManager):
-    """Takes no snapshot of a table when its rows change.
-
-    bqemulator copies the whole table after every append, for `FOR SYSTEM_TIME AS OF`, and has no
-    setting against it. Transactions make copies of their own.
-    """
-
-    def record_change(self, project_id: str, dataset_id: str, table_id: str) -> None:
-        """Tell the query cache and materialized views of a change, and keep no copy."""
-        self._events.publish(TableDataChanged(project_id, dataset_id, table_id))
+_FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 def settings(rest_port: int, grpc_port: int, data_dir: Path, gcs_root: Path) -> Settings:
@@ -57,14 +43,14 @@ def install_extensions(home: Path) -> None:
 
 
 @click.command()
-@click.option("--rest-port", type=int, default=0, help="0: any free one.")
-@click.option("--grpc-port", type=int, default=0, help="0: any free one.")
-@click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), required=True)
-@click.option("--gcs-root", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option("--rest-port", type=int, required=True)
+@click.option("--grpc-port", type=int, required=True)
+@click.option("--data-dir", type=_FOLDER, required=True, help="Where tables are kept.")
+@click.option("--gcs-root", type=_FOLDER, required=True, help="Where gs://bucket/object is bucket/object.")
 def main(rest_port: int, grpc_port: int, data_dir: Path, gcs_root: Path) -> None:
     """Serve BigQuery on this machine until the process is told to stop."""
+    bigquery_repairs.apply()
     install_extensions(data_dir / "home")
-    server.SnapshotManager = _NoTimeTravel
     server.run_forever(settings(rest_port, grpc_port, data_dir, gcs_root))
 
 

@@ -1,0 +1,92 @@
+"""What bqemulator 1.4 needs before a stream of appends and queries can share it.
+
+bqemulator has one DuckDB connection. It runs queries on the event loop, but appends and some REST calls
+on other threads, which ends in deadlocks and in one caller reading another's result; so here everything
+runs on the event loop. And it copies a table after every change of its rows, for
+`FOR SYSTEM_TIME AS OF`, without a setting against it; so here it does not.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import fastapi.dependencies.utils
+import fastapi.routing
+import grpc
+from bqemulator import server
+from bqemulator.domain.events import TableDataChanged
+from bqemulator.grpc_api import read_servicer, write_servicer
+from bqemulator.versioning.snapshots import SnapshotManager
+
+
+def apply() -> None:
+    """Repair bqemulator in this process; to be called before its server is made."""
+    server.SnapshotManager = _NoTimeTravel
+    write_servicer.BigQueryWriteHandler = _on_loop(write_servicer.BigQueryWriteHandler)
+    read_servicer.BigQueryReadHandler = _on_loop(read_servicer.BigQueryReadHandler)
+    for module in (fastapi.routing, fastapi.dependencies.utils):
+        if not hasattr(module, "run_in_threadpool"):
+            raise RuntimeError(f"{module.__name__} no longer runs plain functions where it did")
+        module.run_in_threadpool = _run_here
+
+
+class _NoTimeTravel(SnapshotManager):
+    """Keeps no copies of what a table was; transactions and table snapshots make copies of their own."""
+
+    def record_change(self, project_id: str, dataset_id: str, table_id: str) -> None:
+        """Tell the query cache and materialized views of a change."""
+        self._events.publish(TableDataChanged(project_id, dataset_id, table_id))
+
+
+async def _run_here(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    return function(*args, **kwargs)
+
+
+def _on_loop(handler: type[grpc.GenericRpcHandler]) -> type[grpc.GenericRpcHandler]:
+    """Return a handler class whose calls are coroutines: gRPC runs those on the event loop."""
+
+    class OnLoop(handler):  # type: ignore[valid-type, misc]
+        def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+            method = super().service(details)
+            if method is None:
+                return None
+            if method.stream_stream:
+                return grpc.stream_stream_rpc_method_handler(_each(method.stream_stream))
+            if method.unary_stream:
+                return grpc.unary_stream_rpc_method_handler(_all(method.unary_stream))
+            return grpc.unary_unary_rpc_method_handler(_one(method.unary_unary))
+
+    return OnLoop
+
+
+def _one(handle: Callable[[bytes, Any], bytes]) -> Callable[[bytes, Any], Awaitable[bytes]]:
+    async def call(request: bytes, context: Any) -> bytes:
+        return handle(request, context)
+
+    return call
+
+
+def _all(handle: Callable[[bytes, Any], Iterator[bytes]]) -> Callable[[bytes, Any], AsyncIterator[bytes]]:
+    async def call(request: bytes, context: Any) -> AsyncIterator[bytes]:
+        for response in handle(request, context):
+            yield response
+
+    return call
+
+
+def _each(
+    handle: Callable[[Iterator[bytes], Any], Iterator[bytes]],
+) -> Callable[[AsyncIterator[bytes], Any], AsyncIterator[bytes]]:
+    """Drive a generator that yields one response for each request that it takes."""
+
+    async def call(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        arrived: deque[bytes] = deque()
+        responses = handle(iter(arrived.popleft, None), context)
+        async for request in requests:
+            arrived.append(request)
+            response = next(responses, None)
+            if response is None:
+                return
+            yield response
+
+    return call
