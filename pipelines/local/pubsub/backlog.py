@@ -1,6 +1,7 @@
 """What one subscription has not yet acknowledged, and who holds it until when."""
 
 import heapq
+import math
 import threading
 import time
 from collections import deque
@@ -50,13 +51,14 @@ class Entry:
 class Backlog:
     """The unacknowledged messages of one subscription.
 
-    Every method but `wake` needs the broker's lock, which `changed` shares.
+    Every method needs the lock of `changed`, which all backlogs of a broker share.
     """
 
-    def __init__(self, subscription: str, lock: threading.RLock) -> None:
+    def __init__(self, subscription: str, changed: threading.Condition) -> None:
         self.subscription = subscription
-        self.changed = threading.Condition(lock)
+        self.changed = changed
         self.deleted = False
+        self.pulled_at = -math.inf
         self.size = 0
         self._entries: dict[int, Entry] = {}
         self._ready: deque[Entry] = deque()
@@ -70,6 +72,10 @@ class Backlog:
         """How many messages a subscriber holds at this moment."""
         return sum(entry.expires is not None for entry in self._entries.values())
 
+    def wanted(self, seconds: float) -> bool:
+        """Tell whether messages wait here that somebody pulls who did so within the last `seconds`."""
+        return bool(self._ready) and time.monotonic() - self.pulled_at < seconds
+
     def add(self, messages: Iterable[tuple[int, bytes]]) -> None:
         """Keep messages (entry id, bytes) and wake who waits."""
         for id_, data in messages:
@@ -78,22 +84,20 @@ class Backlog:
             self.size += len(data) + ENTRY_OVERHEAD
         self.changed.notify_all()
 
-    def wake(self) -> None:
-        """Make every waiting call look again whether it should go on."""
-        with self.changed:
-            self.changed.notify_all()
-
     def receive(
         self,
         lease: Callable[[], tuple[int, int, int]],
-        until: float | None,
+        remaining: Callable[[], float | None],
         interrupted: Callable[[], bool],
         stream: Stream | None = None,
     ) -> list[tuple[str, bytes]]:
         """Wait for messages and lease them; answer (ack id, bytes) of each.
 
-        `lease` says the most messages, the most bytes and the ack deadline in seconds. Empty when the
-        monotonic time `until` has come or after an interruption (which notifies `changed`).
+        Args:
+            lease: says the most messages, the most bytes and the ack deadline in seconds.
+            remaining: says how many seconds to go on waiting where there are none; None for ever.
+            interrupted: says that the caller wants none any more.
+            stream: who holds them, where that is a stream.
         """
         while True:
             if self.deleted:
@@ -102,10 +106,10 @@ class Backlog:
                 return []
             if taken := self._take(*lease(), stream):
                 return taken
-            remaining = None if until is None else until - time.monotonic()
-            if remaining is not None and remaining <= 0:
+            seconds = remaining()
+            if seconds is not None and seconds <= 0:
                 return []
-            self.changed.wait(self._until_expiry(remaining))
+            self.changed.wait(self._until_expiry(seconds))
 
     def acknowledge(self, ack_ids: Iterable[str]) -> list[int]:
         """Forget messages; answer the entry ids of those that were still kept.

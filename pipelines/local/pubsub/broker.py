@@ -20,12 +20,12 @@ class Broker:
     """The state behind the services: in memory, and in a journal where there is a folder for one."""
 
     def __init__(self, data_dir: Path | None, max_bytes: int) -> None:
-        self.lock = threading.RLock()
+        self.changed = threading.Condition()
         self.stopping = False
         self._max_bytes = max_bytes
         self._publishing = 0
         self._journal = Journal(data_dir) if data_dir else None
-        self.resources = Resources(self.lock, self._journal)
+        self.resources = Resources(self.changed, self._journal)
         # Ids rise over restarts too, even where every message was acknowledged and left no trace.
         self._next_id = time.time_ns() // 1000
         if self._journal:
@@ -43,8 +43,8 @@ class Broker:
 
     def wake(self) -> None:
         """Make every waiting call look again whether it should go on."""
-        for backlog in self.resources.backlogs():
-            backlog.wake()
+        with self.changed:
+            self.changed.notify_all()
 
     def publish(self, request: Any) -> list[str]:
         """Keep the messages for each subscription of the topic; answer their ids.
@@ -53,7 +53,7 @@ class Broker:
             PubSubError: RESOURCE_EXHAUSTED where more would be kept than the server may keep.
         """
         check_publish(request)
-        with self.lock:
+        with self.changed:
             names = self.resources.list_topic_subscriptions(request.topic)
             backlogs = [self.resources.backlog(name) for name in names]
             first, stride = self._next_id, max(1, len(names))
@@ -64,23 +64,21 @@ class Broker:
             self._next_id = ids.stop
             # Each backlog's entries have ids of their own: a message's, its successor, and so on.
             entries = [[(id_ + i, data) for id_, data in messages] for i in range(len(names))]
-            rows = [
-                (id_, name, data) for name, kept in zip(names, entries, strict=True) for id_, data in kept
-            ]
+            rows = [(id_, name, data) for name, kept in zip(names, entries, strict=True) for id_, data in kept]
             commit = self._commit("INSERT INTO backlog VALUES (?, ?, ?)", rows)
         try:
             commit()
-            with self.lock:
+            with self.changed:
                 for backlog, kept in zip(backlogs, entries, strict=True):
                     backlog.add(kept)
         finally:
-            with self.lock:
+            with self.changed:
                 self._publishing -= size
         return [str(id_) for id_ in ids]
 
     def acknowledge(self, subscription: str, ack_ids: Iterable[str]) -> None:
         """Forget messages of a subscription."""
-        with self.lock:
+        with self.changed:
             done = self.resources.backlog(subscription).acknowledge(ack_ids)
             commit = self._commit("DELETE FROM backlog WHERE entry = ?", [(id_,) for id_ in done])
         commit()
@@ -88,7 +86,7 @@ class Broker:
     def modify_ack_deadline(self, subscription: str, ack_ids: Iterable[str], seconds: int) -> None:
         """Move the ack deadline of messages to `seconds` from now; 0 gives them back at once."""
         check_ack_deadline(seconds, lowest=0)
-        with self.lock:
+        with self.changed:
             self.resources.backlog(subscription).extend(ack_ids, seconds)
 
     def _reserve(self, size: int) -> None:
@@ -108,7 +106,7 @@ class Broker:
     def _restore(self, journal: Journal) -> None:
         for backlog in self.resources.backlogs():
             sql = "SELECT entry, message FROM backlog WHERE subscription = ? ORDER BY entry"
-            with self.lock:
+            with self.changed:
                 backlog.add(journal.read(sql, backlog.subscription))
         ((last,),) = journal.read("SELECT max(entry) FROM backlog")
         self._next_id = max(self._next_id, (last or 0) + 1)

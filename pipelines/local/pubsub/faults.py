@@ -130,9 +130,7 @@ def admin_handler(faults: Faults) -> Any:
 
         return grpc.unary_unary_rpc_method_handler(call)
 
-    return grpc.method_handlers_generic_handler(
-        SERVICE, {"Set": unary(faults.set), "Clear": unary(faults.clear)}
-    )
+    return grpc.method_handlers_generic_handler(SERVICE, {"Set": unary(faults.set), "Clear": unary(faults.clear)})
 
 
 class RemoteFaults:

@@ -35,8 +35,8 @@ _MUTABLE = {
 class Resources:
     """The topics and subscriptions, in memory and in the journal, and each subscription's backlog."""
 
-    def __init__(self, lock: threading.RLock, journal: Journal | None) -> None:
-        self._lock = lock
+    def __init__(self, changed: threading.Condition, journal: Journal | None) -> None:
+        self._changed = changed
         self._journal = journal
         self._topics: dict[str, Any] = {}
         self._subscriptions: dict[str, Any] = {}
@@ -46,35 +46,35 @@ class Resources:
                 self._topics[name] = Topic.FromString(topic)
             for name, subscription in journal.read("SELECT name, subscription FROM subscriptions"):
                 self._subscriptions[name] = Subscription.FromString(subscription)
-                self._backlogs[name] = Backlog(name, lock)
+                self._backlogs[name] = Backlog(name, changed)
 
     def create_topic(self, topic: Any) -> Any:
         """Add a topic."""
         check_name("topic", topic.name)
         check_settings("topic", topic)
-        with self._lock:
+        with self._changed:
             if topic.name in self._topics:
                 raise _already_exists(topic.name)
             return self._put_topic(topic)
 
     def get_topic(self, name: str) -> Any:
         """Return a topic."""
-        with self._lock:
+        with self._changed:
             return _get(self._topics, name)
 
     def list_topics(self, project: str) -> list[Any]:
         """Return the topics of a project ("projects/…"), by name."""
-        with self._lock:
+        with self._changed:
             return _of_project(project, self._topics)
 
     def update_topic(self, topic: Any, mask: Any) -> Any:
         """Replace the fields of a topic that `mask` names."""
-        with self._lock:
+        with self._changed:
             return self._put_topic(_merge("topic", self.get_topic(topic.name), topic, mask))
 
     def delete_topic(self, name: str) -> None:
         """Remove a topic; its subscriptions keep what they have and receive nothing more."""
-        with self._lock:
+        with self._changed:
             for subscription in self.list_topic_subscriptions(name):
                 orphan = _copy(self._subscriptions[subscription])
                 orphan.topic = DELETED_TOPIC
@@ -84,7 +84,7 @@ class Resources:
 
     def list_topic_subscriptions(self, topic: str) -> list[str]:
         """Return the names of a topic's subscriptions, in order."""
-        with self._lock:
+        with self._changed:
             self.get_topic(topic)
             return sorted(s.name for s in self._subscriptions.values() if s.topic == topic)
 
@@ -96,27 +96,27 @@ class Resources:
         created.ack_deadline_seconds = created.ack_deadline_seconds or MIN_ACK_DEADLINE
         check_ack_deadline(created.ack_deadline_seconds)
         created.state = types.Subscription.State.ACTIVE
-        with self._lock:
+        with self._changed:
             if created.name in self._subscriptions:
                 raise _already_exists(created.name)
             self.get_topic(created.topic)
             self._put_subscription(created)
-            self._backlogs[created.name] = Backlog(created.name, self._lock)
+            self._backlogs[created.name] = Backlog(created.name, self._changed)
             return created
 
     def get_subscription(self, name: str) -> Any:
         """Return a subscription."""
-        with self._lock:
+        with self._changed:
             return _get(self._subscriptions, name)
 
     def list_subscriptions(self, project: str) -> list[Any]:
         """Return the subscriptions of a project ("projects/…"), by name."""
-        with self._lock:
+        with self._changed:
             return _of_project(project, self._subscriptions)
 
     def update_subscription(self, subscription: Any, mask: Any) -> Any:
         """Replace the fields of a subscription that `mask` names."""
-        with self._lock:
+        with self._changed:
             current = self.get_subscription(subscription.name)
             changed = _merge("subscription", current, subscription, mask)
             check_ack_deadline(changed.ack_deadline_seconds)
@@ -124,7 +124,7 @@ class Resources:
 
     def delete_subscription(self, name: str) -> None:
         """Remove a subscription and all that it holds; its readers see NOT_FOUND."""
-        with self._lock:
+        with self._changed:
             self.get_subscription(name)
             self._commit(
                 ("DELETE FROM subscriptions WHERE name = ?", [(name,)]),
@@ -133,17 +133,17 @@ class Resources:
             del self._subscriptions[name]
             backlog = self._backlogs.pop(name)
             backlog.deleted = True
-            backlog.changed.notify_all()
+            self._changed.notify_all()
 
     def backlog(self, subscription: str) -> Backlog:
         """Return what a subscription has not acknowledged."""
-        with self._lock:
+        with self._changed:
             self.get_subscription(subscription)
             return self._backlogs[subscription]
 
     def backlogs(self) -> list[Backlog]:
         """Return the backlog of every subscription."""
-        with self._lock:
+        with self._changed:
             return list(self._backlogs.values())
 
     def _put_topic(self, topic: Any) -> Any:

@@ -16,10 +16,9 @@ from pipelines.local.pubsub.errors import PubSubError, invalid
 from pipelines.local.pubsub.limits import MAX_MESSAGES
 
 PULL_WAIT = 0.1
-"""Seconds that a pull waits for a message.
-
-Short, since Beam's local runner has one thread: while it waits on one subscription, it reads no other.
-"""
+"""Seconds that a pull waits for a message; short for the sake of clients that read in turn."""
+_IN_TURN = 1.0
+"""Seconds within which pulls may come from one client that reads its subscriptions in turn."""
 
 Method = tuple[Any, Callable[[Any, Any], Any]]
 """The request's type, and what answers a request and its gRPC context (None as an empty message)."""
@@ -109,16 +108,26 @@ def fill(response: Any, messages: Iterable[tuple[str, bytes]]) -> Any:
 def _pull(broker: Broker, request: Any, context: Any) -> Any:
     if request.max_messages <= 0:
         raise invalid("The value for max_messages must be greater than 0.")
-    backlog = broker.resources.backlog(request.subscription)
+    resources = broker.resources
+    backlog = resources.backlog(request.subscription)
     lease = (
         min(request.max_messages, MAX_MESSAGES),
         MAX_RESPONSE_BYTES,
-        broker.resources.get_subscription(request.subscription).ack_deadline_seconds,
+        resources.get_subscription(request.subscription).ack_deadline_seconds,
     )
+
     until = monotonic() + (0 if request.return_immediately else PULL_WAIT)
-    context.add_callback(backlog.wake)
-    with broker.lock:
-        messages = backlog.receive(lambda: lease, until, lambda: broker.stopping or not context.is_active())
+
+    def remaining() -> float:
+        # Beam's local runner has one thread: what waits for it elsewhere would wait for this pull.
+        elsewhere = any(other.wanted(_IN_TURN) for other in resources.backlogs())
+        return 0 if elsewhere else until - monotonic()
+
+    context.add_callback(broker.wake)
+    with broker.changed:
+        backlog.pulled_at = monotonic()
+        messages = backlog.receive(lambda: lease, remaining, lambda: broker.stopping or not context.is_active())
+        backlog.pulled_at = monotonic()
     if broker.stopping and not messages:
         raise PubSubError(grpc.StatusCode.UNAVAILABLE, "The server is stopping.")
     return fill(types.PullResponse.pb()(), messages)

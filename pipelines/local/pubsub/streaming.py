@@ -40,10 +40,10 @@ def streaming_pull(
         return broker.stopping or reader.closed
 
     while not ended():
-        with broker.lock:
+        with broker.changed:
             messages = backlog.receive(
                 lambda: (*stream.room(), stream.ack_deadline),
-                None,
+                lambda: None,
                 lambda: ended() or interrupted(),
                 stream,
             )
@@ -87,11 +87,9 @@ class _Reader:
             self._broker.acknowledge(self._backlog.subscription, request.ack_ids)
         if len(request.modify_deadline_seconds) != len(request.modify_deadline_ack_ids):
             raise invalid("modify_deadline_seconds and modify_deadline_ack_ids differ in length.")
-        for seconds, ack_id in zip(
-            request.modify_deadline_seconds, request.modify_deadline_ack_ids, strict=True
-        ):
+        for seconds, ack_id in zip(request.modify_deadline_seconds, request.modify_deadline_ack_ids, strict=True):
             self._broker.modify_ack_deadline(self._backlog.subscription, [ack_id], seconds)
 
     def close(self) -> None:
         self.closed = True
-        self._backlog.wake()
+        self._broker.wake()

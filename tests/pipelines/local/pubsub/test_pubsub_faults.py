@@ -70,16 +70,15 @@ def test_a_hanging_call_goes_on_when_cleared(pubsub, client, faults):
 
 
 def test_a_hanging_call_that_its_client_gave_up_does_nothing(client, faults):
-    faults.set("Publish", hang=True)
+    faults.set("Publish", hang=True, times=1)
     with pytest.raises(exceptions.DeadlineExceeded):
         client.publish_messages([{"data": b"given up"}], timeout=0.2)
-    faults.clear()
     client.publish(b"x")
     assert client.pull_data() == [b"x"]
     assert client.finds_nothing()
 
 
-def test_an_open_stream_meets_a_new_fault(client, faults):
+def test_an_open_stream_meets_a_new_fault(pubsub, client, faults):
     faults.set("StreamingPull", hang=True)
     received: queue.Queue[bytes] = queue.Queue()
     future = client.subscriber.subscribe(
@@ -90,6 +89,9 @@ def test_an_open_stream_meets_a_new_fault(client, faults):
     faults.clear()
     client.publish(b"2")
     assert received.get(timeout=20) == b"2"
+    backlog = pubsub.broker.resources.backlog(client.subscription)
+    with backlog.changed:
+        assert backlog.changed.wait_for(lambda: len(backlog) == 1, timeout=20)
     faults.set("StreamingPull", code=grpc.StatusCode.PERMISSION_DENIED)
     with pytest.raises(exceptions.PermissionDenied):
         future.result(timeout=20)

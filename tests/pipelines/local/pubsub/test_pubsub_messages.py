@@ -177,6 +177,29 @@ def test_a_waiting_pull_takes_what_is_published(client, monkeypatch):
         assert waiting.result(timeout=20) == [b"x"]
 
 
+@pytest.fixture
+def idle(client) -> str:
+    create_topics("parley-test", {"raw-twilio": "parley-twilio"})
+    return "projects/parley-test/subscriptions/parley-twilio"
+
+
+def test_a_waiting_pull_gives_way_to_a_busy_subscription_read_in_turn(client, idle, monkeypatch):
+    monkeypatch.setattr("pipelines.local.pubsub.services.PULL_WAIT", 60)
+    monkeypatch.setattr("pipelines.local.pubsub.services._IN_TURN", 60)
+    client.publish(b"1", b"2")
+    client.pull(1)
+    assert not client.subscriber.pull(subscription=idle, max_messages=1, timeout=20)
+    assert client.pull_data(1) == [b"2"]
+
+
+def test_a_waiting_pull_does_not_give_way_to_a_subscription_that_nobody_reads(client, idle, monkeypatch):
+    monkeypatch.setattr("pipelines.local.pubsub.services.PULL_WAIT", 0.2)
+    client.publish(b"x")
+    before = time.monotonic()
+    assert not client.subscriber.pull(subscription=idle, max_messages=1)
+    assert time.monotonic() - before >= 0.2
+
+
 def test_a_pull_that_its_client_gave_up_takes_nothing(client, monkeypatch):
     monkeypatch.setattr("pipelines.local.pubsub.services.PULL_WAIT", 60)
     with pytest.raises(exceptions.DeadlineExceeded):

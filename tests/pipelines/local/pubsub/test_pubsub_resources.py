@@ -100,10 +100,11 @@ def test_a_subscription_update_that_cannot_be_is_refused(client, paths):
         client.subscriber.update_subscription(subscription=update, update_mask=FieldMask(paths=paths))
 
 
-def test_a_topics_labels_are_updated(client):
-    update = {"name": client.topic, "labels": {"a": "b"}}
-    client.publisher.update_topic(topic=update, update_mask=FieldMask(paths=["labels"]))
-    assert client.publisher.get_topic(topic=client.topic).labels == {"a": "b"}
+def test_a_topics_labels_are_replaced(client):
+    for labels in ({"a": "b"}, {"c": "d"}):
+        update = {"name": client.topic, "labels": labels}
+        client.publisher.update_topic(topic=update, update_mask=FieldMask(paths=["labels"]))
+        assert client.publisher.get_topic(topic=client.topic).labels == labels
 
 
 def test_lists_come_in_pages_and_by_project(client):

@@ -51,6 +51,24 @@ def test_what_is_not_acknowledged_outlives_a_restart(connect, tmp_path):
         assert connect(server.address).finds_nothing()
 
 
+def test_a_subscription_made_anew_has_nothing_of_the_old_one(connect, tmp_path):
+    with PubSubServer(data_dir=tmp_path) as server:
+        client = connect(server.address)
+        client.publish(b"x")
+        client.subscriber.delete_subscription(subscription=client.subscription)
+        client = connect(server.address)
+    with PubSubServer(data_dir=tmp_path) as server:
+        assert connect(server.address).finds_nothing()
+
+
+def test_ids_increase_though_the_clock_went_back(connect, tmp_path, monkeypatch):
+    with PubSubServer(data_dir=tmp_path) as server:
+        ids = connect(server.address).publish(b"1")
+    monkeypatch.setattr("time.time_ns", lambda: 0)
+    with PubSubServer(data_dir=tmp_path) as server:
+        assert int(connect(server.address).publish(b"2")[0]) > int(ids[0])
+
+
 def test_a_deleted_topic_stays_deleted_after_a_restart(connect, tmp_path):
     with PubSubServer(data_dir=tmp_path) as server:
         client = connect(server.address)

@@ -93,7 +93,10 @@ def test_several_subscribers_share_the_messages(client):
 
 
 def test_a_stream_ends_when_its_subscription_is_deleted(client):
-    future = client.subscriber.subscribe(client.subscription, lambda _: None)
+    received: queue.Queue[Message] = queue.Queue()
+    future = client.subscriber.subscribe(client.subscription, received.put)
+    client.publish(b"x")
+    received.get(timeout=20)
     client.subscriber.delete_subscription(subscription=client.subscription)
     with pytest.raises(exceptions.NotFound):
         future.result(timeout=20)
