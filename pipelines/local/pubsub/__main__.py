@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import click
+from google.api_core.exceptions import GoogleAPICallError
 
 from pipelines.local.pubsub.server import MAX_BYTES, PubSubServer
 from pipelines.local.topics import create_topics
@@ -32,7 +33,10 @@ def main(port: int, data_dir: Path | None, max_bytes: int, project: str, topics:
         raise click.ClickException(str(error)) from error
     with server:
         os.environ["PUBSUB_EMULATOR_HOST"] = server.address
-        create_topics(project, pairs)
+        try:
+            create_topics(project, pairs)
+        except GoogleAPICallError as error:
+            raise click.ClickException(error.message) from error
         kept = f"keeps messages in {data_dir}" if data_dir else "keeps messages in memory only"
         click.echo(f"Pub/Sub listens on {server.address} and {kept}.")
         signal.sigwait(signals)

@@ -21,7 +21,6 @@ class Broker:
 
     def __init__(self, data_dir: Path | None, max_bytes: int) -> None:
         self.changed = threading.Condition()
-        self.stopping = False
         self._max_bytes = max_bytes
         self._publishing = 0
         self._journal = Journal(data_dir) if data_dir else None
@@ -30,11 +29,6 @@ class Broker:
         self._next_id = time.time_ns() // 1000
         if self._journal:
             self._restore(self._journal)
-
-    def stop(self) -> None:
-        """Let every waiting call end."""
-        self.stopping = True
-        self.wake()
 
     def close(self) -> None:
         """Close the journal, after the last call."""

@@ -53,7 +53,7 @@ class Faults:
             delay: seconds to wait first.
             hang: wait until the fault is cleared or the client gives up.
             times: only the next so many calls.
-            after: do the work first, so that only the answer is lost.
+            after: do the work first, so that only the answer is late or lost (streams have no such fault).
 
         Raises:
             PubSubError: there is no such method.

@@ -23,6 +23,7 @@ from pipelines.local.pubsub.streaming import streaming_pull
 MAX_BYTES = 512 * 1024 * 1024
 """What is kept in memory at most, unless told otherwise."""
 _MAX_CALLS = 500
+_GRACE = 0.5
 _STREAM = "StreamingPull"
 _OPTIONS = [
     # Without this a second server on the same port would silently take half of the calls.
@@ -75,11 +76,8 @@ class PubSubServer:
         self.stop()
 
     def stop(self) -> None:
-        """End every call, and close the port and the journal."""
-        stopped = self._server.stop(grace=1)
-        self.broker.stop()
-        self.faults.clear()
-        stopped.wait()
+        """Close the port, end every call (its client sees UNAVAILABLE) and close the journal."""
+        self._server.stop(_GRACE).wait()
         self._calls.shutdown()
         self.broker.close()
 

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import Any
 
-import grpc
 from google.pubsub_v1 import types
 
 from pipelines.local.pubsub.backlog import MAX_RESPONSE_BYTES
 from pipelines.local.pubsub.broker import Broker
-from pipelines.local.pubsub.errors import PubSubError, invalid
+from pipelines.local.pubsub.errors import invalid
 from pipelines.local.pubsub.limits import MAX_MESSAGES
 
 PULL_WAIT = 0.1
@@ -126,10 +125,8 @@ def _pull(broker: Broker, request: Any, context: Any) -> Any:
     context.add_callback(broker.wake)
     with broker.changed:
         backlog.pulled_at = monotonic()
-        messages = backlog.receive(lambda: lease, remaining, lambda: broker.stopping or not context.is_active())
+        messages = backlog.receive(lambda: lease, remaining, lambda: not context.is_active())
         backlog.pulled_at = monotonic()
-    if broker.stopping and not messages:
-        raise PubSubError(grpc.StatusCode.UNAVAILABLE, "The server is stopping.")
     return fill(types.PullResponse.pb()(), messages)
 
 

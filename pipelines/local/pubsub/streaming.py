@@ -20,10 +20,12 @@ def streaming_pull(
     """Yield responses until the client closes; an empty one where `interrupted` became true.
 
     Raises:
-        PubSubError: the first request or a later one is wrong, the subscription is gone, or the server
-            stops.
+        PubSubError: the first request or a later one is wrong, or the subscription is gone.
     """
-    first = next(requests)
+    try:
+        first = next(requests)
+    except (StopIteration, grpc.RpcError):
+        return  # The client went away before it said anything.
     backlog = broker.resources.backlog(first.subscription)
     check_ack_deadline(first.stream_ack_deadline_seconds)
     stream = Stream(
@@ -36,23 +38,18 @@ def streaming_pull(
     context.add_callback(reader.close)
     threading.Thread(target=reader.run, name="pubsub-stream", daemon=True).start()
 
-    def ended() -> bool:
-        return broker.stopping or reader.closed
-
-    while not ended():
+    while not reader.closed:
         with broker.changed:
             messages = backlog.receive(
                 lambda: (*stream.room(), stream.ack_deadline),
                 lambda: None,
-                lambda: ended() or interrupted(),
+                lambda: reader.closed or interrupted(),
                 stream,
             )
-        if not ended():
+        if not reader.closed:
             yield fill(types.StreamingPullResponse.pb()(), messages)
     if reader.error:
         raise reader.error
-    if broker.stopping:
-        raise PubSubError(grpc.StatusCode.UNAVAILABLE, "The server is stopping.")
 
 
 class _Reader:

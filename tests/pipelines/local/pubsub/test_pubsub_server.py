@@ -138,13 +138,19 @@ def test_the_command_makes_topics_and_stops_on_a_signal(connect, number):
         assert server.wait(20) == 0
 
 
-def test_the_command_says_what_is_wrong(tmp_path):
+def test_the_command_says_what_is_wrong():
     with PubSubServer() as server:
         port = server.address.split(":")[1]
-        command = [sys.executable, "-m", "pipelines.local.pubsub", "--port", port]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1
-    assert done.stderr.endswith(f"Error: Port {port} is taken.\n")
+        for options, message in (
+            (["--port", port], f"Port {port} is taken."),
+            (["--port", "0", "--topic", "raw-facebook"], "raw-facebook is not TOPIC:SUBSCRIPTION"),
+            (["--port", "0", "--topic", "a:b"], "Invalid [topic] name: (name=projects/parley-local/topics/a)"),
+        ):
+            command = [sys.executable, "-m", "pipelines.local.pubsub", *options]
+            done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+            assert done.returncode
+            assert done.stderr.endswith(f"{message}\n")
+            assert "Traceback" not in done.stderr
 
 
 def test_faults_reach_a_server_in_another_process(connect):

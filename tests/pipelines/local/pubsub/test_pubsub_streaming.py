@@ -145,6 +145,11 @@ def test_a_stream_can_acknowledge_and_give_back(client, backlog, stream):
     assert len(backlog) == 1
 
 
+def test_a_stream_that_never_says_anything_ends_well(channel):
+    call = channel.stream_stream("/google.pubsub.v1.Subscriber/StreamingPull")(iter([]), timeout=20)
+    assert list(call) == []
+
+
 def test_a_stream_whose_client_closes_ends_well(stream):
     stream.requests.put(None)
     assert list(stream.responses) == []
