@@ -23,7 +23,9 @@ PIPELINE = [
     "google-cloud-bigquery-storage>=2.43",
     "google-cloud-pubsub>=2.44",
     "google-cloud-storage>=3.17",
+    "jinja2>=3.1",
     "jmespath>=1.1",
+    "matplotlib>=3.10",
     "pyarrow>=25",
 ]
 LOCAL = [
@@ -56,7 +58,7 @@ setup(
     packages=find_packages(include=["pipelines*", "receiver*", "schemas*"]),
     package_data={
         "schemas": ["*.avsc", "tables/*.json", "views/*.sql"],
-        "pipelines": ["local/samples/*", "py.typed"],
+        "pipelines": ["local/samples/*", "py.typed", "reprocess/*.j2"],
         "receiver": ["chatplugin/static/*", "py.typed"],
     },
     install_requires=["click>=8.4", "fastavro>=1.13", "msgspec>=0.22", "rich>=15"],
