@@ -61,9 +61,8 @@ def catch_up(archive: str, options: PipelineOptions, where: Target) -> int:
 
 def stored_events(where: Target) -> set[str]:
     """Return the ids of all events that the ledger has."""
-    client = target.client(where)
-    rows = client.query_and_wait(f"SELECT DISTINCT event_id FROM `{where.table('events')}`")  # noqa: S608
-    return {row[0] for row in rows}
+    sql = f"SELECT DISTINCT event_id FROM `{where.table('events')}`"  # noqa: S608 - the name is checked
+    return {row[0] for row in target.client(where).query(sql).result()}
 
 
 def counted(result: Any, name: str) -> int:

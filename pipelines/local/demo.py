@@ -159,7 +159,7 @@ def _time_one(warehouse: bigquery.Client, where: Target, number: int) -> float:
 
 
 def _scalar(warehouse: bigquery.Client, sql: str) -> int:
-    return int(next(iter(warehouse.query_and_wait(sql)))[0])
+    return int(next(iter(warehouse.query(sql).result()))[0])
 
 
 def _ask(warehouse: bigquery.Client, where: Target, title: str, sql: str) -> None:
@@ -194,7 +194,7 @@ def compare(warehouse: bigquery.Client, table: str, live: Target, again: Target)
             f"SELECT {columns} FROM `{here.table(table)}` EXCEPT DISTINCT "  # noqa: S608
             f"SELECT {columns} FROM `{there.table(table)}`"
         )
-        rows = list(warehouse.query_and_wait(sql))
+        rows = list(warehouse.query(sql).result())
         if rows:
             found.append(f"{table}: {len(rows)} rows only {word}, such as {dict(rows[0].items())}")
     return found

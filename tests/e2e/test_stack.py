@@ -1,0 +1,75 @@
+"""The main job with its real parts: webhooks over HTTP, Pub/Sub over gRPC, SQL over rows."""
+
+import threading
+import urllib.parse
+
+from tests.e2e.conftest import Stack
+from tests.raw_events import text_message
+
+
+def bodies(start: int, count: int) -> list[bytes]:
+    return [text_message(number).data for number in range(start, start + count)]
+
+
+def count(start: int, end: int) -> str:
+    """Return SQL that counts the messages which `bodies` made."""
+    number = "CAST(REPLACE(source_message_id, 'm_', '') AS INT64)"
+    return f"SELECT COUNT(*) FROM {{views}}.messages WHERE {number} >= {start} AND {number} < {end}"
+
+
+def test_a_signed_webhook_becomes_a_message(stack: Stack):
+    (body,) = bodies(0, 1)
+
+    assert stack.post(body) == 200
+
+    stack.wait_until(count(0, 1), 1)
+    assert stack.scalar(count(0, 1)) == 1
+
+
+def test_what_is_not_authentic_or_too_large_is_refused_and_leaves_nothing(stack: Stack):
+    before = stack.scalar("SELECT COUNT(*) FROM {rows}.events")
+    (body,) = bodies(10, 1)
+    verify = urllib.parse.urlencode({"hub.mode": "subscribe", "hub.verify_token": "wrong", "hub.challenge": "1"})
+
+    assert stack.post(body, "sha256=" + "0" * 64) == 403
+    assert stack.get(f"/facebook?{verify}") == 403
+    assert stack.announce(5 * 1024 * 1024) == 413
+
+    assert stack.post(bodies(11, 1)[0]) == 200
+    stack.wait_until(count(11, 12), 1)
+    assert stack.scalar("SELECT COUNT(*) FROM {rows}.events") == before + 1
+
+
+def test_a_pipeline_killed_under_load_loses_nothing_and_doubles_nothing(stack: Stack):
+    statuses: list[int] = []
+    load = threading.Thread(target=lambda: statuses.extend(stack.post_all(bodies(1_000, 600))))
+    load.start()
+    stack.wait_until(count(1_000, 1_600), 20)
+    stack.kill("pipeline")
+    load.join()
+    assert stack.scalar(count(1_000, 1_600)) < 600, "the pipeline was done before it was killed"
+    stack.start("pipeline")
+
+    assert statuses == [200] * 600
+    stack.wait_until(count(1_000, 1_600), 600)
+    assert stack.scalar(count(1_000, 1_600)) == 600
+    assert stack.scalar("SELECT COUNT(*) FROM {views}.events WHERE outcome != 'normalized'") == 0
+
+
+def test_webhooks_are_taken_while_bigquery_is_down_and_their_rows_come_when_it_is_back(stack: Stack):
+    stack.kill("bigquery")
+    assert stack.post_all(bodies(2_000, 50)) == [200] * 50
+    stack.start("bigquery")
+
+    stack.wait_until(count(2_000, 2_050), 50)
+    assert stack.scalar(count(2_000, 2_050)) == 50
+
+
+def test_what_pubsub_has_forgotten_is_caught_up_from_the_archive(stack: Stack):
+    stack.kill("pipeline")
+    assert stack.post_all(bodies(3_000, 50)) == [200] * 50
+    stack.forget_pubsub()
+    stack.start("pubsub", "pipeline")
+
+    stack.wait_until(count(3_000, 3_050), 50)
+    assert stack.scalar(count(3_000, 3_050)) == 50

@@ -1,0 +1,124 @@
+"""The pulling reader: every message once through the pipeline, and acknowledged only when that is done."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from google.cloud import pubsub_v1
+
+from pipelines import read_pubsub
+from pipelines.local.pubsub import PubSubServer
+from pipelines.local.topics import create_topics
+from pipelines.normalize import build
+from pipelines.read_pubsub import PullSubscriptions
+from tests.raw_events import text_message
+
+PROJECT = "parley-test"
+TOPICS = {"raw-facebook": "parley-facebook", "raw-twilio": "parley-twilio"}
+SUBSCRIPTIONS = [f"projects/{PROJECT}/subscriptions/{name}" for name in TOPICS.values()]
+
+stored: list[str] = []
+refuse = threading.Event()
+
+
+class Store(beam.PTransform):
+    """Stands where the sink is: keeps ids, or fails as a sink does that cannot store."""
+
+    def expand(self, batches):
+        return batches | beam.ParDo(_Store())
+
+
+class _Store(beam.DoFn):
+    def start_bundle(self):
+        self._events = []
+
+    def process(self, batch):
+        self._events += [event.event_id for event in batch.events]
+
+    def finish_bundle(self):
+        if refuse.is_set():
+            raise RuntimeError("cannot store")
+        stored.extend(self._events)
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    stored.clear()
+    refuse.clear()
+    read_pubsub.stopping.clear()
+    yield
+    read_pubsub.stopping.clear()
+
+
+def publish(events) -> None:
+    publisher = pubsub_v1.PublisherClient()
+    for event in events:
+        topic = f"projects/{PROJECT}/topics/raw-{event.source}"
+        publisher.publish(topic, event.data, **event.attributes).result()
+    publisher.stop()
+
+
+def run() -> beam.runners.runner.PipelineResult:
+    pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
+    build(pipeline, PullSubscriptions(SUBSCRIPTIONS), Store())
+    return pipeline.run()
+
+
+def run_until(done) -> None:
+    def watch() -> None:
+        deadline = time.monotonic() + 30
+        while not done() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        read_pubsub.stopping.set()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        run().wait_until_finish()
+    finally:
+        watcher.join()
+
+
+def backlog(pubsub: PubSubServer) -> int:
+    with pubsub_v1.SubscriberClient() as client:
+        found = 0
+        for name in SUBSCRIPTIONS:
+            received = client.pull(subscription=name, max_messages=1000, timeout=30).received_messages
+            found += len(received)
+        return found
+
+
+def test_messages_of_all_subscriptions_are_stored_and_acknowledged(pubsub: PubSubServer):
+    create_topics(PROJECT, TOPICS)
+    events = [text_message(n) for n in range(300)]
+    events += [event_of_twilio(n) for n in range(300, 310)]
+    publish(events)
+
+    run_until(lambda: len(stored) >= len(events))
+
+    assert sorted(stored) == sorted(event.event_id for event in events)
+    assert backlog(pubsub) == 0
+
+
+def test_what_could_not_be_stored_comes_again(pubsub: PubSubServer):
+    create_topics(PROJECT, TOPICS)
+    events = [text_message(n) for n in range(20)]
+    publish(events)
+    refuse.set()
+    with pytest.raises(RuntimeError, match="cannot store"):
+        run().wait_until_finish()
+    assert stored == []
+
+    refuse.clear()
+    run_until(lambda: set(stored) == {event.event_id for event in events})
+
+    assert set(stored) == {event.event_id for event in events}
+
+
+def event_of_twilio(number: int):
+    event = text_message(number)
+    event.attributes["source"] = "twilio"
+    return event
