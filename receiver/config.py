@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -100,6 +101,16 @@ class Settings:
         if not secrets:
             self.problems.append(f"{PREFIX}{name}_FILE names a file without a secret: {path}")
         return secrets
+
+    def public_urls(self) -> tuple[str, ...]:
+        """Return the base URLs by which the world reaches the receiver, the usual one first."""
+        urls = tuple(url.rstrip("/") for url in _split(self.text("PUBLIC_URL")))
+        for url in urls:
+            if not _is_base_url(url):
+                self.problems.append(
+                    f"{PREFIX}PUBLIC_URL must be like https://parley.example.com, not {url[:80]!r}"
+                )
+        return urls
 
     def allows_unsigned(self, source: str) -> bool:
         """Say whether the operator takes a source's requests without a signature."""
@@ -201,3 +212,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 def _split(text: str) -> tuple[str, ...]:
     return tuple(word for word in (part.strip() for part in text.split(",")) if word)
+
+
+def _is_base_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Reading the port checks it.
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and not (parts.query or parts.fragment)

@@ -1,5 +1,6 @@
 """HMAC signatures over the raw body, as webhook senders make them."""
 
+import base64
 import hmac
 from collections.abc import Iterable
 
@@ -7,6 +8,11 @@ from collections.abc import Iterable
 def hmac_hex(secret: str, body: bytes, algorithm: str = "sha256") -> str:
     """Return the lower-case hexadecimal HMAC of a body."""
     return hmac.new(secret.encode(), body, algorithm).hexdigest()
+
+
+def hmac_base64(secret: str, body: bytes, algorithm: str = "sha256") -> str:
+    """Return the HMAC of a body in standard base64."""
+    return base64.b64encode(hmac.digest(secret.encode(), body, algorithm)).decode()
 
 
 def matches_any(given: str, expected: Iterable[str]) -> bool:

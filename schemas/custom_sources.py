@@ -3,6 +3,7 @@
 Receiver and pipeline read the same TOML file, one table per source. `docs/adding-a-source.md` describes it.
 """
 
+import pathlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -10,10 +11,15 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+VARIABLE: Final = "PARLEY_SOURCES_FILE"
 ENTRY_POINTS: Final = "parley.sources"
 """The entry point group in which installed packages register classes that read a source."""
 BUILT_IN: Final = frozenset({"facebook", "instagram", "whatsapp", "twilio", "google", "airy", "chatplugin"})
 """Names that a custom source cannot have: endpoints and rows of ours carry them."""
+
+MOST_HEADERS: Final = 20
+"""Pub/Sub takes 100 attributes, of which a long query needs 32."""
+SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "webhook-signature"})
 
 # A name is part of a URL, of a topic's id, of the archive's folders and of environment variables.
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,62}")
@@ -115,10 +121,24 @@ class Definition(_Table, frozen=True, kw_only=True):
     """Absent where the source posts Parley's own JSON, or code reads it."""
 
 
+def read_file(path: str) -> str:
+    """Return the text of a sources file, or an empty one without a path.
+
+    Raises:
+        SourcesFileError: the file cannot be read.
+    """
+    if not path:
+        return ""
+    try:
+        return pathlib.Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourcesFileError([f"{VARIABLE} cannot be read: {error}"]) from error
+
+
 class SourcesFile:
     """The definitions of a sources file, by name, and where in it what is said."""
 
-    def __init__(self, text: str, name: str = "sources file") -> None:
+    def __init__(self, text: str, name: str = VARIABLE) -> None:
         """Read and check a sources file.
 
         Raises:
@@ -219,6 +239,10 @@ def _contradictions(definition: Definition) -> Iterable[tuple[Path, str]]:
             yield ("hmac", "signed"), "must contain {body}, and may contain {timestamp}"
         elif ("timestamp" in fields) != (hmac.timestamp_header is not None):
             yield ("hmac", "signed"), "{timestamp} and timestamp_header belong together"
+    if len(definition.keep_headers) > MOST_HEADERS:
+        yield ("keep_headers",), f"at most {MOST_HEADERS} headers fit into a raw event"
+    if secret := {name.lower() for name in definition.keep_headers} & SECRET_HEADERS:
+        yield ("keep_headers",), f"{secret.pop()} is a credential, which no raw event may carry"
     mapping = definition.mapping
     if mapping is not None:
         yield from _mapping_contradictions(mapping)

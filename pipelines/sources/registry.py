@@ -1,19 +1,14 @@
 """The parsers of custom sources: of the sources file, and of classes that installed packages register."""
 
-import os
-from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from pipelines.item import Lineage
 from pipelines.sources import PARSERS, Parser, expressions
 from pipelines.sources.custom import OwnJson
 from pipelines.sources.mapping import Mapped
-from schemas.custom_sources import ENTRY_POINTS, Definition, SourcesFile, SourcesFileError, name_problem
+from schemas.custom_sources import ENTRY_POINTS, VARIABLE, Definition, SourcesFile, SourcesFileError, name_problem
 from schemas.raw_event import RawEvent
-
-SOURCES_FILE: Final = "PARLEY_SOURCES_FILE"
 
 
 class CodedSource(Protocol):
@@ -24,22 +19,7 @@ class CodedSource(Protocol):
         ...
 
 
-def read_file(environ: Mapping[str, str] = os.environ) -> str:
-    """Return the text of the sources file that the environment names; empty where it names none.
-
-    Raises:
-        SourcesFileError: the file cannot be read.
-    """
-    path = environ.get(SOURCES_FILE, "").strip()
-    if not path:
-        return ""
-    try:
-        return Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourcesFileError([f"{SOURCES_FILE} cannot be read: {error}"]) from error
-
-
-def install(text: str, name: str = SOURCES_FILE) -> None:
+def install(text: str, name: str = VARIABLE) -> None:
     """Let `normalize` know the custom sources of a sources file's text, and of installed packages.
 
     Text, because workers on other machines do not have the file.
@@ -50,7 +30,7 @@ def install(text: str, name: str = SOURCES_FILE) -> None:
     PARSERS.update(parsers(text, name))
 
 
-def parsers(text: str, name: str = SOURCES_FILE) -> dict[str, Parser]:
+def parsers(text: str, name: str = VARIABLE) -> dict[str, Parser]:
     """Return the parsers of all custom sources, by name.
 
     Raises:

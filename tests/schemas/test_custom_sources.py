@@ -1,6 +1,6 @@
 import pytest
 
-from schemas.custom_sources import SourcesFile, SourcesFileError, line_of, name_problem
+from schemas.custom_sources import SourcesFile, SourcesFileError, line_of, name_problem, read_file
 
 
 def problems(text):
@@ -88,3 +88,23 @@ def test_line_of_a_value_is_found_however_it_is_spelt(text, line):
 @pytest.mark.parametrize("name", ["a", "1a", "a_b", "a" * 64, "google", "a/b", "", "ä1"])
 def test_names_that_would_not_fit_are_refused(name):
     assert name_problem(name)
+
+
+def test_file_is_read_and_no_path_is_an_empty_file(tmp_path):
+    path = tmp_path / "sources.toml"
+    path.write_text("[shop]")
+    assert read_file(str(path)) == "[shop]"
+    assert read_file("") == ""
+
+
+def test_file_that_cannot_be_read_is_told_by_its_variable(tmp_path):
+    with pytest.raises(SourcesFileError, match="PARLEY_SOURCES_FILE cannot be read"):
+        read_file(str(tmp_path / "none.toml"))
+
+
+def test_credentials_are_not_kept():
+    assert "authorization is a credential" in problems("[shop]\nkeep_headers = ['X-A', 'Authorization']")[0]
+
+
+def test_headers_fit_into_a_raw_event():
+    assert "at most 20 headers" in problems(f"[shop]\nkeep_headers = {[f'X-{n}' for n in range(21)]}")[0]

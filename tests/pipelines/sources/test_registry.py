@@ -79,17 +79,5 @@ def test_source_without_a_mapping_posts_parleys_json(parsers):
     assert normalized("shop", body).messages.source == "shop"
 
 
-def test_file_is_the_one_that_the_environment_names(tmp_path):
-    path = tmp_path / "sources.toml"
-    path.write_text("[shop]")
-    assert registry.read_file({"PARLEY_SOURCES_FILE": str(path)}) == "[shop]"
-    assert registry.read_file({}) == ""
-
-
-def test_file_that_cannot_be_read_is_told_by_its_variable(tmp_path):
-    with pytest.raises(SourcesFileError, match="PARLEY_SOURCES_FILE cannot be read"):
-        registry.read_file({"PARLEY_SOURCES_FILE": str(tmp_path / "none.toml")})
-
-
 def test_names_of_all_parsers_are_reserved():
     assert set(PARSERS) <= BUILT_IN

@@ -1,0 +1,113 @@
+"""Custom sources, one endpoint each, and the endpoint of Airy's Source API.
+
+The sources file says how each proves itself; `docs/adding-a-source.md` describes it.
+"""
+
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+from typing import NamedTuple
+
+from flask import Blueprint, Response, request
+
+from receiver.config import PREFIX, Settings
+from receiver.intake import UNSIGNED, receive, reject
+from receiver.schemes import Proof, bearer_token, proof
+from receiver.signatures import matches_any
+from schemas.custom_sources import (
+    ENTRY_POINTS,
+    VARIABLE,
+    Definition,
+    SourcesFile,
+    SourcesFileError,
+    name_problem,
+    read_file,
+)
+
+
+class CustomSource(NamedTuple):
+    """A custom source that takes requests."""
+
+    name: str
+    definition: Definition
+    secrets: tuple[str, ...]
+    proven: Proof
+
+    def receive(self) -> Response:
+        """Take the request, whose sender is proven."""
+        scheme = self.definition.scheme
+        verified_by = UNSIGNED if scheme == "none" else scheme
+        return receive(self.name, verified_by=verified_by, headers=self.definition.keep_headers)
+
+
+def blueprint(settings: Settings) -> Blueprint | None:
+    """Return the routes, or None where there is no custom source."""
+    sources = list(configured(settings))
+    if not sources:
+        return None
+    routes = Blueprint("custom", __name__)
+    for source in sources:
+        routes.add_url_rule(f"/sources/{source.name}", source.name, _webhook(source), methods=["POST"])
+    bearers = [source for source in sources if source.definition.scheme == "bearer"]
+
+    @routes.post("/sources.webhook")
+    def sources_webhook() -> Response:
+        """Take what a client of Airy's Source API posts: its token tells the source."""
+        token = bearer_token(request)
+        found = [source for source in bearers if matches_any(token, source.secrets)]
+        if not found:
+            reject("sources.webhook", "wrong or missing bearer token")
+        return found[0].receive()
+
+    return routes
+
+
+def configured(settings: Settings) -> Iterator[CustomSource]:
+    """Yield every custom source that is configured, leaving problems in the settings.
+
+    A source that an installed package registers needs no table, but secrets.
+    """
+    owners: dict[str, str] = {}
+    for name, written in _definitions(settings).items():
+        definition = written or Definition()
+        variable = secrets_variable(name)
+        secrets = settings.secrets(variable)
+        if bool(secrets) == (definition.scheme == "none"):
+            if written or secrets:
+                what = (
+                    'is set, but the scheme is "none"' if secrets else f"is not set: what proves {name}'s requests"
+                )
+                settings.problems.append(f"{PREFIX}{variable} {what}")
+            continue
+        for secret in secrets if definition.scheme == "bearer" else ():
+            if (owner := owners.setdefault(secret, name)) != name:
+                settings.problems.append(f"{PREFIX}{variable} has a token of {owner}: tokens tell sources apart")
+        try:
+            yield CustomSource(name, definition, secrets, proof(name, definition, secrets))
+        except ValueError as error:
+            settings.problems.append(f"{PREFIX}{variable}: {error}")
+
+
+def secrets_variable(name: str) -> str:
+    """Return the variable of a source's secrets, without the prefix that all variables have."""
+    return f"SOURCE_{name.upper().replace('-', '_')}_SECRETS"
+
+
+def _definitions(settings: Settings) -> dict[str, Definition | None]:
+    registered = {point.name: None for point in entry_points(group=ENTRY_POINTS) if not name_problem(point.name)}
+    try:
+        path = settings.text(VARIABLE.removeprefix(PREFIX))
+        file = SourcesFile(read_file(path), path)
+    except SourcesFileError as error:
+        settings.problems += error.problems
+        return {}
+    return {**registered, **file.definitions}
+
+
+def _webhook(source: CustomSource) -> Callable[[], Response]:
+    def webhook() -> Response:
+        """Take whatever the source posts."""
+        if not source.proven(request):
+            reject(source.name, f"not proven by {source.definition.scheme}")
+        return source.receive()
+
+    return webhook

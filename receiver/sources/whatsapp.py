@@ -1,0 +1,11 @@
+"""The WhatsApp Business Platform: the Cloud API, and whatever sends the on-premises shape signed like it."""
+
+from flask import Blueprint
+
+from receiver import meta
+from receiver.config import Settings
+
+
+def blueprint(settings: Settings) -> Blueprint | None:
+    """Return the routes, or None where no app secret is set."""
+    return meta.blueprint("whatsapp", settings)

@@ -1,0 +1,275 @@
+import base64
+import datetime as dt
+import hmac
+import sys
+import time
+
+import pytest
+from endpoints import one_byte_changed, only, published, receiving
+from standardwebhooks import Webhook
+
+from receiver.app import create_app
+from receiver.config import ConfigError
+
+BODY = '{"messages":[{"content":"ä"}]}'.encode()
+SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
+TOKEN = "0123456789abcdef-token"
+BOT = """
+[bot]
+scheme = "hmac"
+keep_headers = ["X-Bot-Event"]
+[bot.hmac]
+header = "X-Bot-Signature"
+prefix = "v0="
+encoding = "base64"
+algorithm = "sha512"
+signed = "v0:{timestamp}:{body}"
+timestamp_header = "X-Bot-Timestamp"
+"""
+
+
+@pytest.fixture
+def sources_file(tmp_path):
+    def write(text):
+        path = tmp_path / "sources.toml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def standard(body=BODY, secret=SECRET, at=None, message_id="msg_1"):
+    at = at or dt.datetime.now(dt.UTC)
+    signature = Webhook(secret).sign(message_id, at, body.decode())
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": f"v1,AAAA {signature}",
+    }
+
+
+def post(client, path="/sources/shop", body=BODY, headers=()):
+    return client.post(path, data=body, headers=dict(headers), content_type="application/json")
+
+
+@pytest.fixture
+def shop(environ, bus, sources_file):
+    more = {"SOURCES_FILE": sources_file("[shop]"), "SOURCE_SHOP_SECRETS": f"{SECRET},whsec_b3RoZXI="}
+    with receiving(environ, "shop", **more) as client:
+        yield client
+
+
+@pytest.mark.parametrize("secret", [SECRET, "whsec_b3RoZXI="])
+def test_standard_webhook_is_taken_byte_for_byte(shop, bus, secret):
+    assert post(shop, headers=standard(secret=secret)).status_code == 200
+    event = only(bus, "shop")
+    assert (event.data, event.source) == (BODY, "shop")
+    assert event.attributes["verified_by"] == "standard-webhooks"
+    assert not [name for name in event.attributes if "webhook" in name]
+
+
+def test_standard_webhook_that_is_not_genuine_is_refused(shop, bus):
+    headers = standard()
+    for body in one_byte_changed(BODY):
+        assert post(shop, body=body, headers=headers).status_code == 403
+    old = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=6)
+    early = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=6)
+    for wrong in (
+        {},
+        standard(at=old),
+        standard(at=early),
+        standard(secret="whsec_d3Jvbmc="),
+        headers | {"webhook-id": "msg_2"},
+        headers | {"webhook-signature": "nonsense"},
+        headers | {"webhook-signature": "v1,é"},
+        headers | {"webhook-timestamp": "soon"},
+    ):
+        assert post(shop, headers=wrong).status_code == 403
+    assert post(shop, body=b"\xff", headers=headers).status_code == 403
+    assert not published(bus, "shop")
+
+
+def test_other_methods_and_names_are_not_there(shop):
+    assert shop.get("/sources/shop").status_code == 405
+    assert post(shop, "/sources/other").status_code == 404
+    assert post(shop, "/sources/shop/").status_code == 404
+
+
+def bot_headers(body=BODY, secret="bot-secret", at=None):
+    stamp = str(int(time.time()) if at is None else at)
+    digest = hmac.digest(secret.encode(), f"v0:{stamp}:".encode() + body, "sha512")
+    return {
+        "X-Bot-Signature": "v0=" + base64.b64encode(digest).decode(),
+        "X-Bot-Timestamp": stamp,
+        "X-Bot-Event": "READ",
+    }
+
+
+@pytest.fixture
+def bot(environ, bus, sources_file):
+    more = {"SOURCES_FILE": sources_file(BOT), "SOURCE_BOT_SECRETS": "bot-secret"}
+    with receiving(environ, "bot", **more) as client:
+        yield client
+
+
+def test_hmac_as_configured_is_taken_with_the_headers_to_keep(bot, bus):
+    assert post(bot, "/sources/bot", headers=bot_headers()).status_code == 200
+    event = only(bus, "bot")
+    assert (event.data, event.attributes["verified_by"]) == (BODY, "hmac")
+    assert event.attributes["header.x-bot-event"] == "READ"
+
+
+def test_hmac_takes_timestamps_in_milliseconds(bot):
+    assert post(bot, "/sources/bot", headers=bot_headers(at=int(time.time() * 1000))).status_code == 200
+
+
+def test_hmac_that_is_not_genuine_is_refused(bot, bus):
+    headers = bot_headers()
+    for body in one_byte_changed(BODY):
+        assert post(bot, "/sources/bot", body, headers).status_code == 403
+    now = int(time.time())
+    for wrong in (
+        {},
+        bot_headers(at=now - 400),
+        bot_headers(at=now + 400),
+        bot_headers(at="{body}"),
+        bot_headers(at="-1"),
+        bot_headers(at="9" * 30),
+        bot_headers(secret="other"),
+        headers | {"X-Bot-Timestamp": str(now - 1)},
+        headers | {"X-Bot-Signature": headers["X-Bot-Signature"].removeprefix("v0=")},
+    ):
+        assert post(bot, "/sources/bot", headers=wrong).status_code == 403
+    assert not published(bus, "bot")
+
+
+def test_hmac_in_hexadecimal_over_the_body_alone_is_taken(environ, bus, sources_file):
+    text = "[viber]\nscheme = 'hmac'\nhmac = { header = 'X-Viber-Content-Signature' }"
+    more = {"SOURCES_FILE": sources_file(text), "SOURCE_VIBER_SECRETS": "s1"}
+    with receiving(environ, "viber", **more) as client:
+        signature = hmac.digest(b"s1", BODY, "sha256").hex()
+        headers = {"X-Viber-Content-Signature": signature}
+        assert post(client, "/sources/viber", headers=headers).status_code == 200
+        for body in one_byte_changed(BODY):
+            assert post(client, "/sources/viber", body, headers).status_code == 403
+
+
+@pytest.fixture
+def desks(environ, bus, sources_file):
+    text = "[desk]\nscheme = 'bearer'\n[help-desk]\nscheme = 'bearer'"
+    more = {
+        "SOURCES_FILE": sources_file(text),
+        "SOURCE_DESK_SECRETS": TOKEN,
+        "SOURCE_HELP_DESK_SECRETS": "another-token-of-16",
+    }
+    with receiving(environ, "desk", "help-desk", **more) as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", ["/sources/desk", "/sources.webhook"])
+def test_bearer_token_is_taken_and_kept_nowhere(desks, bus, path):
+    assert post(desks, path, headers={"Authorization": f"bearer {TOKEN}"}).status_code == 200
+    event = only(bus, "desk")
+    assert event.attributes["verified_by"] == "bearer"
+    assert not [value for value in event.attributes.values() if TOKEN in value]
+
+
+def test_token_tells_the_source_at_airys_endpoint(desks, bus):
+    headers = {"Authorization": "Bearer another-token-of-16"}
+    assert post(desks, "/sources.webhook", headers=headers).status_code == 200
+    assert only(bus, "help-desk").source == "help-desk"
+    assert post(desks, "/sources/desk", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/sources/desk", "/sources.webhook"])
+@pytest.mark.parametrize("value", [None, "", "Bearer", "Bearer ", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x"])
+def test_wrong_bearer_token_is_refused(desks, bus, path, value):
+    headers = {} if value is None else {"Authorization": value}
+    assert post(desks, path, headers=headers).status_code == 403
+    assert not published(bus, "desk")
+
+
+def test_source_without_proof_is_taken_where_the_file_says_so(environ, bus, sources_file):
+    with receiving(environ, "open", SOURCES_FILE=sources_file("[open]\nscheme = 'none'")) as client:
+        assert post(client, "/sources/open").status_code == 200
+        assert only(bus, "open").attributes["verified_by"] == "none"
+        assert post(client, "/sources.webhook").status_code == 403
+
+
+CODE = """
+class Odd:
+    def parse(self, event, lineage):
+        return None
+
+    def verify(self, headers, body, secrets):
+        if headers["x-odd"] == "stumble":
+            raise RuntimeError
+        return headers["x-odd"] in secrets and body != b""
+
+class Deaf:
+    def parse(self, event, lineage):
+        return None
+"""
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    metadata = tmp_path / "odd_source-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-source\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[parley.sources]\nodd = odd_source:Odd\ndeaf = odd_source:Deaf\n")
+    (tmp_path / "odd_source.py").write_text(CODE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "odd_source", raising=False)
+
+
+def test_code_of_an_installed_package_proves_its_source(environ, bus, sources_file, installed):
+    more = {"SOURCES_FILE": sources_file("[odd]\nscheme = 'code'"), "SOURCE_ODD_SECRETS": "s1,s2"}
+    with receiving(environ, "odd", **more) as client:
+        assert post(client, "/sources/odd", headers={"X-Odd": "s2"}).status_code == 200
+        for wrong in ({}, {"X-Odd": "s3"}, {"X-Odd": "stumble"}):
+            assert post(client, "/sources/odd", headers=wrong).status_code == 403
+    assert only(bus, "odd").attributes["verified_by"] == "code"
+
+
+def test_registered_source_needs_no_table_but_secrets(environ, bus, installed):
+    assert post(create_app(environ).test_client(), "/sources/odd").status_code == 404
+    with receiving(environ, "odd", SOURCE_ODD_SECRETS=SECRET) as client:
+        assert post(client, "/sources/odd", headers=standard()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "problem"),
+    [
+        ("[shop]", {}, "PARLEY_SOURCE_SHOP_SECRETS is not set"),
+        (
+            "[shop]",
+            {"SOURCE_SHOP_SECRETS": "whsec_not base64, é"},
+            "PARLEY_SOURCE_SHOP_SECRETS: a secret is not whsec_",
+        ),
+        ("[shop]\nscheme = 'none'", {"SOURCE_SHOP_SECRETS": "x"}, 'is set, but the scheme is "none"'),
+        ("[shop]\nscheme = 'bearer'", {"SOURCE_SHOP_SECRETS": "short"}, "at least 16 characters"),
+        ("[shop]\nscheme = 'code'", {"SOURCE_SHOP_SECRETS": "x"}, "no installed package registers shop"),
+        (
+            "[deaf]\nscheme = 'code'",
+            {"SOURCE_DEAF_SECRETS": "x"},
+            "odd_source:Deaf cannot be used: AttributeError",
+        ),
+        ("\n[shop]\nscheme = 'hmak'", {}, "line 3: shop.scheme"),
+        (
+            "[a1]\nscheme = 'bearer'\n[b1]\nscheme = 'bearer'",
+            {"SOURCE_A1_SECRETS": TOKEN, "SOURCE_B1_SECRETS": TOKEN},
+            "PARLEY_SOURCE_B1_SECRETS has a token of a1",
+        ),
+    ],
+)
+def test_wrong_configuration_stops_the_start_and_says_where(environ, sources_file, installed, text, more, problem):
+    variables = {f"PARLEY_{name}": value for name, value in more.items()}
+    with pytest.raises(ConfigError) as caught:
+        create_app(environ | variables | {"PARLEY_SOURCES_FILE": sources_file(text)})
+    assert problem in str(caught.value)
+
+
+def test_file_that_is_not_there_stops_the_start(environ, tmp_path):
+    with pytest.raises(ConfigError, match="PARLEY_SOURCES_FILE cannot be read"):
+        create_app(environ | {"PARLEY_SOURCES_FILE": str(tmp_path / "none.toml")})
