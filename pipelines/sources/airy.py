@@ -156,6 +156,8 @@ def _read_message(item: Item, message: Message, payload: Payload, kind: str) -> 
         direction="inbound" if message.from_contact else "outbound",
         sender_id=sender,
     )
+    if kind == "message.updated":
+        item.dated(None)  # The message tells when it was sent, but not when it was updated.
     for key, value in _facts(message):
         place.tell(item, key, value, message_id=message_id)
 

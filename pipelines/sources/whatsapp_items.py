@@ -21,7 +21,6 @@ QUICK_REPLIES: Final = frozenset({"button", "button_reply", "list_reply"})
 UNSUPPORTED: Final = frozenset({"unsupported", "unknown"})
 VALUE_OF: Final = {
     "calls": "event",
-    "contacts": "wa_id",
     "errors": "code",
     "groups": "type",
     "state_sync": "action",

@@ -1,0 +1,288 @@
+import json
+
+import pytest
+from normalized import SAMPLES, Rows, normalized
+from told import joins, sample, sample_names, told
+
+from pipelines import ids
+
+NUMBER_ID, NUMBER, CONTACT = "100000000000002", "4915550000001", "4915550000042"
+ACCOUNT, BSUID, GROUP = "100000000000001", "DE.10000000000000000042", "Z3JvdXA6MQ"
+
+EVENTS = {
+    "account_update": ["channel source.account_update=ACCOUNT_RESTRICTION"],
+    "address_book": ["conversation source.state_sync=add"],
+    "batch": [
+        *(f"inbound message wamid.w{n}" for n in (1, 2, 3)),
+        "message source.delivery_state=sent",
+        "message source.delivery_state=delivered",
+    ],
+    "button_reply": ["inbound quick_reply wamid.button_reply"],
+    "call": ["conversation source.calls=connect"],
+    "call_permission_reply": ["inbound message wamid.permission"],
+    "contacts_alone": ["conversation source.contacts="],
+    "contacts_card": ["inbound message wamid.card"],
+    "document": ["inbound message wamid.document"],
+    "echo": ["outbound message wamid.out echo"],
+    "echo_edit": ["message source.edited=Guten Abend"],
+    "edit": ["message source.edited=Liebe Grüße"],
+    "edit_caption": ["message source.edited=So sah es aus"],
+    "errors": ["channel source.error=130429"],
+    "form_reply": ["inbound message wamid.nfm"],
+    "group": ["inbound message wamid.group group"],
+    "group_created": ["conversation source.groups=group_create"],
+    "history": [
+        "outbound message wamid.h1 history",
+        "inbound message wamid.h2 history",
+        "message source.delivery_state=read",
+        "message source.media_placeholder=",
+    ],
+    "history_declined": ["channel source.error=2593109"],
+    "history_media": ["inbound message wamid.h3 history", "outbound message wamid.h4 history"],
+    "identity_changed": ["conversation source.customer_identity_changed="],
+    "image": ["inbound message wamid.image"],
+    "interactive_without_body": ["inbound message wamid.bodiless", "channel source.error=131000"],
+    "list_reply": ["inbound quick_reply wamid.list_reply"],
+    "location": ["inbound message wamid.location"],
+    "number_changed": ["conversation source.user_changed_number=4915550000043"],
+    "number_quality": ["channel source.phone_number_quality_update=FLAGGED"],
+    "old_number_member": ["inbound message wamid.old"],
+    "on_premises": [
+        "inbound message wamid.onprem",
+        "message source.delivery_state=delivered",
+        "message source.delivery_state=read",
+    ],
+    "order": ["inbound message wamid.order"],
+    "reaction": ["message reaction.emoji=👍"],
+    "reaction_removed": ["message reaction.emoji="],
+    "referral": ["inbound message wamid.referral", "conversation source.referral=7007"],
+    "request_welcome": ["conversation source.request_welcome="],
+    "revoke": ["message source.deleted=true"],
+    "status_captured": ["message source.payment_status=captured"],
+    "status_deleted": ["message source.delivery_state=deleted"],
+    "status_delivered": ["message source.delivery_state=delivered"],
+    "status_failed": [
+        "message source.delivery_state=failed",
+        "message source.error=131047",
+        "message source.error=131026",
+    ],
+    "status_in_group": ["message source.delivery_state=read"],
+    "status_of_call": ["conversation source.call_status=ringing"],
+    "status_played": ["message source.delivery_state=played"],
+    "status_read": ["message source.delivery_state=read"],
+    "status_sent": ["message source.delivery_state=sent"],
+    "status_without_phone_number": ["message source.delivery_state=sent"],
+    "sticker": ["inbound message wamid.sticker"],
+    "template_button": ["inbound quick_reply wamid.button"],
+    "template_quality": ["channel source.message_template_quality_update=YELLOW"],
+    "template_status": ["channel source.message_template_status_update=REJECTED"],
+    "text": ["inbound message wamid.text"],
+    "unknown_list": ["conversation source.brand_new_things="],
+    "unsupported": ["inbound message wamid.unsupported unsupported", "message source.error=131051"],
+    "user_preferences": ["conversation source.user_preferences=stop"],
+    "video_forwarded": ["inbound message wamid.video forwarded"],
+    "voice": ["inbound message wamid.voice"],
+    "without_phone_number": ["inbound message wamid.bsuid"],
+}
+
+
+def whatsapp(name: str) -> Rows:
+    return sample("whatsapp", name)
+
+
+def value(query: str = "", **lists: object) -> Rows:
+    number = {"metadata": {"phone_number_id": NUMBER_ID, "display_phone_number": f"+{NUMBER}"}}
+    change = {"field": "messages", "value": number | lists}
+    body = {"object": "whatsapp_business_account", "entry": [{"id": ACCOUNT, "changes": [change]}]}
+    return normalized("whatsapp", json.dumps(body).encode(), **({"query": query} if query else {}))
+
+
+def test_every_sample_is_expected_to_tell_something():
+    assert sample_names("whatsapp") == sorted(EVENTS)
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_event_tells(name):
+    rows = whatsapp(name)
+    assert told(rows) == EVENTS[name]
+    assert rows.events.outcome == "normalized"
+
+
+def test_message_names_its_channel_contact_and_conversation():
+    rows = whatsapp("text")
+    channel = ids.channel_id("whatsapp", NUMBER_ID)
+    assert (rows.channels.channel_id, rows.channels.display_name) == (channel, NUMBER)
+    assert rows.contacts.contact_id == ids.contact_id("whatsapp", "", CONTACT)
+    assert (rows.contacts.display_name, rows.contacts.phone_number) == ("Kontakt 42", CONTACT)
+    assert rows.conversations.conversation_id == ids.conversation_id(channel, CONTACT)
+    assert rows.messages.message_id == ids.message_id("whatsapp", channel, "wamid.text")
+    assert (rows.messages.sent_at_from, rows.messages.sent_at_raw) == ("item", "1795372198")
+    assert rows.messages.pointer == "/entry/0/changes/0/value/messages/0"
+
+
+def test_same_person_on_two_numbers_is_one_contact_with_two_conversations():
+    first, _, third = whatsapp("batch")["messages"]
+    assert first.contact_id == third.contact_id
+    assert first.conversation_id != third.conversation_id
+
+
+def test_each_sender_of_a_batch_has_the_name_of_their_own():
+    names = {row.source_contact_id: row.display_name for row in whatsapp("batch")["contacts"] if row.display_name}
+    assert names == {CONTACT: "Kontakt 42", "4915550000044": "Kontakt 44"}
+
+
+def test_echo_goes_to_the_contact_in_the_conversation_of_what_it_answers():
+    inbound, echo = whatsapp("text"), whatsapp("echo")
+    assert echo.messages.conversation_id == inbound.messages.conversation_id
+    assert echo.messages.contact_id == inbound.messages.contact_id
+    assert echo.messages.sender_id == NUMBER
+    assert echo.contacts.alternative_ids == (f"user_id={BSUID}",)
+
+
+@pytest.mark.parametrize(
+    ("fact", "message"),
+    [
+        ("reaction", "echo"),
+        ("reaction_removed", "echo"),
+        ("edit", "text"),
+        ("edit_caption", "image"),
+        ("revoke", "text"),
+        ("echo_edit", "echo"),
+        ("status_captured", "echo"),
+        *((f"status_{state}", "echo") for state in ("sent", "delivered", "read", "played", "deleted")),
+    ],
+)
+def test_fact_about_a_message_joins_it(fact, message):
+    assert joins(whatsapp(fact), whatsapp(message))
+
+
+def test_failed_status_and_its_errors_are_each_a_fact_with_its_own_content():
+    facts = whatsapp("status_failed")["metadata"]
+    assert len({fact.metadata_id for fact in facts}) == 3
+    assert {fact.subject_id for fact in facts} == {whatsapp("echo").messages.message_id}
+    assert json.loads(facts[1].content) == {"code": 131047, "title": "Re-engagement message"}
+    assert facts[1].pointer == "/entry/0/changes/0/value/statuses/0/errors/0"
+
+
+def test_states_of_one_message_are_different_facts():
+    sent, delivered = whatsapp("batch")["metadata"]
+    assert sent.subject_id == delivered.subject_id
+    assert sent.metadata_id != delivered.metadata_id
+
+
+def test_contact_without_phone_number_is_known_by_the_business_scoped_id():
+    message, status = whatsapp("without_phone_number"), whatsapp("status_without_phone_number")
+    assert message.contacts.source_contact_id == message.messages.sender_id == BSUID
+    assert (message.contacts.display_name, message.contacts.username) == ("Kontakt 42", "kontakt.42")
+    assert message.contacts.phone_number is None
+    assert message.contacts.alternative_ids == ("parent_user_id=DE.ENT.10000000000000000043",)
+    assert status.metadata.conversation_id == message.messages.conversation_id
+
+
+def test_number_is_preferred_where_the_profile_tells_it():
+    contacts = [{"wa_id": CONTACT, "user_id": BSUID, "profile": {"name": "Kontakt 42"}}]
+    message = {"id": "wamid.1", "from_user_id": BSUID, "type": "text"}
+    rows = value(contacts=contacts, messages=[message])
+    assert rows.messages.conversation_id == whatsapp("text").messages.conversation_id
+    assert rows.contacts.alternative_ids == (f"user_id={BSUID}",)
+
+
+def test_profile_of_somebody_else_is_not_the_recipients():
+    contacts = [{"wa_id": "4915550000099", "profile": {"name": "Kontakt 99"}}]
+    status = {"id": "wamid.1", "status": "sent", "recipient_id": CONTACT}
+    assert value(contacts=contacts, statuses=[status]).contacts.display_name is None
+
+
+def test_bad_profile_fails_alone():
+    message = {"id": "wamid.1", "from": CONTACT, "type": "text"}
+    rows = value(contacts=[{"profile": 7}], messages=[message])
+    assert rows.dead_letters.pointer == "/entry/0/changes/0/value/contacts/0"
+    assert rows.messages.contact_id == whatsapp("text").messages.contact_id
+
+
+def test_group_is_one_conversation_of_several_people():
+    rows = whatsapp("group")
+    group = ids.contact_id("whatsapp", "", GROUP)
+    assert rows.messages.contact_id == ids.contact_id("whatsapp", "", CONTACT)
+    assert rows.conversations.source_conversation_id == GROUP
+    assert rows.conversations.contact_id == group
+    assert whatsapp("status_in_group").metadata.conversation_id == rows.messages.conversation_id
+    assert whatsapp("group_created").metadata.subject_id == rows.messages.conversation_id
+
+
+def test_history_falls_into_the_conversation_that_goes_on():
+    now = whatsapp("text").messages
+    past = whatsapp("history")["messages"] + whatsapp("history_media")["messages"]
+    assert {message.conversation_id for message in past} == {now.conversation_id}
+
+
+def test_placeholder_of_a_media_message_joins_it_when_it_comes():
+    placeholder = whatsapp("history")["metadata"][1]
+    assert placeholder.subject_id == whatsapp("history_media")["messages"][0].message_id
+
+
+def test_new_number_is_noted_with_the_contact():
+    assert whatsapp("number_changed").contacts.alternative_ids == ("new_wa_id=4915550000043",)
+
+
+def test_address_book_tells_a_name():
+    rows = whatsapp("address_book")
+    assert (rows.contacts.source_contact_id, rows.contacts.display_name) == (CONTACT, "Kontakt 42")
+    assert rows.metadata.occurred_at_from == "item"
+
+
+@pytest.mark.parametrize("ends", [(CONTACT, NUMBER), (f"+{NUMBER}", CONTACT)])
+def test_contact_of_a_call_is_whoever_is_not_the_business(ends):
+    call = {"id": "wacid.1", "from": ends[0], "to": ends[1], "event": "connect"}
+    assert value(calls=[call]).contacts.source_contact_id == CONTACT
+
+
+def test_account_is_the_channel_of_what_names_no_number():
+    rows = whatsapp("template_status")
+    assert rows.metadata.subject_id == rows.channels.channel_id
+    assert rows.channels.source_channel_id == ACCOUNT
+    assert rows.metadata.occurred_at_from == "envelope"
+
+
+def test_bare_shape_takes_the_channel_of_its_url():
+    data = (SAMPLES / "whatsapp" / "on_premises.json").read_bytes()
+    rows = normalized("whatsapp", data, query="x=1&channel=4915550000001")
+    assert {row.source_channel_id for row in rows["channels"]} == {NUMBER}
+    assert {row.source_channel_id for row in whatsapp("on_premises")["channels"]} == {"unknown"}
+
+
+def test_bare_shape_names_the_recipient_of_a_status():
+    statuses = whatsapp("on_premises")["metadata"]
+    assert {fact.conversation_id for fact in statuses} == {whatsapp("on_premises").messages.conversation_id}
+
+
+@pytest.mark.parametrize("kind", ["reaction", "edit", "revoke"])
+def test_event_that_names_no_message_is_a_fact_about_the_conversation(kind):
+    rows = value(messages=[{"from": CONTACT, "id": "wamid.1", "type": kind}])
+    assert told(rows) == [f"conversation source.{kind}="]
+
+
+def test_message_of_nobody_is_kept_as_a_fact():
+    assert told(value(messages=[{"id": "wamid.1", "type": "text"}])) == ["message source.text="]
+
+
+def test_bad_item_fails_alone_and_is_named():
+    good = {"id": "wamid.1", "from": CONTACT, "type": "text"}
+    rows = value(messages=[{"from": []}, 7, good])
+    assert [dead.pointer[-10:] for dead in rows["dead_letters"]] == ["messages/0", "messages/1"]
+    assert rows.messages.source_message_id == "wamid.1"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"object":"whatsapp_business_account","entry":[]}',
+        '{"object":"page","entry":[{"id":"1","messaging":[]}]}',
+        '{"messages":[]}',
+        "{}",
+    ],
+)
+def test_nothing_to_keep_is_ignored_with_a_reason(body):
+    rows = normalized("whatsapp", body.encode())
+    assert rows.events.outcome == "ignored"
+    assert rows.events.reason
