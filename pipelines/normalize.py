@@ -9,6 +9,7 @@ import apache_beam as beam
 from pipelines.batches import EventBatch, NormalizedBatch
 from pipelines.events import InvalidRawEventError, dead_letter, normalize
 from pipelines.rows import TABLE_OF, Row
+from pipelines.sources import registry
 from schemas.raw_event import RawEvent
 
 
@@ -24,6 +25,14 @@ def build(pipeline: beam.Pipeline, reader: beam.PTransform, writer: beam.PTransf
 
 class NormalizeEvents(beam.DoFn):
     """Makes the rows of every raw event of a batch."""
+
+    def __init__(self) -> None:
+        # Read where the pipeline is launched: its workers do not have the file.
+        self._sources = registry.install_configured()
+
+    def setup(self) -> None:
+        """Let the worker know the custom sources."""
+        registry.install(self._sources)
 
     def process(self, batch: EventBatch) -> Iterator[NormalizedBatch]:
         """Return the batch with its rows by table."""

@@ -17,6 +17,7 @@ from pipelines.normalize import build
 from pipelines.options import ParleyOptions
 from pipelines.read_archive import ReadArchive
 from pipelines.read_pubsub import PullSubscriptions, ReadSubscriptions
+from pipelines.sources import registry
 
 _READERS = {"native": ReadSubscriptions, "pull": PullSubscriptions}
 _log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ def counted(result: Any, name: str) -> int:
 
 def default_subscriptions(project: str) -> Sequence[str]:
     """Return the subscription of every source that has a parser, by its usual name."""
+    registry.install_configured()
     return [f"projects/{project}/subscriptions/parley-{name}" for name in sorted(sources.PARSERS)]
 
 

@@ -73,7 +73,9 @@ def main(seconds: float) -> None:
     from pipelines.bigquery.deploy import deploy  # noqa: PLC0415
     from pipelines.bigquery.target import Target, client  # noqa: PLC0415
     from pipelines.local.topics import create_topics  # noqa: PLC0415
+    from pipelines.sources import registry  # noqa: PLC0415
 
+    registry.install_configured()
     wait_for("Pub/Sub", pubsub, seconds)
     where = Target.from_environment()
     create_topics(where.project, {f"raw-{name}": f"parley-{name}" for name in sources.PARSERS})

@@ -1,5 +1,6 @@
 """The parsers of custom sources: of the sources file, and of classes that installed packages register."""
 
+import os
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
@@ -7,7 +8,15 @@ from pipelines.item import Lineage
 from pipelines.sources import PARSERS, Parser, expressions
 from pipelines.sources.custom import OwnJson
 from pipelines.sources.mapping import Mapped
-from schemas.custom_sources import ENTRY_POINTS, VARIABLE, Definition, SourcesFile, SourcesFileError, name_problem
+from schemas.custom_sources import (
+    ENTRY_POINTS,
+    VARIABLE,
+    Definition,
+    SourcesFile,
+    SourcesFileError,
+    name_problem,
+    read_file,
+)
 from schemas.raw_event import RawEvent
 
 
@@ -17,6 +26,17 @@ class CodedSource(Protocol):
     def parse(self, event: RawEvent, lineage: Lineage) -> str | None:
         """Make the rows of an event; return why there are none, where that has a reason."""
         ...
+
+
+def install_configured() -> str:
+    """Install the custom sources of the environment's sources file, and return its text for `install`.
+
+    Raises:
+        SourcesFileError: as `install`, or the file cannot be read.
+    """
+    text = read_file(os.environ.get(VARIABLE, "").strip())
+    install(text)
+    return text
 
 
 def install(text: str, name: str = VARIABLE) -> None:
