@@ -68,6 +68,7 @@ class Lane:
         self.source = source
         self._config = config
         self._outbox = outbox
+        self._commit_seconds = metrics.COMMIT_SECONDS.labels(source)
         self._archive: SegmentLog | None = None
         if config.archive_root is not None:
             self._archive = archive_log(config.archive_root, source, config.segment_bytes, config.segment_seconds)
@@ -97,7 +98,7 @@ class Lane:
             self._waiting_events += 1
             self._waiting_bytes += ticket.size
             self._queue.put(ticket)
-        with metrics.COMMIT_SECONDS.labels(self.source).time():
+        with self._commit_seconds.time():
             ticket.wait(self._config.commit_seconds)
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """Prometheus metrics over all worker processes, at `/metrics` for who has the token."""
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -63,7 +64,7 @@ def init_app(app: Flask, tokens: tuple[str, ...], gauges: Gauges) -> None:
 
     @app.after_request
     def count(response: Response) -> Response:
-        REQUESTS.labels(request.blueprint or "", str(response.status_code)).inc()
+        _requests(request.blueprint or "", response.status_code).inc()
         return response
 
     if not tokens:
@@ -79,6 +80,12 @@ def init_app(app: Flask, tokens: tuple[str, ...], gauges: Gauges) -> None:
         registry.register(gauges)
         text = generate_latest(registry) + generate_latest(_processes())
         return Response(text, content_type=CONTENT_TYPE_LATEST)
+
+
+@functools.lru_cache(maxsize=1024)
+def _requests(source: str, status: int) -> Counter:
+    """Return the counter of a source and status; finding it costs more than counting."""
+    return REQUESTS.labels(source, str(status))
 
 
 def _processes() -> CollectorRegistry:

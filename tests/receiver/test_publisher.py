@@ -32,7 +32,7 @@ def test_measures_at_least_what_protocol_buffers_take(publisher):
 
     group = [event(1, size=5000), event(2, source="ü" * 300)]
     sent = _request("", group)
-    assert sum(map(published_size, group)) >= len(type(sent).serialize(sent))
+    assert sum(map(published_size, group)) >= sent.ByteSize()
 
 
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "PERMISSION_DENIED", "NOT_FOUND", "RESOURCE_EXHAUSTED"])
@@ -45,7 +45,7 @@ def test_tells_that_pubsub_refused_without_trying_again(publisher, bus, code):
 
 def test_gives_up_after_the_timeout(publisher, bus):
     bus.faults.set("Publish", hang=True)
-    with pytest.raises(PublishError, match="DeadlineExceeded"):
+    with pytest.raises(PublishError, match="DEADLINE_EXCEEDED"):
         publisher.publish("facebook", events(1), timeout=0.1)
 
 
