@@ -87,7 +87,7 @@ def read_segment(path: str, damages: list[Damage]) -> Iterator[RawEvent]:
     try:
         with _open(path) as file:
             for record in fastavro.reader(file):
-                yield RawEvent.from_avro(record)  # type: ignore[arg-type]
+                yield RawEvent.from_avro(record)
                 read += 1
     except _AVRO_ERRORS:
         # Rare, and then nothing is to be lost: read again block by block, past what has been read.
@@ -132,7 +132,7 @@ def _salvage(path: str, skip: int, damages: list[Damage]) -> Iterator[RawEvent]:
             damages.append(Damage(path, offset, len(block), f"{type(error).__name__}: {error}"))
         else:
             for record in records[skip:]:
-                yield RawEvent.from_avro(record)  # type: ignore[arg-type]
+                yield RawEvent.from_avro(record)
             skip = max(0, skip - len(records))
         offset = end + _SYNC_SIZE
 

@@ -8,15 +8,22 @@ from typing import Any
 import click
 
 COMMANDS = {
-    "batch": "pipelines.commands:batch",
-    "demo": "pipelines.local.demo:demo",
-    "preview": "pipelines.preview:preview",
-    "query": "pipelines.bigquery.commands:query",
-    "run": "pipelines.local.stack:run",
-    "sources": "receiver.check:sources",
-    "stream": "pipelines.commands:stream",
-    "tables": "pipelines.bigquery.commands:tables",
+    "backfill": ("pipelines.reprocess.commands:backfill", "Reprocess history: plan, look, apply, roll back."),
+    "batch": ("pipelines.commands:batch", "Normalize an archive into datasets of their own."),
+    "dead-letters": (
+        "pipelines.reprocess.commands:dead_letters",
+        "What could not be normalized, and trying again.",
+    ),
+    "demo": ("pipelines.local.demo:demo", "Run the main job end to end on this machine."),
+    "preview": ("pipelines.preview:preview", "Show the rows that a webhook's body makes."),
+    "query": ("pipelines.bigquery.commands:query", "Run SQL and print what it gives."),
+    "reconcile": ("pipelines.reprocess.commands:reconcile", "Compare archive, ledger and rows."),
+    "run": ("pipelines.local.stack:run", "Run everything here until Ctrl-C."),
+    "sources": ("receiver.check:sources", "The configured sources and their webhook URLs."),
+    "stream": ("pipelines.commands:stream", "Run the live pipeline."),
+    "tables": ("pipelines.bigquery.commands:tables", "Create or extend the tables and views."),
 }
+"""Each command: where it is, and what it does, told here so that `--help` need not import it."""
 
 
 def _is_worth_saying(record: logging.LogRecord) -> bool:
@@ -33,11 +40,15 @@ class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, what) for name, (_, what) in sorted(COMMANDS.items())])
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
         logging.getLogger().addFilter(_is_worth_saying)
-        module, name = COMMANDS[cmd_name].split(":")
+        module, name = COMMANDS[cmd_name][0].split(":")
         try:
             command: Any = getattr(importlib.import_module(module), name)
         except ModuleNotFoundError as error:

@@ -12,12 +12,12 @@ def moment(text: str) -> dt.datetime:
     """Return an RFC 3339 time or a date (its first moment) as UTC; without a zone, UTC is meant.
 
     Raises:
-        argparse.ArgumentTypeError: the text is neither.
+        ValueError: the text is neither.
     """
     try:
         parsed = dt.datetime.fromisoformat(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"neither a date nor an RFC 3339 time: {text!r}") from error
+        raise ValueError(f"neither a date nor an RFC 3339 time: {text!r}") from error
     return parsed.replace(tzinfo=parsed.tzinfo or dt.UTC).astimezone(dt.UTC)
 
 

@@ -14,7 +14,16 @@ DEFAULT_FOLDER = Path(".parley")
 STACK_FILE = "stack.json"
 _SECRETS_FILE = "secrets.json"
 # What the sources of the receiver need before they open; each a secret of this folder's own.
-_SECRETS = ("PARLEY_FACEBOOK_APP_SECRETS", "PARLEY_FACEBOOK_VERIFY_TOKENS")
+_SECRETS = (
+    "PARLEY_FACEBOOK_APP_SECRETS",
+    "PARLEY_FACEBOOK_VERIFY_TOKENS",
+    "PARLEY_WHATSAPP_APP_SECRETS",
+    "PARLEY_WHATSAPP_VERIFY_TOKENS",
+    "PARLEY_TWILIO_AUTH_TOKENS",
+    "PARLEY_GOOGLE_KEYS",
+    "PARLEY_GOOGLE_CLIENT_TOKENS",
+    "PARLEY_AIRY_SIGNATURE_KEYS",
+)
 
 
 class Ports(msgspec.Struct, frozen=True):
@@ -48,6 +57,7 @@ def variables(folder: Path, ports: Ports, environ: Mapping[str, str] = os.enviro
         "PARLEY_HOST": "127.0.0.1",
         "PARLEY_PORT": str(ports.receiver),
         "PARLEY_WORKERS": "1",
+        "PARLEY_PUBLIC_URL": f"http://127.0.0.1:{ports.receiver}",
         **_made_up_secrets(folder),
     }
     addresses = {

@@ -6,6 +6,7 @@ import shutil
 import sys
 import threading
 from pathlib import Path
+from string import Template
 
 import click
 from google.api_core.exceptions import NotFound
@@ -85,25 +86,36 @@ def _announce(folder: Path, values: dict[str, str]) -> None:
         click.echo(f"Parley is not complete: {error}. See the lines above.", err=True)
         return
     environment.save(folder, values)
-    secret = values["PARLEY_FACEBOOK_APP_SECRETS"].split(",")[0]
-    url = f"http://127.0.0.1:{values['PARLEY_PORT']}/facebook"
-    click.echo(
-        f"""
-Parley runs. Webhooks: {url}   Pub/Sub: {values["PUBSUB_EMULATOR_HOST"]}   \
-BigQuery: {values["BIGQUERY_EMULATOR_HOST"]}
-Everything it keeps is in {folder.resolve()}. Ctrl-C stops it.
+    click.echo(_guide(folder, values))
+
+
+_GUIDE = """
+Parley runs. Everything it keeps is in $folder. Ctrl-C stops it.
+
+  webhooks  $url and the other sources' paths
+  Pub/Sub   $pubsub
+  BigQuery  $bigquery
 
 In another terminal, in this folder, send a webhook:
 
-  body='{{"object":"page","entry":[{{"id":"1","time":'$(date +%s)'000,"messaging":[{{"sender":{{"id":"2"}},\
-"recipient":{{"id":"1"}},"timestamp":'$(date +%s)'000,"message":{{"mid":"m_'$RANDOM'","text":"Hello"}}}}]}}]}}'
-  curl -H 'Content-Type: application/json' -d "$body" {url} \\
-    -H "X-Hub-Signature-256: sha256=$(printf %s "$body" | openssl dgst -sha256 -hmac {secret} | sed 's/.* //')"
+  body='{"object":"page","entry":[{"id":"1","time":'$(date +%s)'000,"messaging":[{"sender":{"id":"2"},\
+"recipient":{"id":"1"},"timestamp":'$(date +%s)'000,"message":{"mid":"m_'$RANDOM'","text":"Hello"}}]}]}'
+  curl -H 'Content-Type: application/json' -d "$body" $url \\
+    -H "X-Hub-Signature-256: sha256=$(printf %s "$body" | openssl dgst -sha256 -hmac $secret | sed 's/.* //')"
 
 and ask for it:
 
   .venv/bin/parley query 'SELECT sent_at, source, direction, content FROM messages'
 """
+
+
+def _guide(folder: Path, values: dict[str, str]) -> str:
+    return Template(_GUIDE).safe_substitute(
+        folder=folder.resolve(),
+        url=f"http://127.0.0.1:{values['PARLEY_PORT']}/facebook",
+        pubsub=values["PUBSUB_EMULATOR_HOST"],
+        bigquery=values["BIGQUERY_EMULATOR_HOST"],
+        secret=values["PARLEY_FACEBOOK_APP_SECRETS"].split(",")[0],
     )
 
 

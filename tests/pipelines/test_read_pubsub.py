@@ -7,13 +7,15 @@ from collections.abc import Iterator
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 from google.cloud import pubsub_v1
 
 from pipelines import read_pubsub
 from pipelines.local.pubsub import PubSubServer
+from pipelines.local.ready import wait_for
 from pipelines.local.topics import create_topics
 from pipelines.normalize import build
-from pipelines.read_pubsub import PullSubscriptions
+from pipelines.read_pubsub import PullSubscriptions, ReadSubscriptions
 from tests.raw_events import text_message
 
 PROJECT = "parley-test"
@@ -122,3 +124,17 @@ def event_of_twilio(number: int):
     event = text_message(number)
     event.attributes["source"] = "twilio"
     return event
+
+
+def test_the_runners_own_source_feeds_the_same_pipeline(pubsub: PubSubServer):
+    create_topics(PROJECT, TOPICS)
+    events = [text_message(n) for n in range(25)]
+    publish(events)
+    pipeline = beam.Pipeline(BundleBasedDirectRunner(), options=PipelineOptions(["--streaming"]))
+    build(pipeline, ReadSubscriptions(SUBSCRIPTIONS), Store())
+
+    result = pipeline.run()
+    wait_for("all events", lambda: len(stored) >= len(events), 60)
+    result.cancel()
+
+    assert sorted(stored) == sorted(event.event_id for event in events)
