@@ -6,6 +6,8 @@ import pytest
 
 from pipelines.local.pubsub import PubSubServer
 
+pytest_plugins = ["bigquery_fixtures"]
+
 
 @pytest.fixture
 def pubsub(monkeypatch: pytest.MonkeyPatch) -> Iterator[PubSubServer]:

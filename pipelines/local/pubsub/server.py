@@ -116,7 +116,7 @@ class PubSubServer:
         with _refusing(context):
             self.faults.meet(_STREAM, context)
             faulty = partial(self.faults.waiting, _STREAM)
-            for response in streaming_pull(self.broker, requests, context, faulty):
+            for response in streaming_pull(self.broker, requests, faulty):
                 self.faults.meet(_STREAM, context)
                 if response.received_messages:
                     yield response

@@ -14,9 +14,7 @@ from pipelines.local.pubsub.limits import check_ack_deadline
 from pipelines.local.pubsub.services import fill
 
 
-def streaming_pull(
-    broker: Broker, requests: Iterator[Any], context: Any, interrupted: Callable[[], bool]
-) -> Iterator[Any]:
+def streaming_pull(broker: Broker, requests: Iterator[Any], interrupted: Callable[[], bool]) -> Iterator[Any]:
     """Yield responses until the client closes; an empty one where `interrupted` became true.
 
     Raises:
@@ -35,7 +33,6 @@ def streaming_pull(
     )
     reader = _Reader(broker, backlog, stream, requests)
     reader.apply(first)
-    context.add_callback(reader.close)
     threading.Thread(target=reader.run, name="pubsub-stream", daemon=True).start()
 
     while not reader.closed:
@@ -74,7 +71,8 @@ class _Reader:
         except grpc.RpcError:
             pass  # The client went away.
         finally:
-            self.close()
+            self.closed = True
+            self._broker.wake()
 
     def apply(self, request: Any) -> None:
         if request.stream_ack_deadline_seconds:
@@ -86,7 +84,3 @@ class _Reader:
             raise invalid("modify_deadline_seconds and modify_deadline_ack_ids differ in length.")
         for seconds, ack_id in zip(request.modify_deadline_seconds, request.modify_deadline_ack_ids, strict=True):
             self._broker.modify_ack_deadline(self._backlog.subscription, [ack_id], seconds)
-
-    def close(self) -> None:
-        self.closed = True
-        self._broker.wake()

@@ -188,3 +188,12 @@ def test_a_stream_that_is_gone_takes_nothing_more(client, stream):
             thread.join(20)
     client.publish(b"2")
     assert client.pull_data() == [b"2"]
+
+
+def test_a_waiting_stream_meets_a_new_fault(pubsub, client, stream):
+    client.publish(b"x")
+    stream.receive()
+    pubsub.faults.set("StreamingPull", code=grpc.StatusCode.PERMISSION_DENIED)
+    with pytest.raises(grpc.RpcError) as error:
+        next(stream.responses)
+    assert error.value.code() == grpc.StatusCode.PERMISSION_DENIED
