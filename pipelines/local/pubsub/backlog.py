@@ -58,7 +58,7 @@ class Backlog:
         self.subscription = subscription
         self.changed = changed
         self.deleted = False
-        self.pulled_at = -math.inf
+        self.pulled_at = self.delivered_at = -math.inf
         self.size = 0
         self._entries: dict[int, Entry] = {}
         self._ready: deque[Entry] = deque()
@@ -72,9 +72,14 @@ class Backlog:
         """How many messages a subscriber holds at this moment."""
         return sum(entry.expires is not None for entry in self._entries.values())
 
-    def wanted(self, seconds: float) -> bool:
-        """Tell whether messages wait here that somebody pulls who did so within the last `seconds`."""
-        return bool(self._ready) and time.monotonic() - self.pulled_at < seconds
+    def busy(self, seconds: float, since: float) -> bool:
+        """Tell whether a pull is due here or has left its reader with work.
+
+        Due where messages wait and somebody pulled within the last `seconds`; with work where a pull was
+        answered with messages after the monotonic time `since`.
+        """
+        due = self._ready and time.monotonic() - self.pulled_at < seconds
+        return bool(due) or self.delivered_at > since
 
     def add(self, messages: Iterable[tuple[int, bytes]]) -> None:
         """Keep messages (entry id, bytes) and wake who waits."""

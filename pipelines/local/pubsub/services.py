@@ -114,12 +114,12 @@ def _pull(broker: Broker, request: Any, context: Any) -> Any:
         MAX_RESPONSE_BYTES,
         resources.get_subscription(request.subscription).ack_deadline_seconds,
     )
-
     until = monotonic() + (0 if request.return_immediately else PULL_WAIT)
+    last = backlog.pulled_at
 
     def remaining() -> float:
-        # Beam's local runner has one thread: what waits for it elsewhere would wait for this pull.
-        elsewhere = any(other.wanted(_IN_TURN) for other in resources.backlogs())
+        # Beam's local runner has one thread: what there is to do elsewhere would wait for this pull.
+        elsewhere = any(other.busy(_IN_TURN, last) for other in resources.backlogs())
         return 0 if elsewhere else until - monotonic()
 
     context.add_callback(broker.wake)
@@ -127,6 +127,8 @@ def _pull(broker: Broker, request: Any, context: Any) -> Any:
         backlog.pulled_at = monotonic()
         messages = backlog.receive(lambda: lease, remaining, lambda: not context.is_active())
         backlog.pulled_at = monotonic()
+        if messages:
+            backlog.delivered_at = backlog.pulled_at
     return fill(types.PullResponse.pb()(), messages)
 
 

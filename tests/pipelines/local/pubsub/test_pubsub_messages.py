@@ -192,6 +192,17 @@ def test_a_waiting_pull_gives_way_to_a_busy_subscription_read_in_turn(client, id
     assert client.pull_data(1) == [b"2"]
 
 
+def test_a_pull_does_not_wait_after_another_brought_messages(client, idle, monkeypatch):
+    monkeypatch.setattr("pipelines.local.pubsub.services.PULL_WAIT", 0)
+    client.subscriber.pull(subscription=idle, max_messages=1)
+    monkeypatch.setattr("pipelines.local.pubsub.services.PULL_WAIT", 60)
+    client.publish(b"x")
+    client.pull()
+    assert not client.subscriber.pull(subscription=idle, max_messages=1, timeout=20)
+    with pytest.raises(exceptions.DeadlineExceeded):
+        client.subscriber.pull(subscription=idle, max_messages=1, retry=None, timeout=0.2)
+
+
 def test_a_waiting_pull_does_not_give_way_to_a_subscription_that_nobody_reads(client, idle, monkeypatch):
     monkeypatch.setattr("pipelines.local.pubsub.services.PULL_WAIT", 0.2)
     client.publish(b"x")
