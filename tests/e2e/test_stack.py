@@ -27,7 +27,7 @@ def test_a_signed_webhook_becomes_a_message(stack: Stack):
 
 
 def test_what_is_not_authentic_or_too_large_is_refused_and_leaves_nothing(stack: Stack):
-    before = stack.scalar("SELECT COUNT(*) FROM {rows}.events")
+    before = stack.scalar("SELECT COUNT(*) FROM {views}.events")
     (body,) = bodies(10, 1)
     verify = urllib.parse.urlencode({"hub.mode": "subscribe", "hub.verify_token": "wrong", "hub.challenge": "1"})
 
@@ -37,7 +37,7 @@ def test_what_is_not_authentic_or_too_large_is_refused_and_leaves_nothing(stack:
 
     assert stack.post(bodies(11, 1)[0]) == 200
     stack.wait_until(count(11, 12), 1)
-    assert stack.scalar("SELECT COUNT(*) FROM {rows}.events") == before + 1
+    assert stack.scalar("SELECT COUNT(*) FROM {views}.events") == before + 1
 
 
 def test_a_pipeline_killed_under_load_loses_nothing_and_doubles_nothing(stack: Stack):
