@@ -39,15 +39,25 @@ SELECT
   channel_id,
   source,
   source_channel_id,
-  display_name,  -- Name or number of the channel: the latest that was told.
-  first_seen_at,  -- The earliest time at which the source spoke of the channel.
-  last_seen_at,  -- The latest time at which the source spoke of the channel.
-  COALESCE(contacts, 0) AS contacts,  -- How many contacts have messages on it.
-  COALESCE(conversations, 0) AS conversations,  -- How many conversations on it have messages.
-  COALESCE(messages, 0) AS messages,  -- How many messages came or went through it.
-  COALESCE(inbound_messages, 0) AS inbound_messages,  -- How many of them came from contacts.
-  COALESCE(outbound_messages, 0) AS outbound_messages,  -- How many of them went to contacts.
-  first_message_at,  -- When the first message was sent; null where there is none.
-  last_message_at  -- When the last message was sent; null where there is none.
+  -- Name or number of the channel: the latest that was told.
+  display_name,
+  -- The earliest time at which the source spoke of the channel.
+  first_seen_at,
+  -- The latest time at which the source spoke of the channel.
+  last_seen_at,
+  -- How many contacts have messages on it.
+  COALESCE(contacts, 0) AS contacts,
+  -- How many conversations on it have messages.
+  COALESCE(conversations, 0) AS conversations,
+  -- How many messages came or went through it.
+  COALESCE(messages, 0) AS messages,
+  -- How many of them came from contacts.
+  COALESCE(inbound_messages, 0) AS inbound_messages,
+  -- How many of them went to contacts.
+  COALESCE(outbound_messages, 0) AS outbound_messages,
+  -- When the first message was sent; null where there is none.
+  first_message_at,
+  -- When the last message was sent; null where there is none.
+  last_message_at
 FROM profiles
 LEFT JOIN counts USING (channel_id)

@@ -54,22 +54,38 @@ SELECT
   contact_id,
   source,
   source_contact_id,
-  display_name,  -- Name: the latest that was told; null where the source tells none (Messenger and Instagram).
-  username,  -- Handle on the source: the latest that was told.
-  phone_number,  -- Phone number in the source's notation: the latest that was told.
-  locale,  -- Locale: the latest that was told.
-  time_zone,  -- Time zone: the latest that was told.
-  avatar_url,  -- Address of the person's picture: the latest that was told.
-  COALESCE(alternative_ids, []) AS alternative_ids,  -- Every further id that was told, each as name=value.
-  channel_ids,  -- The channels on which the person was seen.
-  first_seen_at,  -- The earliest time at which the source spoke of the person.
-  last_seen_at,  -- The latest time at which the source spoke of the person.
-  COALESCE(conversations, 0) AS conversations,  -- How many conversations with the person have messages.
-  COALESCE(messages, 0) AS messages,  -- How many messages there are with the person.
-  COALESCE(inbound_messages, 0) AS inbound_messages,  -- How many of them the person sent.
-  COALESCE(outbound_messages, 0) AS outbound_messages,  -- How many of them went to the person.
-  first_message_at,  -- When the first message was sent; null where there is none.
-  last_message_at  -- When the last message was sent; null where there is none.
+  -- Name: the latest that was told; null where the source tells none (Messenger and Instagram).
+  display_name,
+  -- Handle on the source: the latest that was told.
+  username,
+  -- Phone number in the source's notation: the latest that was told.
+  phone_number,
+  -- Locale: the latest that was told.
+  locale,
+  -- Time zone: the latest that was told.
+  time_zone,
+  -- Address of the person's picture: the latest that was told.
+  avatar_url,
+  -- Every further id that was told, each as name=value.
+  COALESCE(alternative_ids, []) AS alternative_ids,
+  -- The channels on which the person was seen.
+  channel_ids,
+  -- The earliest time at which the source spoke of the person.
+  first_seen_at,
+  -- The latest time at which the source spoke of the person.
+  last_seen_at,
+  -- How many conversations with the person have messages.
+  COALESCE(conversations, 0) AS conversations,
+  -- How many messages there are with the person.
+  COALESCE(messages, 0) AS messages,
+  -- How many of them the person sent.
+  COALESCE(inbound_messages, 0) AS inbound_messages,
+  -- How many of them went to the person.
+  COALESCE(outbound_messages, 0) AS outbound_messages,
+  -- When the first message was sent; null where there is none.
+  first_message_at,
+  -- When the last message was sent; null where there is none.
+  last_message_at
 FROM profiles
 INNER JOIN reached USING (contact_id)
 LEFT JOIN aliases USING (contact_id)

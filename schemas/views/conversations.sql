@@ -48,7 +48,9 @@ WITH
       COUNT(DISTINCT IF(direction = 'outbound', message_id, NULL)) AS outbound_messages,
       MIN(sent_at) AS first_message_at,
       MAX(sent_at) AS last_message_at,
-      TIMESTAMP_DIFF(MIN(IF(is_answer, sent_at, NULL)), MIN(first_inbound_at), MILLISECOND) / 1000 AS first_response_seconds,
+      TIMESTAMP_DIFF(
+        MIN(IF(is_answer, sent_at, NULL)), MIN(first_inbound_at), MILLISECOND
+      ) / 1000 AS first_response_seconds,
       MIN(IF(is_unanswered, sent_at, NULL)) AS waiting_since,
       COUNT(DISTINCT IF(is_unanswered, message_id, NULL)) AS open_questions
     FROM marked
@@ -57,19 +59,31 @@ WITH
 SELECT
   conversation_id,
   channel_id,
-  contact_id,  -- The person that it is with: the latest that was told.
+  -- The person that it is with: the latest that was told.
+  contact_id,
   source,
   source_conversation_id,
-  first_seen_at,  -- The earliest time at which the source spoke of the conversation.
-  last_seen_at,  -- The latest time at which the source spoke of the conversation.
-  COALESCE(messages, 0) AS messages,  -- How many messages it has.
-  COALESCE(inbound_messages, 0) AS inbound_messages,  -- How many of them came from the contact.
-  COALESCE(outbound_messages, 0) AS outbound_messages,  -- How many of them went to the contact.
-  first_message_at,  -- When its first message was sent; null where there is none.
-  last_message_at,  -- When its last message was sent; null where there is none.
-  first_response_seconds,  -- Seconds from the contact's first message to the first that was sent after it; null where there is none.
-  waiting_since,  -- When the first message was sent that the contact still has no answer to; null where nobody waits.
-  COALESCE(open_questions, 0) AS open_questions,  -- How many messages the contact sent since the last that went to the contact.
-  waiting_since IS NOT NULL AS is_waiting  -- Whether the contact had the last word.
+  -- The earliest time at which the source spoke of the conversation.
+  first_seen_at,
+  -- The latest time at which the source spoke of the conversation.
+  last_seen_at,
+  -- How many messages it has.
+  COALESCE(messages, 0) AS messages,
+  -- How many of them came from the contact.
+  COALESCE(inbound_messages, 0) AS inbound_messages,
+  -- How many of them went to the contact.
+  COALESCE(outbound_messages, 0) AS outbound_messages,
+  -- When its first message was sent; null where there is none.
+  first_message_at,
+  -- When its last message was sent; null where there is none.
+  last_message_at,
+  -- Seconds from the contact's first message to the first that was sent after it; null where there is none.
+  first_response_seconds,
+  -- When the first message was sent that the contact still has no answer to; null where nobody waits.
+  waiting_since,
+  -- How many messages the contact sent since the last that went to the contact.
+  COALESCE(open_questions, 0) AS open_questions,
+  -- Whether the contact had the last word.
+  waiting_since IS NOT NULL AS is_waiting
 FROM merged
 LEFT JOIN counts USING (conversation_id)

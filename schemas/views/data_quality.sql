@@ -35,23 +35,41 @@ WITH
     FROM `${views}.dead_letters`
   )
 SELECT
-  day,  -- Day of receipt of requests and failures, partition of messages.
-  endpoint,  -- The endpoint that took the requests; facebook carries Instagram, twilio carries SMS and WhatsApp.
-  COUNTIF(fact = 'request') AS requests,  -- How many raw events were received.
-  COUNTIF(outcome = 'normalized') AS normalized,  -- How many of them became rows as a whole.
-  COUNTIF(outcome = 'partial') AS partial,  -- How many of them became rows in part.
-  COUNTIF(outcome = 'ignored') AS ignored,  -- How many of them had nothing to keep.
-  COUNTIF(outcome = 'failed') AS failed,  -- How many of them became no row.
-  COUNT(DISTINCT ignored_reason) AS ignored_reasons,  -- How many different reasons there were to ignore; events.reason names them.
-  COUNTIF(fact = 'request') - COUNT(DISTINCT body_sha256) AS repeated_requests,  -- How many requests had the same bytes as another of the day.
-  COUNTIF(fact = 'dead letter') AS dead_letters,  -- How many items could not be normalized or stored.
-  COUNTIF(fact = 'message') AS messages,  -- How many messages there are.
-  COUNTIF(source_delay > 3600) AS late_messages,  -- How many of them were received more than an hour after they were sent.
-  COUNTIF(source_delay < -60) AS early_messages,  -- How many of them claim to be sent more than a minute after they were received.
-  COUNTIF(sent_at_from != 'item') AS undated_messages,  -- How many of them carry no usable time of their own.
-  APPROX_QUANTILES(source_delay, 100)[OFFSET(50)] AS median_source_delay,  -- Median of seconds from sending to receipt.
-  APPROX_QUANTILES(source_delay, 100)[OFFSET(95)] AS p95_source_delay,  -- 95th percentile of seconds from sending to receipt.
-  APPROX_QUANTILES(processing_delay, 100)[OFFSET(50)] AS median_processing_delay,  -- Median of seconds from receipt until the row was made.
-  APPROX_QUANTILES(processing_delay, 100)[OFFSET(95)] AS p95_processing_delay  -- 95th percentile of seconds from receipt until the row was made.
+  -- Day of receipt of requests and failures, partition of messages.
+  day,
+  -- The endpoint that took the requests; facebook carries Instagram, twilio carries SMS and WhatsApp.
+  endpoint,
+  -- How many raw events were received.
+  COUNTIF(fact = 'request') AS requests,
+  -- How many of them became rows as a whole.
+  COUNTIF(outcome = 'normalized') AS normalized,
+  -- How many of them became rows in part.
+  COUNTIF(outcome = 'partial') AS partial,
+  -- How many of them had nothing to keep.
+  COUNTIF(outcome = 'ignored') AS ignored,
+  -- How many of them became no row.
+  COUNTIF(outcome = 'failed') AS failed,
+  -- How many different reasons there were to ignore; events.reason names them.
+  COUNT(DISTINCT ignored_reason) AS ignored_reasons,
+  -- How many requests had the same bytes as another of the day.
+  COUNTIF(fact = 'request') - COUNT(DISTINCT body_sha256) AS repeated_requests,
+  -- How many items could not be normalized or stored.
+  COUNTIF(fact = 'dead letter') AS dead_letters,
+  -- How many messages there are.
+  COUNTIF(fact = 'message') AS messages,
+  -- How many of them were received more than an hour after they were sent.
+  COUNTIF(source_delay > 3600) AS late_messages,
+  -- How many of them claim to be sent more than a minute after they were received.
+  COUNTIF(source_delay < -60) AS early_messages,
+  -- How many of them carry no usable time of their own.
+  COUNTIF(sent_at_from != 'item') AS undated_messages,
+  -- Median of seconds from sending to receipt.
+  APPROX_QUANTILES(source_delay, 100)[OFFSET(50)] AS median_source_delay,
+  -- 95th percentile of seconds from sending to receipt.
+  APPROX_QUANTILES(source_delay, 100)[OFFSET(95)] AS p95_source_delay,
+  -- Median of seconds from receipt until the row was made.
+  APPROX_QUANTILES(processing_delay, 100)[OFFSET(50)] AS median_processing_delay,
+  -- 95th percentile of seconds from receipt until the row was made.
+  APPROX_QUANTILES(processing_delay, 100)[OFFSET(95)] AS p95_processing_delay
 FROM facts
 GROUP BY day, endpoint

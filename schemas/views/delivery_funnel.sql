@@ -2,7 +2,7 @@
 -- A filter on sent_date prunes the messages; receipts are looked for in all partitions of metadata.
 WITH
   outbound AS (
-    SELECT sent_date, source, channel_id, delivery_state, TRUE AS is_told
+    SELECT sent_date, source, channel_id, delivery_state AS state, TRUE AS is_told
     FROM `${views}.messages_current`
     WHERE direction = 'outbound'
     UNION ALL
@@ -11,19 +11,37 @@ WITH
     FROM `${views}.delivery_states` AS states
     LEFT JOIN `${views}.messages` AS message ON message.message_id = states.message_id
     WHERE message.message_id IS NULL
+  ),
+  steps AS (
+    SELECT
+      *,
+      state IN ('sent', 'delivered', 'read', 'seen', 'played') AS is_sent,
+      state IN ('delivered', 'read', 'seen', 'played') AS is_delivered,
+      state IN ('read', 'seen', 'played') AS is_read,
+      state IN ('failed', 'undelivered', 'canceled') AS is_failed
+    FROM outbound
   )
 SELECT
   sent_date,
   source,
   channel_id,
-  COUNT(*) AS messages,  -- How many messages went to contacts, as far as the source told.
-  COUNTIF(NOT is_told) AS only_receipts,  -- How many of them are known by their receipts alone.
-  COUNTIF(delivery_state IS NULL) AS untold,  -- How many of them have no receipt.
-  COUNTIF(delivery_state IN ('sent', 'delivered', 'read', 'seen', 'played')) AS sent,  -- How many were sent.
-  COUNTIF(delivery_state IN ('delivered', 'read', 'seen', 'played')) AS delivered,  -- How many reached the contact's device.
-  COUNTIF(delivery_state IN ('read', 'seen', 'played')) AS read,  -- How many the contact read.
-  COUNTIF(delivery_state IN ('failed', 'undelivered', 'canceled')) AS failed,  -- How many never arrived.
-  SAFE_DIVIDE(COUNTIF(delivery_state IN ('delivered', 'read', 'seen', 'played')), COUNTIF(delivery_state IS NOT NULL)) AS delivery_rate,  -- Delivered ones among those with a receipt.
-  SAFE_DIVIDE(COUNTIF(delivery_state IN ('read', 'seen', 'played')), COUNTIF(delivery_state IN ('delivered', 'read', 'seen', 'played'))) AS read_rate  -- Read ones among those that were delivered.
-FROM outbound
+  -- How many messages went to contacts, as far as the source told.
+  COUNT(*) AS messages,
+  -- How many of them are known by their receipts alone.
+  COUNTIF(NOT is_told) AS only_receipts,
+  -- How many of them have no receipt.
+  COUNTIF(state IS NULL) AS without_receipt,
+  -- How many were sent.
+  COUNTIF(is_sent) AS sent,
+  -- How many reached the contact's device.
+  COUNTIF(is_delivered) AS delivered,
+  -- How many the contact read.
+  COUNTIF(is_read) AS read,
+  -- How many never arrived.
+  COUNTIF(is_failed) AS failed,
+  -- The delivered ones as a share of those with a receipt; null where there are none.
+  SAFE_DIVIDE(COUNTIF(is_delivered), COUNTIF(state IS NOT NULL)) AS delivery_rate,
+  -- The read ones as a share of the delivered ones; null where there are none.
+  SAFE_DIVIDE(COUNTIF(is_read), COUNTIF(is_delivered)) AS read_rate
+FROM steps
 GROUP BY sent_date, source, channel_id

@@ -1,54 +1,69 @@
 -- Each message as a person reads it: text, captions, choices and attachments of every source, decoded from content.
 -- A filter on sent_date prunes.
 WITH
-  forms AS (
+  escaped AS (
     SELECT
       *,
-      IF(
-        content_type = 'application/x-www-form-urlencoded',
-        CONCAT('&', REGEXP_REPLACE(REPLACE(REPLACE(content, '"', '%22'), '\\', '%5C'), r'[[:cntrl:]]', '+')),
-        NULL
-      ) AS form
-    FROM `${views}.messages`
+      -- A form becomes a JSON object, so that all sources are read alike below; its bytes are still percent-encoded.
+      CONCAT(
+        '{"":"',
+        REGEXP_REPLACE(
+          REGEXP_REPLACE(CONCAT('&', REPLACE(form, '+', ' ')), r'&([^=&]*)=?', r'","\1":"'),
+          r'%(22|5[Cc]|[01][0-9A-Fa-f])',
+          r'%5Cu00\1'
+        ),
+        '"}'
+      ) AS form_as_json
+    FROM
+      (
+        SELECT
+          *,
+          -- Whatever a form should not contain unescaped, escaped.
+          IF(
+            content_type = 'application/x-www-form-urlencoded',
+            REGEXP_REPLACE(
+              REGEXP_REPLACE(
+                REPLACE(REPLACE(REPLACE(content, '"', '%22'), '\\', '%5C'), '%00', ''), r'[[:cntrl:]]', '+'
+              ),
+              r'[^ -~]',
+              '%EF%BF%BD'
+            ),
+            NULL
+          ) AS form
+        FROM `${views}.messages`
+      )
   ),
-  tokenized AS (
+  unescaped AS (
     SELECT
-      * EXCEPT (form),
-      -- A form becomes the hexadecimal of a JSON object, token by token, so that all sources are read alike below.
+      *,
       (
         SELECT
           STRING_AGG(
             CASE
-              WHEN STARTS_WITH(token, '&')
-                THEN TO_HEX(CAST(CONCAT('","', REGEXP_REPLACE(token, r'[^\w.-]', ''), '":"') AS BYTES))
-              WHEN token = '+' THEN '20'
-              WHEN token = '%00' THEN ''
-              WHEN UPPER(token) IN ('%22', '%5C') THEN CONCAT('5c', SUBSTR(token, 2))
-              WHEN REGEXP_CONTAINS(token, r'^%[01].') THEN CONCAT('5c753030', TO_HEX(CAST(SUBSTR(token, 2) AS BYTES)))
-              WHEN REGEXP_CONTAINS(token, r'^%.') THEN SUBSTR(token, 2)
-              ELSE TO_HEX(CAST(token AS BYTES))
+              WHEN position = 0 THEN TO_HEX(CAST(piece AS BYTES))
+              WHEN REGEXP_CONTAINS(piece, r'^[0-9A-Fa-f]{2}')
+                THEN CONCAT(SUBSTR(piece, 1, 2), TO_HEX(CAST(SUBSTR(piece, 3) AS BYTES)))
+              ELSE TO_HEX(CAST(CONCAT('%', piece) AS BYTES))
             END,
             ''
             ORDER BY position
           )
-        FROM
-          UNNEST(REGEXP_EXTRACT_ALL(form, r'&[^=&]*=?|\+|%[0-9A-Fa-f]{2}|[^%+&]+|%')) AS token WITH OFFSET AS position
-      ) AS form_members
-    FROM forms
+        FROM UNNEST(SPLIT(form_as_json, '%')) AS piece WITH OFFSET AS position
+      ) AS form_as_hex
+    FROM escaped
   ),
   decoded AS (
     SELECT
-      * EXCEPT (form_members),
+      *,
       CASE
-        WHEN form_members IS NOT NULL
-          THEN SAFE_CONVERT_BYTES_TO_STRING(FROM_HEX(CONCAT('7b22223a22', form_members, '227d')))
+        WHEN form IS NOT NULL THEN SAFE_CONVERT_BYTES_TO_STRING(FROM_HEX(form_as_hex))
         WHEN SAFE.JSON_QUERY(content, '$$') IS NOT NULL THEN content
         -- What strict JSON refuses and sources send all the same: lone surrogates and bare control characters.
         ELSE
           REGEXP_REPLACE(
             REGEXP_REPLACE(
               REGEXP_REPLACE(
-                REGEXP_REPLACE(content, r'[\x00-\x1f]', ' '),
+                REGEXP_REPLACE(content, r'[[:cntrl:]]', ' '),
                 r'\\u([dD][89abAB]..)\\u([dD][c-fC-F]..)',
                 r'\\U\1\2'
               ),
@@ -58,16 +73,16 @@ WITH
             r'\\U(....)(....)',
             r'\\u\1\\u\2'
           )
-      END AS json
-    FROM tokenized
+      END AS whole
+    FROM unescaped
   ),
   unwrapped AS (
     SELECT
-      * EXCEPT (json),
+      *,
       COALESCE(
-        SAFE.JSON_QUERY(json, '$$.payload.message.content'),
-        SAFE.JSON_QUERY(json, '$$.content'),
-        SAFE.JSON_QUERY(json, '$$')
+        SAFE.JSON_QUERY(whole, '$$.payload.message.content'),
+        SAFE.JSON_QUERY(whole, '$$.content'),
+        SAFE.JSON_QUERY(whole, '$$')
       ) AS json
     FROM decoded
   )
@@ -176,25 +191,20 @@ SELECT
     ),
     ARRAY(
       SELECT AS STRUCT
-        REPLACE(SPLIT(media_type, '/')[SAFE_OFFSET(0)], 'application', 'file') AS type,
-        url AS url,
+        REPLACE(SPLIT(JSON_VALUE(media_type, '$$'), '/')[SAFE_OFFSET(0)], 'application', 'file') AS type,
+        JSON_VALUE(url, '$$') AS url,
         CAST(NULL AS STRING) AS source_id,
-        media_type AS media_type,
+        JSON_VALUE(media_type, '$$') AS media_type,
         CAST(NULL AS STRING) AS file_name,
         CAST(NULL AS STRING) AS caption
       FROM
         (
           SELECT
             number,
-            SUBSTR(
-              REGEXP_EXTRACT(json, CONCAT('"MediaUrl', CAST(number AS STRING), '":"[^"]+')),
-              LENGTH('"MediaUrl0":"') + 1
-            ) AS url,
-            SUBSTR(
-              REGEXP_EXTRACT(json, CONCAT('"MediaContentType', CAST(number AS STRING), '":"[^"]+')),
-              LENGTH('"MediaContentType0":"') + 1
-            ) AS media_type
-          FROM UNNEST(GENERATE_ARRAY(0, 9)) AS number
+            -- Each a JSON string, behind its key of known length.
+            SUBSTR(REGEXP_EXTRACT(whole, CONCAT('"MediaUrl', number, '":"[^"]+"')), 13) AS url,
+            SUBSTR(REGEXP_EXTRACT(whole, CONCAT('"MediaContentType', number, '":"[^"]+"')), 21) AS media_type
+          FROM UNNEST(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) AS number
         )
       WHERE url IS NOT NULL
       ORDER BY number

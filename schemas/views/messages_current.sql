@@ -109,27 +109,38 @@ SELECT
   kind,
   sent_at,
   sent_date,
-  IF(deleted_at IS NULL, COALESCE(edited_text, first_text), NULL) AS text,  -- What the message says now; null where it was deleted.
+  -- What the message says now; null where it was deleted.
+  IF(deleted_at IS NULL, COALESCE(edited_text, first_text), NULL) AS text,
   choice,
   reply_to_source_message_id,
   attachments,
-  COALESCE(edits, 0) AS edits,  -- How often its text was changed.
-  edited_at,  -- When its text was last changed; null where it never was.
-  deleted_at IS NOT NULL AS is_deleted,  -- Whether it was deleted or unsent.
-  deleted_at,  -- When it was first told to be deleted; null where it was not.
+  -- How often its text was changed.
+  COALESCE(edits, 0) AS edits,
+  -- When its text was last changed; null where it never was.
+  edited_at,
+  -- Whether it was deleted or unsent.
+  deleted_at IS NOT NULL AS is_deleted,
+  -- When it was first told to be deleted; null where it was not.
+  deleted_at,
+  -- The furthest state that was told of it, or of all messages up to its time; null where none was.
   CASE
     WHEN state IN ('read', 'seen', 'played', 'failed', 'undelivered', 'canceled') THEN state
     WHEN read_by_watermark_at IS NOT NULL THEN 'read'
     WHEN delivered_by_watermark_at IS NOT NULL THEN 'delivered'
     ELSE state
-  END AS delivery_state,  -- The furthest state that was told of it, or of all messages up to its time; null where none was.
+  END AS delivery_state,
+  -- When it was first told to be delivered; null where it was not.
   LEAST(
     COALESCE(delivered_at, delivered_by_watermark_at), COALESCE(delivered_by_watermark_at, delivered_at)
-  ) AS delivered_at,  -- When it was first told to be delivered; null where it was not.
-  LEAST(COALESCE(read_at, read_by_watermark_at), COALESCE(read_by_watermark_at, read_at)) AS read_at,  -- When it was first told to be read; null where it was not.
-  failed_at,  -- When it was first told to have failed; null where it was not.
-  error AS delivery_error,  -- The source's code of what went wrong; null where nothing did.
-  IFNULL(reactions, []) AS reactions,  -- Reactions that stand: emoji, the source's id of who reacted, and when.
+  ) AS delivered_at,
+  -- When it was first told to be read; null where it was not.
+  LEAST(COALESCE(read_at, read_by_watermark_at), COALESCE(read_by_watermark_at, read_at)) AS read_at,
+  -- When it was first told to have failed; null where it was not.
+  failed_at,
+  -- The source's code of what went wrong; null where nothing did.
+  error AS delivery_error,
+  -- Reactions that stand: emoji, the source's id of who reacted, and when.
+  IFNULL(reactions, []) AS reactions,
   flags,
   event_id,
   received_at

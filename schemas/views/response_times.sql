@@ -23,11 +23,17 @@ SELECT
   contact_id,
   channel_id,
   source,
-  message_id AS asked_message_id,  -- The message with which the turn begins.
-  sent_at AS asked_at,  -- When that message was sent.
-  sent_date AS asked_date,  -- The partition of that message.
-  answers_before = 0 AS is_first,  -- Whether nothing had been sent to the contact before.
-  answered_at,  -- When the next message to the contact was sent; null where there is none yet.
-  TIMESTAMP_DIFF(answered_at, sent_at, MILLISECOND) / 1000 AS response_seconds  -- Seconds from the one to the other.
+  -- The message with which the turn begins.
+  message_id AS asked_message_id,
+  -- When that message was sent.
+  sent_at AS asked_at,
+  -- The partition of that message.
+  sent_date AS asked_date,
+  -- Whether nothing had been sent to the contact before.
+  answers_before = 0 AS is_first,
+  -- When the next message to the contact was sent; null where there is none yet.
+  answered_at,
+  -- Seconds from the one to the other.
+  TIMESTAMP_DIFF(answered_at, sent_at, MILLISECOND) / 1000 AS response_seconds
 FROM ordered
 WHERE direction = 'inbound' AND COALESCE(previous_direction, 'outbound') = 'outbound'
