@@ -135,7 +135,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     topic_prefix: str = "raw-"
     max_body_bytes: int = 4 * MIB
     group_events: int = 500
-    group_seconds: float = 0.0
+    group_seconds: float = 0.003
     queue_events: int = 2000
     queue_bytes: int = 64 * MIB
     commit_seconds: float = 10.0
@@ -160,7 +160,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             # A body and its attributes must fit into one publish request.
             max_body_bytes=settings.integer("MAX_BODY_BYTES", 4 * MIB, 1024, 9_000_000),
             group_events=settings.integer("GROUP_EVENTS", 500, 1, PUBSUB_MAX_EVENTS),
-            group_seconds=settings.number("GROUP_SECONDS", 0.0, 0.0, 1.0),
+            group_seconds=settings.number("GROUP_SECONDS", 0.003, 0.0, 1.0),
             queue_events=settings.integer("QUEUE_EVENTS", 2000, 1, 1_000_000),
             queue_bytes=settings.integer("QUEUE_BYTES", 64 * MIB, 1024, 1 << 40),
             commit_seconds=settings.number("COMMIT_SECONDS", 10.0, 0.1, 600.0),

@@ -13,7 +13,7 @@ from pipelines.local.pubsub import PubSubServer
 from schemas.raw_event import RawEvent
 
 PROJECT = "parley-test"
-TOPICS = {"raw-facebook": "facebook", "raw-other": "other"}
+TOPICS = {f"raw-{name}": name for name in ("facebook", "other", "whatsapp", "airy")}
 
 
 class Bus:

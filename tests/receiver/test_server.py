@@ -1,0 +1,124 @@
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from receiver_server import serving
+from receiver_support import archived, wait_until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+@pytest.fixture
+def server(environ, bus, tmp_path):
+    with serving(environ | {"PARLEY_ALLOW_UNSIGNED": "facebook"} | unsigned(environ), tmp_path / "log") as server:
+        yield server
+
+
+def unsigned(environ) -> dict[str, str]:
+    return {"PARLEY_FACEBOOK_APP_SECRETS": "", "PARLEY_METRICS_TOKENS": "token"}
+
+
+def bodies(events) -> set[bytes]:
+    return {event.data for event in events}
+
+
+def test_serves_by_several_processes_and_shuts_down_cleanly(server, bus, tmp_path):
+    sent = {b'{"n":%d}' % number for number in range(40)}
+    assert {server.post(body) for body in sent} == {200}
+    metrics = server.request("GET", "/metrics", Authorization="Bearer token").body.decode()
+    assert 'parley_receiver_requests_total{source="facebook",status="200"} 40.0' in metrics
+    assert server.terminate() == 0
+    assert bodies(archived(tmp_path / "archive")) == sent == bodies(bus.published())
+    assert not list(tmp_path.rglob("*.open"))
+
+
+def test_finishes_what_is_in_flight_when_it_is_asked_to_stop(environ, bus, tmp_path):
+    environ = environ | unsigned(environ)
+    environ |= {"PARLEY_ALLOW_UNSIGNED": "facebook", "PARLEY_PUBLISH_SECONDS": "20"}
+    with serving(environ, tmp_path / "log") as server:
+        bus.faults.set("Publish", hang=True)
+        codes = []
+        requests = [threading.Thread(target=lambda n=n: codes.append(server.post(b"%d" % n))) for n in range(10)]
+        for request in requests:
+            request.start()
+        wait_until(lambda: len(archived(tmp_path / "archive", open_too=True)) == 10)
+        server.process.terminate()
+        wait_until(lambda: "Stopping worker" in server.log)
+        bus.faults.clear()
+        for request in requests:
+            request.join(30)
+        assert codes == [200] * 10
+        assert server.process.wait(30) == 0
+    assert bodies(archived(tmp_path / "archive")) == bodies(bus.published())
+
+
+def test_goes_on_when_a_worker_is_killed(server, bus):
+    victim = server.workers()[0]
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: victim not in server.workers() and len(server.workers()) == 2)
+    wait_until(server.answers)
+    wait_until(lambda: server.post(b"after") == 200)
+
+
+def test_its_workers_end_when_the_main_process_is_killed(server, tmp_path):
+    assert server.post(b"1") == 200
+    workers = server.workers()
+    server.process.kill()
+    wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+    assert bodies(archived(tmp_path / "archive")) == {b"1"}
+
+
+def test_does_not_start_where_it_is_not_configured(environ):
+    del environ["PARLEY_PROJECT"]
+    environ["PARLEY_WORKERS"] = "none"
+    command = [sys.executable, "-m", "receiver"]
+    process = subprocess.run(
+        command, env=os.environ | environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert process.returncode == 1
+    assert "PARLEY_PROJECT is not set" in process.stderr
+    assert "PARLEY_WORKERS must be" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+def answer_to(server, start: bytes) -> bytes:
+    """Return the answer to a sender who goes away in the middle."""
+    with contextlib.closing(socket.create_connection(("127.0.0.1", server.port), timeout=20)) as sock:
+        sock.sendall(b"POST /facebook HTTP/1.1\r\nHost: x\r\n" + start)
+        sock.shutdown(socket.SHUT_WR)
+        return sock.recv(12)
+
+
+def test_a_body_that_its_sender_cuts_off_is_not_kept(server, bus, tmp_path):
+    assert not answer_to(server, b"Content-Length: 100\r\n\r\n12345").startswith(b"HTTP/1.1 2")
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"
+    assert answer_to(server, chunked) == b"HTTP/1.1 411"
+    assert answer_to(server, chunked + b"0\r\n\r\n") == b"HTTP/1.1 411"
+    assert server.post(b"whole") == 200
+    assert server.terminate() == 0
+    assert bodies(archived(tmp_path / "archive")) == {b"whole"} == bodies(bus.published())
+
+
+def test_slow_senders_hold_up_nobody_else(server):
+    slow = []
+    try:
+        for number in range(150):
+            sock = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+            start = b"POST /facebook HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+            sock.sendall(start if number % 2 else start + b"\r\n1")
+            slow.append(sock)
+        assert {server.post(b"%d" % number) for number in range(20)} == {200}
+    finally:
+        for sock in slow:
+            sock.close()
+
+
+def test_headers_have_a_limit(server):
+    response = server.request("GET", "/__lbheartbeat__", **{"X-Long": "x" * 200_000})
+    assert response.status == 431
