@@ -1,6 +1,8 @@
 /** The receiver's API, as far as the widget needs it. */
 
 const TIMEOUT_MILLISECONDS = 20_000;
+/** Browsers let all that may outlive a page be 64 KiB together; no character is longer than three bytes. */
+const LONGEST_KEPT_ALIVE = 20_000;
 const FINAL = [400, 403, 404, 413, 415];
 
 /** The receiver, or the network on the way to it, did not take a request. */
@@ -65,7 +67,7 @@ export class Api {
         body,
         credentials: 'omit',
         // A message that is on its way when the visitor leaves the page still arrives.
-        keepalive: true,
+        keepalive: body.length <= LONGEST_KEPT_ALIVE,
         signal: stop.signal,
       });
       if (!response.ok) throw new ApiError(response.status, Number(response.headers.get('Retry-After')) || 0);

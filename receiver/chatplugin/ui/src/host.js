@@ -2,8 +2,6 @@ import { inkOn } from './colour.js';
 import { element } from './dom.js';
 import styles from './styles.css';
 
-/** The host page's rules reach the outer element and nothing inside of it; these win over any of them. */
-const UNTOUCHABLE = { all: 'initial', position: 'fixed', inset: 'auto 0 0 auto', 'z-index': '2147483647' };
 const KEYS = ['keydown', 'keypress', 'keyup'];
 
 /**
@@ -20,7 +18,6 @@ export function mount(config, ...children) {
   followTheme(root, config.theme);
 
   const host = document.createElement('parley-chat');
-  for (const [name, value] of Object.entries(UNTOUCHABLE)) host.style.setProperty(name, value, 'important');
   // What a visitor types is not for the page's keyboard shortcuts.
   for (const type of KEYS) host.addEventListener(type, (event) => event.stopPropagation());
   const shadow = host.attachShadow({ mode: 'open' });

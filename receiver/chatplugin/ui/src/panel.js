@@ -38,9 +38,9 @@ export class Panel {
     this.#isSmall.addEventListener('change', () => this.#dialog.open && this.#present());
     visualViewport?.addEventListener('resize', () => this.#fit());
     visualViewport?.addEventListener('scroll', () => this.#fit());
-    this.#label();
     // On a small screen it would hide the page that the visitor has just gone to.
     if (memory.isOpen && !this.#isSmall.matches) this.#present();
+    this.#label();
   }
 
   /** Open the chat and let the visitor write. */
@@ -87,7 +87,8 @@ export class Panel {
   #present() {
     this.#dialog.close();
     if (this.#isSmall.matches) this.#dialog.showModal();
-    else this.#dialog.show();
+    // Unlike `show`, this leaves the focus where the visitor has it.
+    else this.#dialog.open = true;
     this.#hold(this.#isSmall.matches);
     this.#fit();
     this.#label();
