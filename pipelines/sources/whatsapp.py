@@ -83,7 +83,7 @@ ITEMS: Final = msgspec.json.Decoder(list[Raw])
 def parse(event: RawEvent, lineage: Lineage) -> str | None:
     """Make the rows of a webhook; return why there are none, where that has a reason.
 
-    What names no number itself takes the channel that the webhook's URL names: `?channel=…`.
+    What names neither number nor account takes the channel that the webhook's URL names: `?channel=…`.
     """
     body = Body(event.data)
     named = parse_qs(event.query).get("channel", [""])[0]
@@ -102,7 +102,7 @@ def _read_entry(body: Body, item: Item, part: Raw, *, named: str) -> None:
     for n, each in enumerate(entry.changes or ()):
         with item.part(f"changes/{n}", body.exact(each)) as changed:
             change = body.decode(CHANGE, each)
-            channel, field = named or text(entry.id) or "", change.field or "changes"
+            channel, field = text(entry.id) or named, change.field or "changes"
             _read_value(changed, body, change.value, "value/", channel, field)
 
 

@@ -121,6 +121,18 @@ def test_echo_goes_to_the_contact_in_the_conversation_of_what_it_answers():
     assert echo.messages.sender_id == PAGE
 
 
+def test_echo_that_does_not_name_the_page_goes_to_the_recipient():
+    echo = item(sender="1", recipient="2", message={"mid": "m", "is_echo": True})
+    assert page(echo).contacts.source_contact_id == "2"
+    assert page(item(sender="1", recipient="2", message={"mid": "m"})).contacts.source_contact_id == "1"
+
+
+def test_message_from_the_page_is_outbound_even_if_it_is_not_called_an_echo():
+    rows = page(item(sender=PAGE, recipient=CONTACT, message={"mid": "m"}))
+    assert told(rows) == ["outbound message m"]
+    assert rows.contacts.source_contact_id == CONTACT
+
+
 @pytest.mark.parametrize(
     ("fact", "message"),
     [("reaction", "echo"), ("reaction_removed", "echo"), ("message_edit", "text")],
@@ -169,6 +181,7 @@ def test_feed_tells_the_name_of_its_author():
     rows = sample("facebook", "feed")
     assert rows.contacts.display_name == "Kontakt 42"
     assert rows.metadata.subject_id == rows.contacts.contact_id
+    assert (rows.metadata.occurred_at_from, rows.metadata.occurred_at_raw) == ("item", "1795372191")
 
 
 def test_bad_item_fails_alone_and_is_named():

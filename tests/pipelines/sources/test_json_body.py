@@ -75,7 +75,7 @@ def test_byte_order_mark_is_no_part_of_the_body():
         b"{",
         b'{"items": [}',
         b'{"items": []} x',
-        b'{"items": ["' + rb"\"" * 1000,
+        b'{"items": ["' + rb"\"" * 300_000,  # Read once: from each quote again, it would take hours.
         b'{"items": [' + b"[" * 5000,
         b'{"items": ["\\',
         b'{"items": [\\ud83d]}',

@@ -251,6 +251,17 @@ def test_bare_shape_takes_the_channel_of_its_url():
     assert {row.source_channel_id for row in whatsapp("on_premises")["channels"]} == {"unknown"}
 
 
+def test_entry_without_an_id_takes_the_channel_of_its_url():
+    data = b'{"object":"whatsapp_business_account","entry":[{"changes":[{"field":"flows","value":{}}]}]}'
+    assert normalized("whatsapp", data, query="channel=shop").channels.source_channel_id == "shop"
+    assert normalized("whatsapp", data).channels.source_channel_id == "unknown"
+
+
+def test_account_is_preferred_to_the_channel_of_the_url():
+    data = (SAMPLES / "whatsapp" / "template_status.json").read_bytes()
+    assert normalized("whatsapp", data, query="channel=shop").channels.source_channel_id == ACCOUNT
+
+
 def test_bare_shape_names_the_recipient_of_a_status():
     statuses = whatsapp("on_premises")["metadata"]
     assert {fact.conversation_id for fact in statuses} == {whatsapp("on_premises").messages.conversation_id}
