@@ -71,7 +71,7 @@ class Append:
     def __init__(self, lane: Lane, table: str, rows: Sequence[Row]) -> None:
         self.table = table
         self.count = len(rows)
-        self.bytes_in_flight = 0
+        self.bytes_sent = 0
         self._lane = lane
         self._sent: deque[Sent] = deque()
         self._refused: list[RefusedRow] = []
@@ -109,5 +109,5 @@ class Append:
     def _send(self, rows: Sequence[Row]) -> None:
         chunks, refused = cut(self.table, rows, time.time_ns() // 1_000)
         self._refused += refused
-        self.bytes_in_flight += sum(len(chunk.data) for chunk in chunks)
+        self.bytes_sent += sum(len(chunk.data) for chunk in chunks)
         self._sent += [self._lane.send(chunk) for chunk in chunks]

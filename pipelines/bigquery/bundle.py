@@ -16,8 +16,10 @@ from schemas.raw_event import EVENT_ID
 
 LEDGER = "events"
 DEAD_LETTERS = "dead_letters"
-LARGEST_IN_FLIGHT = 64_000_000
-"""Bytes that wait for confirmation before the next batch waits for them."""
+ROWS_PER_APPEND = 1_000
+"""Rows of a table that are collected, over batches, before they are sent."""
+MOST_HELD = 64_000_000
+"""Bytes of bodies and rows that wait for confirmation before the next batch has to wait for them."""
 
 
 class Stored(msgspec.Struct):
@@ -37,20 +39,24 @@ class Bundle:
     def __init__(self, appender: Appender) -> None:
         self._appender = appender
         self._batches: list[NormalizedBatch] = []
+        self._collected: defaultdict[str, list[rows.Row]] = defaultdict(list)
         self._appends: list[Append] = []
+        self._held = 0
         self._stored = Stored()
 
     def add(self, batch: NormalizedBatch) -> None:
-        """Send the rows of a batch, its ledger rows excepted, without waiting for confirmations.
+        """Take a batch, and send rows once enough have come, without waiting for confirmations.
 
         Raises:
             TableUnavailableError, AppenderClosedError: as `Append.result`.
         """
         self._batches.append(batch)
         for table, made in batch.rows.items():
-            if table != LEDGER and made:
-                self._appends.append(self._appender.append(table, made))
-        if sum(append.bytes_in_flight for append in self._appends) > LARGEST_IN_FLIGHT:
+            if table != LEDGER:
+                self._collected[table] += made
+        self._send(at_least=ROWS_PER_APPEND)
+        self._held += sum(len(event.data) for event in batch.events)
+        if self._held + sum(append.bytes_sent for append in self._appends) > MOST_HELD:
             self._settle()
 
     def finish(self) -> Stored:
@@ -67,9 +73,15 @@ class Bundle:
         stored, self._stored = self._stored, Stored()
         return stored
 
+    def _send(self, at_least: int) -> None:
+        for table in [table for table, made in self._collected.items() if len(made) >= at_least]:
+            self._appends.append(self._appender.append(table, self._collected.pop(table)))
+
     def _settle(self) -> None:
+        self._send(at_least=1)
         batches, self._batches = self._batches, []
         appends, self._appends = self._appends, []
+        self._held = 0
         refused = [failure for append in appends for failure in self._confirm(append)]
         # The same event twice in a bundle makes the same rows twice: one failure of each is enough.
         failures = list({failure.row: failure for failure in refused}.values())

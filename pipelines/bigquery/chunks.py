@@ -38,9 +38,7 @@ def cut(table: str, rows: Sequence[Row], processed_at_micros: int) -> tuple[list
     return chunks, refused
 
 
-def _encode(
-    table: str, rows: Sequence[Row], now: int, chunks: list[Chunk], refused: list[RefusedRow]
-) -> None:
+def _encode(table: str, rows: Sequence[Row], now: int, chunks: list[Chunk], refused: list[RefusedRow]) -> None:
     try:
         batch = arrow.record_batch(table, rows, now)
     except (ValueError, OverflowError, TypeError, pa.ArrowException) as error:

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from string import Template
 
 import msgspec
 from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 
+from pipelines.bigquery import differences
 from pipelines.bigquery.target import Target
 from schemas import loader
 
@@ -15,7 +17,6 @@ _DATASETS = {
     "rows": "Parley's rows as the pipeline appends them. Analysts query the views, in the other dataset.",
     "views": "Parley: contacts, conversations and messages of all sources.",
 }
-_STANDARD_TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 
 
 class DestructiveChangeError(Exception):
@@ -98,24 +99,35 @@ def _plan_table(
     if present.table_type != "TABLE":
         problems.append(f"{spec.name} is a {present.table_type}, not a table")
         return
-    problems += _refusals(spec.name, present, wanted)
-    changes = list(_changes(present, wanted))
-    if changes:
-        present.description = wanted.description
-        present.schema = _merged(present, wanted)
+    problems += differences.refusals(spec.name, present, wanted)
+    columns = differences.new_columns(present, wanted)
+    for column in columns:
+        # As DDL, because bqemulator's `tables.patch` describes a new column but does not make it.
+        sql = f"ALTER TABLE `{target.table(spec.name)}` {_add_column(column)}"
+        yield Step(f"added {spec.name}.{column.name}", partial(client.query_and_wait, sql))
+    changes = list(differences.changes(present, wanted))
+    if columns or changes:
+        # Not `present`: new columns have changed its etag by then.
+        described = bigquery.Table(reference, schema=differences.merged(present, wanted))
+        described.description = wanted.description
         yield Step(
-            f"updated table {spec.name}: {', '.join(changes)}",
-            lambda: client.update_table(present, ["description", "schema"]),
+            f"updated table {spec.name}: {', '.join(changes) or 'descriptions of new columns'}",
+            lambda: client.update_table(described, ["description", "schema"]),
         )
+
+
+def _add_column(column: bigquery.SchemaField) -> str:
+    kind = f"ARRAY<{column.field_type}>" if column.mode == "REPEATED" else column.field_type
+    return f"ADD COLUMN IF NOT EXISTS `{column.name}` {kind}"
 
 
 def _plan_view(client: bigquery.Client, target: Target, name: str, problems: list[str]) -> Iterator[Step]:
     sql = loader.views()[name]
     wanted = bigquery.Table(target.view(name))
+    wanted.description = loader.view_description(sql)
     wanted.view_query = Template(sql).substitute(
         rows=f"{target.project}.{target.rows_dataset}", views=f"{target.project}.{target.views_dataset}"
     )
-    wanted.description = loader.view_description(sql)
     present = _present(client, wanted.reference)
     if present is None:
         yield Step(f"created view {name}", lambda: client.create_table(wanted, exists_ok=True))
@@ -124,9 +136,7 @@ def _plan_view(client: bigquery.Client, target: Target, name: str, problems: lis
     elif (present.view_query, present.description) != (wanted.view_query, wanted.description):
         present.view_query = wanted.view_query
         present.description = wanted.description
-        yield Step(
-            f"updated view {name}", lambda: client.update_table(present, ["view_query", "description"])
-        )
+        yield Step(f"updated view {name}", lambda: client.update_table(present, ["view_query", "description"]))
 
 
 def _present(client: bigquery.Client, reference: bigquery.TableReference) -> bigquery.Table | None:
@@ -134,63 +144,6 @@ def _present(client: bigquery.Client, reference: bigquery.TableReference) -> big
         return client.get_table(reference)
     except NotFound:
         return None
-
-
-def _refusals(name: str, present: bigquery.Table, wanted: bigquery.Table) -> Iterator[str]:
-    """Yield what no additive change can mend.
-
-    https://cloud.google.com/bigquery/docs/managing-table-schemas
-    """
-    old = {field.name: field for field in present.schema}
-    new = {field.name: field for field in wanted.schema}
-    for column in old.keys() - new.keys():
-        yield f"{name}.{column} exists but schemas/ does not know it"
-    for column, field in new.items():
-        if column not in old:
-            if field.mode == "REQUIRED":
-                yield f"{name}.{column} is new and REQUIRED: rows that exist have no value for it"
-            continue
-        before, after = _type(old[column]), _type(field)
-        if before != after:
-            yield f"{name}.{column} is {before}, schemas/ says {after}"
-        modes = (old[column].mode, field.mode)
-        if modes[0] != modes[1] and modes != ("REQUIRED", "NULLABLE"):
-            yield f"{name}.{column} is {modes[0]}, schemas/ says {modes[1]}"
-    if _partitioning(present) != _partitioning(wanted):
-        yield f"{name} is partitioned by {_partitioning(present)}, schemas/ says {_partitioning(wanted)}"
-    if (present.clustering_fields or []) != (wanted.clustering_fields or []):
-        yield f"{name} is clustered by {present.clustering_fields}, schemas/ says {wanted.clustering_fields}"
-
-
-def _changes(present: bigquery.Table, wanted: bigquery.Table) -> Iterator[str]:
-    old = {field.name: field for field in present.schema}
-    if (present.description or "") != wanted.description:
-        yield "description"
-    for field in wanted.schema:
-        before = old.get(field.name)
-        if before is None:
-            yield f"new column {field.name}"
-        elif before.mode != field.mode:
-            yield f"{field.name} may be null"
-        elif (before.description or "") != field.description:
-            yield f"description of {field.name}"
-
-
-def _merged(present: bigquery.Table, wanted: bigquery.Table) -> list[bigquery.SchemaField]:
-    """Return the wanted columns in the order that the table has, new ones last, as BigQuery demands."""
-    new = {field.name: field for field in wanted.schema}
-    kept = [new.pop(field.name) for field in present.schema if field.name in new]
-    return [*kept, *new.values()]
-
-
-def _type(field: bigquery.SchemaField) -> str:
-    name: str = field.field_type
-    return _STANDARD_TYPES.get(name, name)
-
-
-def _partitioning(table: bigquery.Table) -> str:
-    by = table.time_partitioning
-    return f"{by.type_} of {by.field}" if by else "nothing"
 
 
 def _in_dependency_order(views: dict[str, str]) -> list[str]:

@@ -77,9 +77,7 @@ class Lane:
             write_stream=write_stream,
             trace_id=_TRACE_ID,
             arrow_rows=types.AppendRowsRequest.ArrowData(
-                writer_schema=types.ArrowSchema(
-                    serialized_schema=arrow.schema(table).serialize().to_pybytes()
-                )
+                writer_schema=types.ArrowSchema(serialized_schema=arrow.schema(table).serialize().to_pybytes())
             ),
         )
 

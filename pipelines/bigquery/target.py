@@ -83,9 +83,7 @@ def client(target: Target) -> bigquery.Client:
     """
     if _emulator() is None:
         return bigquery.Client(project=target.project, location=target.location)
-    return _EmulatorClient(
-        project=target.project, location=target.location, credentials=AnonymousCredentials()
-    )
+    return _EmulatorClient(project=target.project, location=target.location, credentials=AnonymousCredentials())
 
 
 def write_client(target: Target) -> BigQueryWriteClient:
@@ -122,5 +120,8 @@ class _EmulatorClient(bigquery.Client):
         return super()._call_api(retry and retry.with_timeout(_LOCAL_RETRY_SECONDS), *args, **kwargs)
 
     def query(self, *args: Any, **kwargs: Any) -> Any:
-        kwargs.setdefault("job_retry", None)
-        return super().query(*args, **kwargs)
+        return super().query(*args, **{"job_retry": None, **kwargs})
+
+    def query_and_wait(self, *args: Any, **kwargs: Any) -> Any:
+        # By way of a job, since bqemulator answers `jobs.query` of a wrong query as if it had no rows.
+        return self.query(*args, **kwargs).result()

@@ -2,8 +2,9 @@
 
 bqemulator has one DuckDB connection. It runs queries on the event loop, but appends and some REST calls
 on other threads, which ends in deadlocks and in one caller reading another's result; so here everything
-runs on the event loop. And it copies a table after every change of its rows, for
-`FOR SYSTEM_TIME AS OF`, without a setting against it; so here it does not.
+runs on the event loop. It copies a table after every change of its rows, for
+`FOR SYSTEM_TIME AS OF`, without a setting against it; here it does not. And it keeps the SQL of a view
+to itself; here `tables.get` tells it, as BigQuery's does.
 """
 
 from collections import deque
@@ -14,6 +15,7 @@ import fastapi.dependencies.utils
 import fastapi.routing
 import grpc
 from bqemulator import server
+from bqemulator.api.routes import tables
 from bqemulator.domain.events import TableDataChanged
 from bqemulator.grpc_api import read_servicer, write_servicer
 from bqemulator.versioning.snapshots import SnapshotManager
@@ -24,10 +26,11 @@ def apply() -> None:
     server.SnapshotManager = _NoTimeTravel
     write_servicer.BigQueryWriteHandler = _on_loop(write_servicer.BigQueryWriteHandler)
     read_servicer.BigQueryReadHandler = _on_loop(read_servicer.BigQueryReadHandler)
+    tables._table_to_rest = _with_view(tables._table_to_rest)
     for module in (fastapi.routing, fastapi.dependencies.utils):
         if not hasattr(module, "run_in_threadpool"):
             raise RuntimeError(f"{module.__name__} no longer runs plain functions where it did")
-        module.run_in_threadpool = _run_here
+        setattr(module, "run_in_threadpool", _run_here)  # noqa: B010  fastapi exports it to nobody
 
 
 class _NoTimeTravel(SnapshotManager):
@@ -38,6 +41,14 @@ class _NoTimeTravel(SnapshotManager):
         self._events.publish(TableDataChanged(project_id, dataset_id, table_id))
 
 
+def _with_view(to_rest: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    def resource(table: Any) -> dict[str, Any]:
+        view = {"view": {"query": table.view_query, "useLegacySql": False}} if table.view_query else {}
+        return to_rest(table) | view
+
+    return resource
+
+
 async def _run_here(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     return function(*args, **kwargs)
 
@@ -45,7 +56,7 @@ async def _run_here(function: Callable[..., Any], /, *args: Any, **kwargs: Any) 
 def _on_loop(handler: type[grpc.GenericRpcHandler]) -> type[grpc.GenericRpcHandler]:
     """Return a handler class whose calls are coroutines: gRPC runs those on the event loop."""
 
-    class OnLoop(handler):  # type: ignore[valid-type, misc]
+    class OnLoop(handler):
         def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
             method = super().service(details)
             if method is None:

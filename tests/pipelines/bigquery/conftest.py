@@ -1,0 +1,31 @@
+"""A Storage Write API that faults on command, and an appender to it."""
+
+from collections.abc import Iterator
+
+import pytest
+from scripted_write_api import ScriptedWriteApi
+
+from pipelines.bigquery.appender import Appender
+from pipelines.bigquery.lane import Retry
+from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR, Target, write_client
+
+IMPATIENT = Retry(first_delay=0.001, longest_delay=0.01, setup_patience=0.1, answer_timeout=1.0)
+
+
+@pytest.fixture
+def write_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedWriteApi]:
+    """The server, which `write_client` finds through the environment."""
+    server = ScriptedWriteApi()
+    monkeypatch.setenv(REST_EMULATOR, "http://127.0.0.1:1")
+    monkeypatch.setenv(GRPC_EMULATOR, server.address)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def appender(write_api: ScriptedWriteApi) -> Iterator[Appender]:
+    """An appender that gives up after a tenth of a second what is not BigQuery's to mend."""
+    target = Target.prefixed("parley-test")
+    opened = Appender(write_client(target), target, IMPATIENT)
+    yield opened
+    opened.close()

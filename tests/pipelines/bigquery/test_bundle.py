@@ -1,0 +1,207 @@
+from typing import Any
+
+import grpc
+import msgspec
+import pytest
+import scripted_write_api as api
+from row_samples import batch, channel, event, sample
+from scripted_write_api import ScriptedWriteApi
+
+from pipelines.batches import NormalizedBatch
+from pipelines.bigquery import bundle
+from pipelines.bigquery.appender import Appender
+from pipelines.bigquery.bundle import Bundle
+from pipelines.bigquery.faults import RowRefusedError
+from pipelines.bigquery.lane import TableUnavailableError
+from pipelines.rows import Row
+
+
+def refuse(column: str, *bad: str) -> api.Answer:
+    """Blame the rows of whose column the value is among the bad ones."""
+
+    def answer(batch: Any, context: grpc.ServicerContext) -> api.Response | None:
+        values = batch.column(column).to_pylist() if column in batch.schema.names else []
+        indices = [index for index, value in enumerate(values) if value in bad]
+        return (api.row_errors(*indices) if indices else api.store)(batch, context)
+
+    return answer
+
+
+def tables(write_api: ScriptedWriteApi) -> list[str]:
+    return [row["table"] for row in write_api.stored]
+
+
+def of(table: str, write_api: ScriptedWriteApi) -> list[dict[str, Any]]:
+    return [row for row in write_api.stored if row["table"] == table]
+
+
+def two_events() -> NormalizedBatch:
+    return batch(
+        {
+            "messages": [
+                sample("messages", message_id="m1", pointer="/entry/0", event_id="e1"),
+                sample("messages", message_id="m2", pointer="/entry/1", event_id="e1"),
+            ],
+            "channels": [channel("c1", "e1"), channel("c2", "e2")],
+        }
+    )
+
+
+def test_every_row_is_stored_and_the_ledger_last(write_api: ScriptedWriteApi, appender: Appender) -> None:
+    stored = Bundle(appender)
+    stored.add(two_events())
+    stored.add(batch({"contacts": [sample("contacts", event_id="e3")]}, index=1))
+
+    result = stored.finish()
+
+    assert result.confirmed == {"messages": 2, "channels": 2, "contacts": 1, "events": 3}
+    assert result.refused.total() == 0
+    assert tables(write_api)[-3:] == ["events"] * 3
+    assert [row["outcome"] for row in of("events", write_api)] == ["normalized"] * 3
+
+
+def test_batches_of_a_bundle_share_requests(write_api: ScriptedWriteApi, appender: Appender) -> None:
+    stored = Bundle(appender)
+    for index in range(20):
+        stored.add(batch({"channels": [channel("c", f"e{index}")]}, index))
+    stored.finish()
+
+    assert len(write_api.requests) == 2
+
+
+def test_nothing_is_sent_for_a_bundle_of_nothing(write_api: ScriptedWriteApi, appender: Appender) -> None:
+    assert Bundle(appender).finish().confirmed.total() == 0
+    assert write_api.requests == []
+
+
+def test_delays_run_from_receipt_to_confirmation(write_api: ScriptedWriteApi, appender: Appender) -> None:
+    late = bundle.time.time_ns() // 1_000 - 5_000_000
+    ledger: list[Row] = [sample("events", event_id="e", received_at=late)]
+    stored = Bundle(appender)
+    stored.add(NormalizedBatch([event("e")], {"events": ledger}, "test"))
+
+    (delay,) = stored.finish().delays
+
+    assert 5_000 <= delay < 65_000
+
+
+def test_a_refused_row_becomes_a_dead_letter_and_its_event_partial(
+    write_api: ScriptedWriteApi, appender: Appender
+) -> None:
+    write_api.habit = refuse("message_id", "m2")
+    stored = Bundle(appender)
+    stored.add(two_events())
+
+    result = stored.finish()
+
+    (letter,) = of("dead_letters", write_api)
+    assert (letter["event_id"], letter["stage"], letter["table_name"]) == ("e1", "store", "messages")
+    assert (letter["pointer"], letter["data"]) == ("/entry/1", b'{"id": "e1"}')
+    assert letter["error_message"] == "row 1 is bad"
+    first, second = of("events", write_api)
+    assert (first["outcome"], first["rows"], first["dead_letters"]) == ("partial", 2, 1)
+    assert first["reason"] == "RowRefusedError: row 1 is bad"
+    assert (second["outcome"], second["rows"], second["dead_letters"]) == ("normalized", 1, 0)
+    assert +result.refused == {"messages": 1}
+    assert result.confirmed["messages"] == 1
+
+
+def test_an_event_all_of_whose_rows_are_refused_has_failed(
+    write_api: ScriptedWriteApi, appender: Appender
+) -> None:
+    write_api.habit = refuse("channel_id", "c2")
+    stored = Bundle(appender)
+    stored.add(two_events())
+    stored.finish()
+
+    outcomes = {row["event_id"]: row["outcome"] for row in of("events", write_api)}
+    assert outcomes == {"e1": "normalized", "e2": "failed"}
+
+
+def test_an_event_that_came_twice_counts_a_refused_row_once(
+    write_api: ScriptedWriteApi, appender: Appender
+) -> None:
+    write_api.habit = refuse("message_id", "m2")
+    stored = Bundle(appender)
+    stored.add(two_events())
+    stored.add(two_events())
+    stored.finish()
+
+    assert len(of("dead_letters", write_api)) == 1
+    ledger = {(row["event_id"], row["rows"], row["dead_letters"]) for row in of("events", write_api)}
+    assert ledger == {("e1", 2, 1), ("e2", 1, 0)}
+
+
+def test_the_first_reason_of_a_partial_event_is_kept(write_api: ScriptedWriteApi, appender: Appender) -> None:
+    write_api.habit = refuse("message_id", "m2")
+    made = two_events()
+    made.rows["events"] = [
+        msgspec.structs.replace(row, outcome="partial", reason="an item was bad", dead_letters=1)
+        for row in made.rows["events"]
+    ]
+    stored = Bundle(appender)
+    stored.add(made)
+    stored.finish()
+
+    (first,) = [row for row in of("events", write_api) if row["event_id"] == "e1"]
+    assert (first["reason"], first["dead_letters"]) == ("an item was bad", 2)
+
+
+def test_a_dead_letter_that_is_refused_is_stored_without_what_it_carries(
+    write_api: ScriptedWriteApi, appender: Appender
+) -> None:
+    write_api.habit = refuse("traceback", "bad")
+    letter = sample("dead_letters", event_id="e", traceback="bad", error_message="why")
+    stored = Bundle(appender)
+    stored.add(NormalizedBatch([event("e")], {"events": [], "dead_letters": [letter]}, "test"))
+    stored.finish()
+
+    (row,) = of("dead_letters", write_api)
+    assert (row["event_id"], row["error_message"], row["data"]) == ("e", "why", None)
+
+
+def test_a_bundle_whose_dead_letter_cannot_be_stored_fails(
+    write_api: ScriptedWriteApi, appender: Appender
+) -> None:
+    write_api.habit = refuse("event_id", "e")
+    stored = Bundle(appender)
+    stored.add(NormalizedBatch([event("e")], {"dead_letters": [sample("dead_letters", event_id="e")]}, "test"))
+
+    with pytest.raises(RowRefusedError):
+        stored.finish()
+
+
+def test_a_refused_ledger_row_is_told_by_a_dead_letter(write_api: ScriptedWriteApi, appender: Appender) -> None:
+    write_api.habit = refuse("outcome", "normalized")
+    stored = Bundle(appender)
+    stored.add(batch({"channels": [channel("c", "e")]}))
+    stored.finish()
+
+    (letter,) = of("dead_letters", write_api)
+    assert (letter["event_id"], letter["table_name"]) == ("e", "events")
+
+
+def test_the_ledger_claims_nothing_while_rows_are_missing(write_api: ScriptedWriteApi, appender: Appender) -> None:
+    missing = api.abort(grpc.StatusCode.NOT_FOUND)
+
+    def without_channels(batch: Any, context: grpc.ServicerContext) -> api.Response | None:
+        return (missing if "source_channel_id" in batch.schema.names else api.store)(batch, context)
+
+    write_api.habit = without_channels
+    stored = Bundle(appender)
+    stored.add(two_events())
+
+    with pytest.raises(TableUnavailableError):
+        stored.finish()
+    assert "events" not in tables(write_api)
+
+
+def test_what_is_held_in_memory_is_bounded(
+    write_api: ScriptedWriteApi, appender: Appender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "MOST_HELD", 1)
+    stored = Bundle(appender)
+    stored.add(two_events())
+
+    assert tables(write_api).count("events") == 2
+    assert stored.finish().confirmed["events"] == 2
