@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo run test lint bench clean
+.PHONY: help setup lock demo run test lint bench widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -41,5 +41,8 @@ lint: setup ## Check style and types.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+widget: ## Build the chat widget from its sources (needs Node.js 20 and npm).
+	@cd receiver/chatplugin/ui && npm ci --ignore-scripts && npm test && npm run check && npm run build
+
 clean: ## Remove everything that was made here.
-	@rm -rf $(VENV) .parley build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .parley build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis receiver/chatplugin/ui/node_modules
