@@ -20,10 +20,13 @@ from bqemulator.domain.events import TableDataChanged
 from bqemulator.grpc_api import read_servicer, write_servicer
 from bqemulator.versioning.snapshots import SnapshotManager
 
+from pipelines.local import bigquery_transactions
+
 
 def apply() -> None:
     """Repair bqemulator in this process; to be called before its server is made."""
     server.SnapshotManager = _NoTimeTravel
+    bigquery_transactions.apply()
     write_servicer.BigQueryWriteHandler = _on_loop(write_servicer.BigQueryWriteHandler)
     read_servicer.BigQueryReadHandler = _on_loop(read_servicer.BigQueryReadHandler)
     tables._table_to_rest = _with_view(tables._table_to_rest)
