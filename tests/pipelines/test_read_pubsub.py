@@ -138,3 +138,17 @@ def test_the_runners_own_source_feeds_the_same_pipeline(pubsub: PubSubServer):
     result.cancel()
 
     assert sorted(stored) == sorted(event.event_id for event in events)
+
+
+def test_a_long_read_ends_by_itself_and_the_next_goes_on(pubsub: PubSubServer, monkeypatch):
+    monkeypatch.setattr(read_pubsub, "_LONGEST_RUN_BATCHES", 1)
+    create_topics(PROJECT, TOPICS)
+    events = [text_message(n) for n in range(10)]
+    publish(events[:5])
+    run().wait_until_finish()
+    publish(events[5:])
+    while len(stored) < len(events):
+        run().wait_until_finish()
+
+    assert sorted(stored) == sorted(event.event_id for event in events)
+    assert backlog(pubsub) == 0
