@@ -1,7 +1,5 @@
 """What a parser holds while it reads one item of a body: the item's bytes, and how to make rows of it."""
 
-from functools import cached_property
-
 from pipelines import ids, rows
 from pipelines.generation import GENERATION
 from pipelines.times import EventTime, Written, event_time, partition_day
@@ -40,14 +38,36 @@ class Lineage:
 class Item:
     """One item of a body: makes the rows that the item tells of."""
 
+    # A body may have a thousand items: slots, and times and text only once somebody asks.
+    __slots__ = (
+        "_before",
+        "_content",
+        "_content_type",
+        "_day",
+        "_envelope_time",
+        "_event_id",
+        "_lineage",
+        "_own_time",
+        "_pointer",
+        "_raw",
+        "_received",
+        "_time",
+        "flags",
+        "source",
+        "told",
+    )
+
     def __init__(self, lineage: Lineage, pointer: str, raw: bytes, source: str, content_type: str) -> None:
         self.source = source
         self.flags: list[str] = []
         self.told = False
         """Whether the item has made a message or a fact, not only sightings."""
-        self.time: EventTime
+        self._own_time: Written = None
         self._envelope_time: Written = None
+        self._time: EventTime | None = None
+        self._day = 0
         self._raw = raw
+        self._content: str | None = None
         self._pointer = pointer
         self._content_type = content_type
         self._lineage = lineage
@@ -70,10 +90,10 @@ class Item:
 
         An envelope's time, once given, is also that of the item's parts.
         """
+        self._own_time = time
         if envelope_time is not None:
             self._envelope_time = envelope_time
-        self.time = event_time(time, self._envelope_time, self._received)
-        self._date = partition_day(self.time.micros, self._received)
+        self._time = None
 
     def part(self, path: str, raw: bytes) -> "Item":
         """Return a part of the item as an item for itself, with the same source, flags and times.
@@ -82,22 +102,35 @@ class Item:
         """
         part = Item(self._lineage, f"{self._pointer}/{path}", raw, self.source, self._content_type)
         part.flags = self.flags.copy()
-        part._envelope_time, part.time, part._date = self._envelope_time, self.time, self._date
+        part._own_time, part._envelope_time = self._own_time, self._envelope_time
         return part
 
-    @cached_property
+    @property
+    def time(self) -> EventTime:
+        """When the item happened, and how that is known."""
+        return self._time or self._resolve_time()
+
+    @property
     def content(self) -> str:
         """The exact text of the item.
 
         Raises:
             UnicodeDecodeError: the item is not UTF-8.
         """
-        return self._raw.decode()
+        if self._content is None:
+            self._content = self._raw.decode()
+        return self._content
 
     @property
-    def raw(self) -> bytes:
-        """The exact bytes of the item."""
-        return self._raw
+    def _date(self) -> int:
+        if self._time is None:
+            self._resolve_time()
+        return self._day
+
+    def _resolve_time(self) -> EventTime:
+        self._time = event_time(self._own_time, self._envelope_time, self._received)
+        self._day = partition_day(self._time.micros, self._received)
+        return self._time
 
     def channel(self, source_channel_id: str, *, display_name: str | None = None) -> str:
         """Note that the channel was seen, and return its id."""
