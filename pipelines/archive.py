@@ -1,8 +1,8 @@
 """Reads the archive: which segments hold a range, and every whole event of a segment, however damaged."""
 
 import datetime as dt
+import hashlib
 import io
-import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
@@ -14,7 +14,7 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from schemas.archive import OPEN_SUFFIX, SUFFIX
-from schemas.raw_event import InvalidRawEventError, RawEvent
+from schemas.raw_event import EVENT_ID, InvalidRawEventError, RawEvent
 
 _FOLDER = re.compile(r"(source|date|hour)=([^/]+)")
 _SYNC_SIZE = 16
@@ -22,15 +22,19 @@ _AVRO_ERRORS = (EOFError, ValueError, IndexError, KeyError, StopIteration, OSErr
 
 
 class Selection(msgspec.Struct, frozen=True):
-    """Which raw events to read: of a half-open range of times of receipt, of some sources."""
+    """Which raw events to read: of a half-open range of times of receipt, of some sources, or by id."""
 
     start: dt.datetime | None = None
     end: dt.datetime | None = None
     sources: tuple[str, ...] = ()
     """Endpoints; empty for all."""
+    events: frozenset[str] | None = None
+    """Their ids; None for all."""
 
     def has(self, event: RawEvent) -> bool:
         """Tell whether an event belongs to the selection; one that does not say when or whence, does."""
+        if self.events is not None and event.attributes.get(EVENT_ID) not in self.events:
+            return False
         try:
             if self.sources and event.source not in self.sources:
                 return False
@@ -159,6 +163,17 @@ def describe(damages: Sequence[Damage]) -> str:
     return "\n".join(f"{d.path}: {d.size} bytes at offset {d.offset} cannot be read: {d.error}" for d in damages)
 
 
-def as_json(damage: Damage) -> str:
-    """Return a damage as one line of JSON."""
-    return json.dumps(msgspec.structs.asdict(damage))
+def write_damages(folder: str, path: str, damages: Sequence[Damage]) -> None:
+    """Write the damages of a file into a folder, where `read_damages` finds them, whoever runs this."""
+    name = hashlib.sha256(path.encode()).hexdigest()[:32]
+    with FileSystems.create(f"{folder.rstrip('/')}/{name}.json") as file:
+        file.write(msgspec.json.encode(damages))
+
+
+def read_damages(folder: str) -> list[Damage]:
+    """Return every damage that was written into a folder, file by file; none where there is no folder."""
+    found: list[Damage] = []
+    for entry in FileSystems.match([f"{folder.rstrip('/')}/*.json"])[0].metadata_list:
+        with FileSystems.open(entry.path) as file:
+            found += msgspec.json.decode(file.read(), type=list[Damage])
+    return sorted(found, key=lambda damage: (damage.path, damage.offset))

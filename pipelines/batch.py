@@ -1,14 +1,18 @@
 """Runs the pipeline over the archive: into Parquet files, and these into tables."""
 
-import logging
-from pathlib import Path
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import IO
 
 import apache_beam as beam
 import msgspec
+import pyarrow.parquet as pq
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from google.cloud import bigquery
 
 from pipelines.archive import Selection, find_segments
+from pipelines.bigquery import arrow
 from pipelines.bigquery.target import Target
 from pipelines.normalize import build
 from pipelines.read_archive import ReadArchive
@@ -17,7 +21,7 @@ from pipelines.stream import counted
 from pipelines.write_parquet import SUFFIX, WriteParquet
 from schemas import loader
 
-_log = logging.getLogger(__name__)
+_LARGEST_UPLOAD = 64 * 1024 * 1024
 
 
 class BatchResult(msgspec.Struct, frozen=True):
@@ -26,7 +30,12 @@ class BatchResult(msgspec.Struct, frozen=True):
     segments: int
     events: int
     damages: int
-    """Places in the archive that could not be read; each is in the log, with file and offset."""
+    """Places in the archive that could not be read; `damages_folder` says which."""
+
+
+def damages_folder(output: str) -> str:
+    """Return where `run` writes what it could not read, for `archive.read_damages`."""
+    return f"{output.rstrip('/')}/damages"
 
 
 def run(archive: str, selection: Selection, output: str, options: PipelineOptions) -> BatchResult:
@@ -39,7 +48,7 @@ def run(archive: str, selection: Selection, output: str, options: PipelineOption
     if not segments:
         return BatchResult(0, 0, 0)
     pipeline = beam.Pipeline(options=options)
-    build(pipeline, ReadArchive(segments, selection), WriteParquet(output))
+    build(pipeline, ReadArchive(segments, selection, damages=damages_folder(output)), WriteParquet(output))
     result = pipeline.run()
     result.wait_until_finish()
     return BatchResult(len(segments), counted(result, "events"), counted(result, "damages"))
@@ -51,10 +60,17 @@ def load(client: bigquery.Client, where: Target, output: str) -> dict[str, int]:
     Raises:
         google.api_core.exceptions.GoogleAPICallError: BigQuery refuses a file.
     """
-    return {table: _load_table(client, where, output, table) for table in TABLES}
+    return {table: load_table(client, where, output, table) for table in TABLES}
 
 
-def _load_table(client: bigquery.Client, where: Target, output: str, table: str) -> int:
+def load_table(client: bigquery.Client, where: Target, output: str, table: str) -> int:
+    """Load what `run` has written for one table; return its rows.
+
+    Raises:
+        google.api_core.exceptions.GoogleAPICallError: BigQuery refuses a file.
+    """
+    pattern = f"{output.rstrip('/')}/{table}/*{SUFFIX}"
+    files = FileSystems.match([pattern])[0].metadata_list
     parquet = bigquery.ParquetOptions()
     parquet.enable_list_inference = True
     config = bigquery.LoadJobConfig(
@@ -65,14 +81,39 @@ def _load_table(client: bigquery.Client, where: Target, output: str, table: str)
             bigquery.SchemaField.from_api_repr(c) for c in loader.tables()[table].resource["schema"]["fields"]
         ],
     )
+    if not files:
+        return 0
     if output.startswith("gs://"):
-        job = client.load_table_from_uri(
-            f"{output.rstrip('/')}/{table}/*{SUFFIX}", where.table(table), job_config=config
-        )
+        job = client.load_table_from_uri(pattern, where.table(table), job_config=config)
         return int(job.result().output_rows or 0)
     rows = 0
-    for path in sorted((Path(output) / table).glob(f"*{SUFFIX}")):
-        with path.open("rb") as file:
-            job = client.load_table_from_file(file, where.table(table), job_config=config)
-        rows += int(job.result().output_rows or 0)
+    for paths in _uploads(sorted((file.path, file.size_in_bytes) for file in files)):
+        with tempfile.TemporaryFile() as file:
+            rows += _join(paths, table, file)
+            client.load_table_from_file(file, where.table(table), rewind=True, job_config=config).result()
+    return rows
+
+
+def _uploads(files: Iterable[tuple[str, int]]) -> Iterator[list[str]]:
+    """Group files, so that a long range does not use up the day's load jobs of a table."""
+    group: list[str] = []
+    size = 0
+    for path, bytes_ in files:
+        if group and size + bytes_ > _LARGEST_UPLOAD:
+            yield group
+            group, size = [], 0
+        group.append(path)
+        size += bytes_
+    if group:
+        yield group
+
+
+def _join(paths: Iterable[str], table: str, file: IO[bytes]) -> int:
+    rows = 0
+    with pq.ParquetWriter(file, arrow.schema(table), compression="zstd") as writer:
+        for path in paths:
+            with pq.ParquetFile(path) as part:
+                for batch in part.iter_batches():
+                    writer.write_batch(batch)
+                    rows += batch.num_rows
     return rows

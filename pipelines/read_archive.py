@@ -7,7 +7,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
-from pipelines.archive import Damage, Selection, describe, origin, read_segment
+from pipelines.archive import Damage, Selection, describe, origin, read_segment, write_damages
 from pipelines.batches import EventBatch
 from schemas.raw_event import EVENT_ID, RawEvent
 
@@ -22,12 +22,19 @@ class ReadArchive(beam.PTransform):
     """Reads the selected events of segments; nothing is shuffled, so that a segment stays together."""
 
     def __init__(
-        self, segments: Sequence[str], selection: Selection, already_stored: Set[str] = frozenset()
+        self,
+        segments: Sequence[str],
+        selection: Selection,
+        already_stored: Set[str] = frozenset(),
+        damages: str | None = None,
     ) -> None:
-        """Read the segments' selected events, except those whose ids are stored already."""
+        """Read the segments' selected events, except those whose ids are stored already.
+
+        What cannot be read is logged, and also written into the folder `damages`, where one is given.
+        """
         super().__init__()
         self._segments = tuple(segments)
-        self._read = _Read(selection, frozenset(already_stored))
+        self._read = _Read(selection, frozenset(already_stored), damages)
 
     def expand(self, pbegin: Any) -> Any:
         """Return batches of raw events."""
@@ -37,9 +44,10 @@ class ReadArchive(beam.PTransform):
 
 
 class _Read(beam.DoFn):
-    def __init__(self, selection: Selection, already_stored: Set[str]) -> None:
+    def __init__(self, selection: Selection, already_stored: Set[str], damages: str | None) -> None:
         self._selection = selection
         self._already_stored = already_stored
+        self._damages = damages
         self._events = Metrics.counter(METRICS, "events")
         self._damaged = Metrics.counter(METRICS, "damages")
 
@@ -51,6 +59,8 @@ class _Read(beam.DoFn):
         if damages:
             self._damaged.inc(len(damages))
             _log.error("the archive is damaged:\n%s", describe(damages))
+            if self._damages is not None:
+                write_damages(self._damages, segment, damages)
 
     def _selected(self, segment: str, damages: list[Damage]) -> Iterator[RawEvent]:
         for event in read_segment(segment, damages):

@@ -23,6 +23,8 @@ def apply() -> None:
 class _AtomicScript(ScriptInterpreter):
     """Runs a script in one go, its transactions as DuckDB's; `_active_txn` is None outside of one."""
 
+    _active_txn: dict[str, str] | None
+
     async def run(self, source: str) -> Any:
         """Run a script without giving way to other requests, and tell a RAISE as a query's error."""
         running = super().run(source)
