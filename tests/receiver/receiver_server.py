@@ -48,7 +48,9 @@ class Server:
         return self._log.read_text()
 
     def workers(self) -> list[int]:
-        """Return the worker processes' ids."""
+        """Return the worker processes' ids; none where the server has ended."""
+        if self.process.poll() is not None:
+            return []
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(word) for word in children.split()]
 
