@@ -7,7 +7,9 @@ SELECT
   reason,
   generation,
   selection,
-  counts
+  counts,
+  events,
+  damages
 FROM `${rows}.runs`
 WHERE TRUE
 QUALIFY ROW_NUMBER() OVER (PARTITION BY run_id ORDER BY state_at DESC, state) = 1
