@@ -120,6 +120,10 @@ def test_message_names_its_channel_contact_and_conversation():
     assert rows.messages.pointer == "/entry/0/changes/0/value/messages/0"
 
 
+def test_number_may_be_in_the_member_that_once_held_it():
+    assert whatsapp("old_number_member").messages.channel_id == whatsapp("text").messages.channel_id
+
+
 def test_same_person_on_two_numbers_is_one_contact_with_two_conversations():
     first, _, third = whatsapp("batch")["messages"]
     assert first.contact_id == third.contact_id
@@ -137,6 +141,12 @@ def test_echo_goes_to_the_contact_in_the_conversation_of_what_it_answers():
     assert echo.messages.contact_id == inbound.messages.contact_id
     assert echo.messages.sender_id == NUMBER
     assert echo.contacts.alternative_ids == (f"user_id={BSUID}",)
+
+
+def test_echo_that_has_its_ends_swapped_goes_to_the_contact():
+    rows = value(message_echoes=[{"id": "wamid.1", "from": CONTACT, "to": NUMBER, "type": "text"}])
+    assert told(rows) == ["outbound message wamid.1 echo"]
+    assert rows.contacts.source_contact_id == CONTACT
 
 
 @pytest.mark.parametrize(
@@ -206,7 +216,9 @@ def test_group_is_one_conversation_of_several_people():
     assert rows.messages.contact_id == ids.contact_id("whatsapp", "", CONTACT)
     assert rows.conversations.source_conversation_id == GROUP
     assert rows.conversations.contact_id == group
-    assert whatsapp("status_in_group").metadata.conversation_id == rows.messages.conversation_id
+    status = whatsapp("status_in_group")
+    assert status.metadata.conversation_id == rows.messages.conversation_id
+    assert {row.source_contact_id for row in status["contacts"]} == {GROUP, CONTACT}
     assert whatsapp("group_created").metadata.subject_id == rows.messages.conversation_id
 
 
@@ -231,7 +243,7 @@ def test_address_book_tells_a_name():
     assert rows.metadata.occurred_at_from == "item"
 
 
-@pytest.mark.parametrize("ends", [(CONTACT, NUMBER), (f"+{NUMBER}", CONTACT)])
+@pytest.mark.parametrize("ends", [(CONTACT, NUMBER), (NUMBER, CONTACT)])
 def test_contact_of_a_call_is_whoever_is_not_the_business(ends):
     call = {"id": "wacid.1", "from": ends[0], "to": ends[1], "event": "connect"}
     assert value(calls=[call]).contacts.source_contact_id == CONTACT
