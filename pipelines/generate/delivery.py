@@ -1,0 +1,99 @@
+"""When webhooks come, and how often: latency, redeliveries, batches; each as the raw event of a receiver."""
+
+import json
+from collections.abc import Iterator
+from random import Random
+from typing import Any, Final, NamedTuple
+
+from pipelines.generate.story import SECOND, Conversation, World, conversation
+from pipelines.generate.voices import Told, tell
+from pipelines.times import rfc3339
+from schemas import raw_event
+from schemas.raw_event import RawEvent
+
+SCHEMES: Final = {
+    "facebook": "x-hub-signature-256",
+    "whatsapp": "x-hub-signature-256",
+    "twilio": "x-twilio-signature",
+    "google": "x-goog-signature",
+    "chatplugin": "chatplugin-token",
+    "airy": "x-airy-content-signature",
+}
+"""The attribute `verified_by` by endpoint; custom sources have Standard Webhooks."""
+_REDELIVERED: Final = 0.015
+_BATCHED: Final = 0.08
+
+
+class Delivery(NamedTuple):
+    """A webhook and when it comes."""
+
+    received: int
+    """Microseconds since 1970."""
+    told: Told
+    mark: int
+    """Chooses the event's id."""
+
+    @property
+    def event(self) -> RawEvent:
+        """The raw event that a receiver would make."""
+        told = self.told
+        return RawEvent(
+            told.body,
+            {
+                raw_event.EVENT_ID: _uuid7(self.received // 1000, self.mark),
+                raw_event.SOURCE: told.endpoint,
+                raw_event.RECEIVED_AT: rfc3339(self.received),
+                raw_event.CONTENT_TYPE: told.content_type,
+                raw_event.VERIFIED_BY: SCHEMES.get(told.endpoint, "standard-webhooks"),
+                **told.attributes,
+            },
+        )
+
+
+def of_day(world: World, day: int) -> list[Delivery]:
+    """Return the deliveries of all conversations that begin on a day, by time."""
+    found = [
+        delivery for number in world.of_day(day) for delivery in of_conversation(conversation(world, number, day))
+    ]
+    found.sort(key=lambda delivery: delivery.received)
+    return found
+
+
+def of_conversation(talk: Conversation) -> Iterator[Delivery]:
+    """Yield the webhooks of a conversation, some of them batches, some more than once."""
+    random = talk.random
+    waiting: tuple[int, Told] | None = None
+    for happening in talk.happenings:
+        told = tell(talk, happening)
+        if told is None:
+            continue
+        if waiting is not None:
+            told, waiting = merged(waiting[1], told), None
+        if told.endpoint in {"facebook", "whatsapp"} and random.random() < _BATCHED:
+            waiting = happening.at, told
+            continue
+        yield from _deliveries(random, happening.at, told)
+    if waiting is not None:
+        yield from _deliveries(random, *waiting)
+
+
+def merged(first: Told, second: Told) -> Told:
+    """Return one of Meta's webhooks with the entries of two."""
+    head: dict[str, Any] = json.loads(first.body)
+    head["entry"] += json.loads(second.body)["entry"]
+    body = json.dumps(head, separators=(",", ":")).replace("/", "\\/")
+    return first._replace(body=body.encode())
+
+
+def _deliveries(random: Random, at: int, told: Told) -> Iterator[Delivery]:
+    received = at + int(random.expovariate(1 / 0.4) * SECOND) + 20_000
+    yield Delivery(received, told, random.getrandbits(74))
+    if random.random() < _REDELIVERED:
+        yield Delivery(received + int(random.uniform(1, 3_600) * SECOND), told, random.getrandbits(74))
+
+
+def _uuid7(milliseconds: int, mark: int) -> str:
+    """Return an RFC 9562 UUIDv7 with 74 bits of a mark."""
+    number = (milliseconds << 80) | (7 << 76) | ((mark >> 62) << 64) | (2 << 62) | (mark & ((1 << 62) - 1))
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

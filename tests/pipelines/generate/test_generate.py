@@ -1,0 +1,198 @@
+import json
+import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import fastavro
+import pytest
+from click.testing import CliRunner
+
+from pipelines.events import normalize
+from pipelines.generate import archive, delivery
+from pipelines.generate.command import generate
+from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
+from pipelines.rows import Contact, Event, Message, Metadata
+from pipelines.sources import PARSERS
+from pipelines.sources.custom import OwnJson
+from schemas.raw_event import RawEvent
+
+WORLD = World(300, 7, archive.day_of(DEFAULT_START), 4, (*WEIGHTS, "shop"))
+
+
+@pytest.fixture(autouse=True)
+def shop(monkeypatch):
+    monkeypatch.setitem(PARSERS, "shop", OwnJson("shop").parse)
+
+
+@pytest.fixture(scope="module")
+def events():
+    return [item.event for day in range(WORLD.days) for item in delivery.of_day(WORLD, day)]
+
+
+def rows(events):
+    return [row for event in events for row in normalize(event)]
+
+
+def run(*arguments, env=None):
+    return CliRunner().invoke(generate, [str(argument) for argument in arguments], env=env)
+
+
+def archived(root):
+    found = []
+    for path in root.rglob("*.avro"):
+        with path.open("rb") as file:
+            found += [(path.relative_to(root), RawEvent.from_avro(record)) for record in fastavro.reader(file)]
+    return found
+
+
+def test_every_event_normalizes(events):
+    outcomes = Counter(row.outcome for row in rows(events) if isinstance(row, Event))
+    assert outcomes == {"normalized": len(events)}
+
+
+def test_every_source_speaks_and_hears(events):
+    messages = [row for row in rows(events) if isinstance(row, Message)]
+    assert {row.source for row in messages} == {*WEIGHTS, "shop"}
+    assert {row.direction for row in messages} == {"inbound", "outbound"}
+
+
+def test_facts_are_about_messages_that_were_told(events):
+    made = rows(events)
+    told = {row.message_id for row in made if isinstance(row, Message)}
+    facts = [row for row in made if isinstance(row, Metadata) and row.subject_type == "message"]
+    assert {"source.delivery_state", "reaction.emoji", "source.edited", "source.deleted"} <= {
+        row.key for row in facts
+    }
+    # Twilio and Google do not tell of what was sent to the contact.
+    silent = ("twilio", "google")
+    assert {row.subject_id for row in facts if not row.source.startswith(silent)} <= told
+
+
+def test_world_has_names_scripts_batches_redeliveries_and_failures(events):
+    made = rows(events)
+    assert {row.display_name for row in made if isinstance(row, Contact) and row.display_name}
+    assert any(not row.content.isascii() for row in made if isinstance(row, Message))
+    assert any(len(json.loads(event.data)["entry"]) > 1 for event in events if event.source == "whatsapp")
+    assert len({event.data for event in events}) < len(events)
+    assert "failed" in {row.value for row in made if isinstance(row, Metadata)}
+
+
+def test_events_have_ids_of_their_own_in_the_order_of_receipt(events):
+    ids = [event.event_id for event in events if event.source == "whatsapp"]
+    assert len(set(ids)) == len(ids)
+    first_day = [item.event for item in delivery.of_day(WORLD, 0)]
+    assert [e.event_id[:13] for e in first_day] == sorted(e.event_id[:13] for e in first_day)
+    assert {event.event_id[14] for event in events} == {"7"}
+
+
+def test_same_seed_and_size_make_the_same_bytes_with_any_number_of_processes(tmp_path):
+    for number in (1, 2):
+        root = tmp_path / str(number)
+        result = run("--conversations", 60, "--seed", 3, "--days", 3, "--archive", root, "--processes", number)
+        assert result.exit_code == 0, result.output
+    one, two = (
+        {path.relative_to(root): path.read_bytes() for path in root.rglob("*.avro")}
+        for root in (tmp_path / "1", tmp_path / "2")
+    )
+    assert one == two
+    assert one
+
+
+def test_another_seed_is_another_world(tmp_path):
+    for seed in (1, 2):
+        run(
+            "--conversations", 20, "--seed", seed, "--days", 1, "--archive", tmp_path / str(seed), "--processes", 1
+        )
+    assert {e.data for _, e in archived(tmp_path / "1")}.isdisjoint({e.data for _, e in archived(tmp_path / "2")})
+
+
+def test_archive_is_laid_out_by_source_and_hour_of_receipt(tmp_path):
+    assert run("--conversations", 30, "--days", 2, "--archive", tmp_path, "--processes", 1).exit_code == 0
+    found = archived(tmp_path)
+    assert found
+    for path, event in found:
+        moment = event.received_at
+        assert path.parts[:3] == (f"source={event.source}", f"date={moment:%Y-%m-%d}", f"hour={moment:%H}")
+
+
+def test_sources_can_be_chosen(tmp_path):
+    run("--conversations", 5, "--source", "shop", "--source", "google", "--archive", tmp_path, "--processes", 1)
+    assert {event.source for _, event in archived(tmp_path)} == {"shop", "google"}
+
+
+@pytest.fixture
+def receiver():
+    """An HTTP server that keeps what it is sent, and refuses what has no signature."""
+    taken = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            taken.append((self.path, dict(self.headers), body))
+            self.send_response(200 if any("signature" in name.lower() for name in self.headers) else 403)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128
+
+    server = Server(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}", taken
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+SECRETS = {
+    "PARLEY_FACEBOOK_APP_SECRETS": "s,t",
+    "PARLEY_WHATSAPP_APP_SECRETS": "s",
+    "PARLEY_TWILIO_AUTH_TOKENS": "s",
+    "PARLEY_GOOGLE_KEYS": "s",
+    "PARLEY_AIRY_SIGNATURE_KEYS": "s",
+    "PARLEY_PUBLIC_URL": "https://hooks.example.com",
+}
+
+
+def test_sends_all_of_it_signed(receiver):
+    url, taken = receiver
+    result = run("--conversations", 40, "--days", 1, "--to", url, env=SECRETS)
+    assert result.exit_code == 0, result.output
+    assert result.output == f"{len(taken)} answered with 200\n"
+    assert {path for path, _, _ in taken} == {"/facebook", "/whatsapp", "/twilio", "/google", "/airy"}
+
+
+def test_tells_what_was_not_answered():
+    result = run("--conversations", 2, "--to", "http://127.0.0.1:1", "--source", "airy", env=SECRETS)
+    assert result.exit_code == 1
+    assert "not answered" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "give --archive or --to"),
+        (["--to", "localhost"], "--to must be like"),
+        (["--to", "http://x", "--source", "chatplugin"], "only an archive can have chatplugin"),
+        (["--to", "http://x", "--source", "airy"], "PARLEY_AIRY_SIGNATURE_KEYS is not set"),
+        (["--to", "http://x", "--source", "twilio.sms"], "PARLEY_TWILIO_AUTH_TOKENS is not set"),
+        (["--archive", "x", "--source", "Nope"], "'Nope': a name has"),
+    ],
+)
+def test_wrong_usage_says_what_is_missing(arguments, complaint):
+    result = run("--conversations", 1, *arguments, env=dict.fromkeys(SECRETS, ""))
+    assert result.exit_code != 0
+    assert complaint in result.output
+
+
+def test_archive_that_is_there_is_not_written_over(tmp_path):
+    (tmp_path / "kept").write_text("")
+    result = run("--conversations", 1, "--archive", tmp_path)
+    assert result.exit_code == 1
+    assert "not empty" in result.output
