@@ -152,6 +152,16 @@ def test_two_tabs_share_one_conversation_and_double_nothing(
     assert len({message.conversation_id for message in shop.messages(text)}) == 1
 
 
+def test_a_tab_shows_what_is_written_in_another(shop: Shop, visit: Visit, new_visitor, text: str):
+    visitor = new_visitor()
+    other, tab = visit(shop.site, visitor), visit(shop.site, visitor)
+    other.locator(".launcher").click()
+
+    write(tab, text)
+
+    expect(bubble(other, text, "sent")).to_be_visible()
+
+
 def test_a_hostile_message_is_text(shop: Shop, visit: Visit, text: str):
     hostile = f'<img src=x onerror="window.hacked=1"><script>window.hacked=1</script> {text}'
     page = visit(shop.site)

@@ -25,6 +25,34 @@ PAGE_LOOKS = """() => [...document.querySelectorAll('h1, button')].map((node) =>
   const style = getComputedStyle(node);
   return [...style].map((name) => style[name]);
 })"""
+FAINT = """() => {
+  const channels = (color) => color.match(/[0-9.]+/g).map(Number);
+  const light = (color) => {
+    const [r, g, b] = channels(color).map((value) => {
+      const part = value / 255;
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+  };
+  const behind = (node) => {
+    const color = getComputedStyle(node).backgroundColor;
+    return channels(color)[3] === 0 ? behind(node.parentElement) : color;
+  };
+  const faint = [];
+  const check = (node, pseudo, least) => {
+    const color = getComputedStyle(node, pseudo).color;
+    const [dark, bright] = [light(color), light(behind(node))].sort((a, b) => a - b);
+    if (bright / dark < least) faint.push([node.className, pseudo, color, behind(node), bright / dark]);
+  };
+  const shadow = document.querySelector('parley-chat').shadowRoot;
+  for (const node of shadow.querySelectorAll('*')) {
+    if (!node.checkVisibility() || node.matches('.unseen')) continue;
+    if (node.matches('svg')) check(node, null, 3);
+    if (node.matches('textarea')) check(node, '::placeholder', 4.5);
+    if ([...node.childNodes].some((child) => child.nodeType === 3)) check(node, null, 4.5);
+  }
+  return faint;
+}"""
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
@@ -37,8 +65,9 @@ def opened(page: Page) -> Page:
 
 
 def violations(page: Page) -> list[Any]:
+    """Return what axe finds, and texts and icons of too little contrast, which axe cannot tell in a dialog."""
     found = Axe().run(page, context="parley-chat", options=WCAG).response["violations"]
-    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] + page.evaluate(FAINT)
 
 
 @pytest.mark.parametrize("path", ["/hostile-styles", "/transformed", "/strict-policy"])
@@ -196,6 +225,15 @@ def test_right_to_left_languages_read_from_the_right(shop: Shop, visit: Visit):
         page.locator("textarea").fill(text)
         page.locator("textarea").press("Enter")
         expect(page.locator("li .mine", has_text=text)).to_have_css("direction", direction)
+
+
+def test_a_page_that_opens_with_the_chat_open_keeps_the_focus(shop: Shop, visit: Visit):
+    page = opened(visit(shop.site))
+
+    page.reload()
+
+    expect(page.locator("dialog")).to_be_visible()
+    assert page.evaluate("document.activeElement.tagName") == "BODY"
 
 
 def test_dark_follows_the_device_unless_the_page_says_otherwise(shop: Shop, visit: Visit):

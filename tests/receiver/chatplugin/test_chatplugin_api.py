@@ -12,6 +12,7 @@ from receiver.chatplugin.tokens import RESUME, SEND, Tokens, Visitor
 
 CONVERSATION = "3d9ac0d8-2ac1-4b0e-9f0e-4a3c54b3a0aa"
 VISITOR = Visitor("shop", CONVERSATION)
+ENDLESS = {"aud": SEND, "iat": 1, "channel_id": "shop", "conversation_id": CONVERSATION}
 
 
 @pytest.fixture
@@ -93,11 +94,22 @@ def test_a_resume_token_goes_on_with_the_conversation(shop: Chat):
         (Tokens(("x" * 32,), 7).issue(VISITOR, SEND), 401, "invalid_token"),
         (Tokens((SECRET,), 7).issue(VISITOR, RESUME), 401, "invalid_token"),
         (jwt.encode({"aud": SEND, "channel_id": "shop"}, SECRET, "HS256"), 401, "invalid_token"),
+        (jwt.encode(ENDLESS, SECRET, "HS256"), 401, "invalid_token"),
         (jwt.encode({"aud": SEND, "channel_id": "shop"}, key="", algorithm="none"), 401, "invalid_token"),
         (Tokens((SECRET,), 7).issue(Visitor("gone", CONVERSATION), SEND), 404, "unknown_channel"),
         (Tokens((SECRET,), 7).issue(Visitor("help", CONVERSATION), SEND), 403, "origin_not_allowed"),
     ],
-    ids=["missing", "nonsense", "forged", "resume", "no claims", "unsigned", "channel gone", "other channel"],
+    ids=[
+        "missing",
+        "nonsense",
+        "forged",
+        "resume",
+        "no claims",
+        "endless",
+        "unsigned",
+        "channel gone",
+        "other channel",
+    ],
 )
 def test_a_token_that_does_not_speak_for_this_chat_is_refused(shop: Chat, token: str, status: int, error: str):
     response = shop.send(token)

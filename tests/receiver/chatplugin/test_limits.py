@@ -49,11 +49,12 @@ def test_a_minute_never_holds_more_than_the_limit_and_its_burst():
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(limits, "MAX_KEYS", 3)
-    limit = RateLimit(1, Clock())
-    for key in "abc":
+    monkeypatch.setattr(limits, "MAX_KEYS", 4)
+    limit = RateLimit(6, Clock())
+    for key in "abcad":
         limit.wait(key)
 
-    assert limit.wait("d") == 0.0
-    assert limit.wait("c") > 0
-    assert limit.wait("a") == 0.0
+    # In place of "b", which came longest ago.
+    assert limit.wait("e") == 0.0
+    assert limit.wait("a") > 0
+    assert [limit.wait("b") for _ in range(2)] == [0.0, 0.0]
