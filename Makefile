@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo run test lint bench widget clean
+.PHONY: help setup lock demo run test lint fuzz storm bench bench-receiver widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -35,6 +35,17 @@ run: setup ## Start everything locally and keep it running until Ctrl-C.
 
 test: setup ## Run the tests.
 	@$(BIN)/python -m pytest
+
+fuzz: setup ## Throw 200,000 and more inputs at the parsers (about half an hour).
+	@$(BIN)/python -m pytest --hypothesis-profile=fuzz --timeout=3600 -n 2 -m hypothesis tests/pipelines/sources
+
+storm: setup ## Kill the receiver 50 times under load, and look for what is lost.
+	@PARLEY_STORM_KILLS=50 $(BIN)/python -m pytest --timeout=1800 -s tests/receiver/test_storm.py
+
+bench: bench-receiver ## Measure speed; figures go to build/bench.
+
+bench-receiver: setup
+	@$(BIN)/python tests/bench/bench_receiver.py
 
 lint: setup ## Check style and types.
 	@$(BIN)/ruff check .

@@ -2,11 +2,17 @@
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from pipelines.local.pubsub import PubSubServer
 
 pytest_plugins = ["bigquery_fixtures"]
+
+# `make fuzz` takes the other one. No deadline: how fast a machine is, is not what these tests are about.
+hypothesis.settings.register_profile("tests", max_examples=200, deadline=None)
+hypothesis.settings.register_profile("fuzz", max_examples=15_000, deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """What holds for every source that sends JSON: over its samples, the recorded payloads, and mutations of both."""
 
 import json
-import os
 import random
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from normalized import FIXTURES, SAMPLES, raw_event, rows_of, without_lineage
 
@@ -165,22 +164,18 @@ json_values = st.recursive(
     ),
     max_leaves=20,
 )
-MANY = settings(max_examples=int(os.environ.get("PARLEY_FUZZ_EXAMPLES", "300")), deadline=None)
 
 
-@MANY
 @given(sources, st.binary())
 def test_any_bytes_are_accounted_for(source, data):
     assert_sound(raw_event(source, data))
 
 
-@MANY
 @given(sources, json_values)
 def test_any_json_is_accounted_for(source, value):
     assert_sound(raw_event(source, json.dumps(value).encode()))
 
 
-@MANY
 @given(st.sampled_from(EVENTS), st.data())
 def test_payload_with_odd_bytes_is_accounted_for(event, data):
     changed = bytearray(event.data)
@@ -193,7 +188,6 @@ def test_payload_with_odd_bytes_is_accounted_for(event, data):
     assert_sound(RawEvent(bytes(changed), event.attributes))
 
 
-@MANY
 @given(st.sampled_from(EVENTS), odd_values | json_values, st.randoms(use_true_random=False))
 def test_payload_with_odd_values_is_accounted_for(event, odd, randomness):
     whole = json.loads(event.data)
@@ -202,7 +196,6 @@ def test_payload_with_odd_values_is_accounted_for(event, odd, randomness):
     assert_sound(RawEvent(json.dumps(whole).encode(), event.attributes))
 
 
-@MANY
 @given(odd_values | json_values, st.integers(0, 2))
 def test_neighbours_of_an_odd_message_survive(odd, position):
     whole = json.loads((SAMPLES / "facebook" / "batch.json").read_bytes())
@@ -211,7 +204,6 @@ def test_neighbours_of_an_odd_message_survive(odd, position):
     assert expected <= without_lineage(made(json.dumps(whole).encode(), "facebook"))
 
 
-@MANY
 @given(odd_values | json_values, st.sampled_from(["messages", "statuses", "contacts", "calls"]))
 def test_neighbours_of_an_odd_whatsapp_item_survive(odd, name):
     whole = json.loads((SAMPLES / "whatsapp" / "batch.json").read_bytes())
