@@ -42,13 +42,18 @@ class WriteParquet(beam.PTransform):
         return batches | beam.ParDo(_Write(self._folder))
 
 
+def file_name(origin: str, index: int) -> str:
+    """Return the name of the files with the rows of the batch of some number from some origin."""
+    return f"{hashlib.sha256(origin.encode()).hexdigest()[:32]}-{index:06}{SUFFIX}"
+
+
 class _Write(beam.DoFn):
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
     def process(self, batch: NormalizedBatch) -> Iterator[WrittenFile]:
         processed_at = time.time_ns() // 1_000
-        name = f"{hashlib.sha256(batch.origin.encode()).hexdigest()[:32]}-{batch.index:06}{SUFFIX}"
+        name = file_name(batch.origin, batch.index)
         for table, rows in batch.rows.items():
             folder = f"{self._folder}/{table}"
             _make_folder(folder)

@@ -1,0 +1,128 @@
+"""Plans a run: makes rows of archived events beside the current ones, and compares the two."""
+
+import contextlib
+import datetime as dt
+import json
+import tempfile
+import threading
+from collections.abc import Iterator
+
+import msgspec
+import uuid_utils
+from apache_beam.options.pipeline_options import PipelineOptions
+from google.cloud import bigquery
+
+from pipelines import batch
+from pipelines.archive import Selection, read_damages
+from pipelines.bigquery.target import Target
+from pipelines.reprocess import diff, staging
+from pipelines.reprocess.progress import ArchiveProgress
+from pipelines.reprocess.runs import Request, Run, Runs, Staging, State
+from pipelines.reprocess.steps import Steps
+
+_CLOCK_TOLERANCE = dt.timedelta(hours=1)
+_POLL_SECONDS = 0.5
+
+
+def plan(
+    client: bigquery.Client,
+    live: Target,
+    request: Request,
+    options: PipelineOptions,
+    *,
+    files: str | None = None,
+    steps: Steps | None = None,
+) -> Run:
+    """Make rows of the requested events and compare them with the current ones; nothing that is read changes.
+
+    `files` is where the batch pipeline writes its rows, `gs://…` for a runner of a cluster; by default a
+    folder that is removed afterwards. Whoever is interrupted leaves a run in the state `planning`, which
+    can only be discarded.
+
+    Raises:
+        FileNotFoundError: there is no archive.
+        google.api_core.exceptions.GoogleAPICallError: BigQuery refuses something.
+    """
+    steps = steps or Steps()
+    runs, run_id = Runs(client, live), str(uuid_utils.uuid7())
+    place = Staging.of(live, run_id)
+    runs.begin(run_id, request)
+    steps.reached("recorded")
+    staging.create(client, place)
+    steps.reached("prepared")
+    selection = narrowed(request.selection)
+    with _folder(files, run_id) as output:
+        with _watched(request.archive, selection, output, steps):
+            batch.run(request.archive, selection, output, options)
+        damages = tuple(read_damages(batch.damages_folder(output)))
+        steps.reached("normalized")
+        staging.load(client, place, output, steps)
+    steps.reached("loaded")
+    reprocessed = staging.events(client, place)
+    if reprocessed is not None:
+        diff.compare(client, live, place, reprocessed, steps)
+    steps.reached("compared")
+    counts = json.dumps(diff.read(client, place, samples=0).by_table())
+    run = msgspec.structs.replace(
+        runs.get(run_id), counts=counts, events=reprocessed.events if reprocessed else 0, damages=damages
+    )
+    client.query_and_wait(runs.insertion(run, State.PLANNED, request.actor, request.reason))
+    steps.reached("planned")
+    return runs.get(run_id)
+
+
+def narrowed(selection: Selection) -> Selection:
+    """Return the selection with a range where ids imply one: a UUIDv7 tells when it was made.
+
+    It spares reading the whole archive for a few events.
+    """
+    if not selection.events:
+        return selection
+    made = [_made_at(event_id) for event_id in selection.events]
+    known = [moment for moment in made if moment is not None]
+    if len(known) < len(made):
+        return selection
+    return msgspec.structs.replace(
+        selection,
+        start=selection.start or min(known) - _CLOCK_TOLERANCE,
+        end=selection.end or max(known) + _CLOCK_TOLERANCE,
+    )
+
+
+def _made_at(event_id: str) -> dt.datetime | None:
+    try:
+        identifier = uuid_utils.UUID(event_id)
+    except ValueError:
+        return None
+    if identifier.version != 7:
+        return None
+    return dt.datetime.fromtimestamp(identifier.timestamp / 1_000, dt.UTC)
+
+
+@contextlib.contextmanager
+def _folder(files: str | None, run_id: str) -> Iterator[str]:
+    if files is not None:
+        yield f"{files.rstrip('/')}/{run_id}"
+        return
+    with tempfile.TemporaryDirectory(prefix="parley-") as folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def _watched(archive: str, selection: Selection, output: str, steps: Steps) -> Iterator[None]:
+    """Tell how far the batch pipeline is, from what it has written: any runner can be watched so."""
+    progress = ArchiveProgress(archive, selection, output)
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_POLL_SECONDS):
+            steps.progress("normalizing", progress.done(), progress.total, "bytes")
+
+    watcher = threading.Thread(target=watch, name="progress", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+    steps.progress("normalizing", progress.total, progress.total, "bytes")

@@ -1,0 +1,141 @@
+"""Makes and fills the dataset of a run: the rows it made, those it will replace, and what differs."""
+
+import datetime as dt
+import time
+from typing import Final, NamedTuple
+
+from google.api_core.exceptions import NotFound
+from google.cloud import bigquery
+
+from pipelines import batch
+from pipelines.reprocess.runs import Staging
+from pipelines.reprocess.steps import Steps
+from pipelines.rows import TABLES
+from schemas import loader
+
+KEPT_DAYS: Final = 30
+"""How long a run can be applied or rolled back; then BigQuery deletes what it kept."""
+CHANGES: Final = "changes"
+"""Every row that was added, removed or changed, with its content before and after."""
+TOTALS: Final = "totals"
+"""Numbers of rows by table, source and day."""
+LETTERS: Final = "letters"
+"""Numbers of dead letters before and after, by source, stage and class."""
+
+_DESCRIPTION: Final = "Rows of one reprocessing run; parley backfill list shows it. Deleted after 30 days."
+_LONGEST_PAUSE: Final = 2.0
+_SCHEMAS: Final = {
+    CHANGES: {
+        "table_name": "STRING",
+        "change": "STRING",
+        "source": "STRING",
+        "day": "DATE",
+        "event_id": "STRING",
+        "row_id": "STRING",
+        "columns": "REPEATED STRING",
+        "before": "STRING",
+        "after": "STRING",
+    },
+    TOTALS: {
+        "table_name": "STRING",
+        "source": "STRING",
+        "day": "DATE",
+        "added": "INT64",
+        "removed": "INT64",
+        "changed": "INT64",
+        "unchanged": "INT64",
+    },
+    LETTERS: {
+        "moment": "STRING",
+        "source": "STRING",
+        "stage": "STRING",
+        "error_class": "STRING",
+        "letters": "INT64",
+    },
+}
+
+
+class Range(NamedTuple):
+    """The events of a run: how many, and the first and last day of receipt."""
+
+    events: int
+    first: dt.date
+    last: dt.date
+
+
+def create(client: bigquery.Client, staging: Staging) -> None:
+    """Create a run's dataset and its empty tables."""
+    dataset = bigquery.Dataset(staging.dataset)
+    dataset.location = staging.target.location
+    dataset.description = _DESCRIPTION
+    dataset.default_table_expiration_ms = KEPT_DAYS * 86_400_000
+    client.create_dataset(dataset)
+    for spec in (loader.tables()[table] for table in TABLES):
+        for name in (staging.made(spec.name), staging.before(spec.name)):
+            reference = bigquery.TableReference.from_string(name)
+            table = bigquery.Table.from_api_repr({**spec.resource, "tableReference": reference.to_api_repr()})
+            client.create_table(table)
+    for name, fields in _SCHEMAS.items():
+        client.create_table(bigquery.Table(staging.made(name), [_field(*field) for field in fields.items()]))
+
+
+def load(client: bigquery.Client, staging: Staging, output: str, steps: Steps) -> None:
+    """Load the files of a batch run into a run's dataset."""
+    for done, table in enumerate(TABLES):
+        steps.progress("loading", done, len(TABLES), "tables")
+        batch.load_table(client, staging.target, output, table)
+    steps.progress("loading", len(TABLES), len(TABLES), "tables")
+
+
+def exists(client: bigquery.Client, staging: Staging) -> bool:
+    """Tell whether a run still has what it kept."""
+    try:
+        client.get_table(staging.made("events"))
+    except NotFound:
+        return False
+    return True
+
+
+def schema_is_current(client: bigquery.Client, staging: Staging) -> bool:
+    """Tell whether the run's tables have the columns of `schemas/`."""
+    return all(
+        {field.name for field in client.get_table(staging.made(table)).schema}
+        == {column.name for column in loader.tables()[table].columns}
+        for table in TABLES
+    )
+
+
+def drop(client: bigquery.Client, staging: Staging) -> None:
+    """Delete all that a run kept; nothing where that has been done."""
+    client.delete_dataset(staging.dataset, delete_contents=True, not_found_ok=True)
+
+
+def events(client: bigquery.Client, staging: Staging) -> Range | None:
+    """Return which events a run made rows of; None where there are none."""
+    row = next(
+        iter(
+            client.query_and_wait(
+                "SELECT COUNT(DISTINCT event_id), MIN(DATE(received_at)), MAX(DATE(received_at)) "  # noqa: S608
+                f"FROM `{staging.made('events')}`"
+            )
+        )
+    )
+    return Range(row[0], row[1], row[2]) if row[0] else None
+
+
+def wait_for(job: bigquery.QueryJob) -> None:
+    """Wait for a query however long it takes, without one request that a proxy would cut.
+
+    Raises:
+        google.api_core.exceptions.GoogleAPICallError: the query failed.
+    """
+    pause = 0.05
+    while not job.done():
+        time.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+    job.result()
+
+
+def _field(name: str, kind: str) -> bigquery.SchemaField:
+    mode, _, element = kind.rpartition(" ")
+    return bigquery.SchemaField(name, element, mode or "NULLABLE")

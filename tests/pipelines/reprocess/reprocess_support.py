@@ -1,0 +1,111 @@
+"""A warehouse with an archive: what is received is archived, and stored by live where a test says so."""
+
+import dataclasses
+import hashlib
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from apache_beam.options.pipeline_options import PipelineOptions
+from google.cloud import bigquery
+
+from pipelines.archive import Selection
+from pipelines.batches import EventBatch
+from pipelines.bigquery import appender
+from pipelines.bigquery.bundle import Bundle
+from pipelines.bigquery.target import Target
+from pipelines.normalize import NormalizeEvents
+from pipelines.reprocess import Request, Run, Steps, apply, discard, plan, roll_back
+from pipelines.reprocess.sql import columns
+from pipelines.rows import TABLES
+from schemas.raw_event import RawEvent
+from tests.raw_events import write_segment
+
+ACTOR = "test"
+
+
+def options() -> PipelineOptions:
+    return PipelineOptions(["--runner=FnApiRunner"])
+
+
+@dataclasses.dataclass
+class Warehouse:
+    """BigQuery and an archive."""
+
+    client: bigquery.Client
+    target: Target
+    archive: Path
+    _segments: "itertools.count[int]" = dataclasses.field(default_factory=itertools.count)
+
+    def archived(self, events: Sequence[RawEvent]) -> Path:
+        """Write events into a segment of their own."""
+        return write_segment(self.archive, events, f"host-1-0-{next(self._segments)}.avro")
+
+    def live(self, events: Sequence[RawEvent]) -> None:
+        """Store events as the streaming pipeline does: its steps, its sink."""
+        bundle = Bundle(appender.shared(self.target))
+        for batch in NormalizeEvents().process(EventBatch(events, "live")):
+            bundle.add(batch)
+        bundle.finish()
+
+    def received(self, events: Sequence[RawEvent]) -> None:
+        """Archive and store events."""
+        self.archived(events)
+        self.live(events)
+
+    def request(self, **selection: Any) -> Request:
+        return Request(str(self.archive), Selection(**selection), ACTOR)
+
+    def plan(self, steps: Steps | None = None, **selection: Any) -> Run:
+        return plan(self.client, self.target, self.request(**selection), options(), steps=steps)
+
+    def apply(self, run: Run, **more: Any) -> Run:
+        return apply(self.client, self.target, run.run_id, ACTOR, **more)
+
+    def roll_back(self, run: Run, **more: Any) -> Run:
+        return roll_back(self.client, self.target, run.run_id, ACTOR, **more)
+
+    def discard(self, run: Run, **more: Any) -> Run:
+        return discard(self.client, self.target, run.run_id, ACTOR, **more)
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Return the rows of a query in which `{table:name}` … are written as `T.name` and `V.name`."""
+        rows, views = self.target.table(""), self.target.view("")
+        return [
+            dict(row.items()) for row in self.client.query_and_wait(sql.replace("T.", rows).replace("V.", views))
+        ]
+
+    def images(self) -> dict[str, str]:
+        """Return a fingerprint of every table's rows, `processed_at` and duplicates included."""
+        found = {}
+        for table in TABLES:
+            rows = self.query(f"SELECT {', '.join(columns(table))} FROM `T.{table}`")
+            text = "\n".join(sorted(repr(sorted(row.items())) for row in rows))
+            found[table] = f"{len(rows)} rows {hashlib.sha256(text.encode()).hexdigest()}"
+        return found
+
+    def views(self) -> dict[str, list[str]]:
+        """Return what analysts read, without the columns that say by which code and when it was made."""
+        made = {"processed_at", "generation", "traceback"}
+        found = {}
+        for view in TABLES:
+            rows = self.query(f"SELECT * FROM `V.{view}`")
+            found[view] = sorted(repr({k: v for k, v in row.items() if k not in made}) for row in rows)
+        return found
+
+
+class Interrupted(BaseException):
+    """As Ctrl-C."""
+
+
+class InterruptAt(Steps):
+    """Does something when a step is reached."""
+
+    def __init__(self, step: str, act: Callable[[], None]) -> None:
+        self._step = step
+        self._act = act
+
+    def reached(self, step: str) -> None:
+        if step == self._step:
+            self._act()
