@@ -79,8 +79,7 @@ def test_a_part_imports_only_what_its_extra_installs(folder: str, extras: tuple[
         for path in (ROOT / folder).rglob("*.py")
         if not str(path.relative_to(ROOT)).startswith(LOCAL)
         for module in imports(path)
-        if module.partition(".")[0] not in sys.stdlib_module_names | OURS
-        and not providers(module) & installed
+        if module.partition(".")[0] not in sys.stdlib_module_names | OURS and not providers(module) & installed
     }
 
     assert missing == set()
