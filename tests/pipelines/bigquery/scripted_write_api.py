@@ -42,7 +42,7 @@ def silence(batch: pa.RecordBatch, context: grpc.ServicerContext) -> Response | 
     """Say nothing until the client gives up."""
     gone = threading.Event()
     context.add_callback(gone.set)
-    gone.wait(30)
+    gone.wait()
     return None
 
 
@@ -80,6 +80,7 @@ class ScriptedWriteApi:
         self.stored: list[dict[str, Any]] = []
         self.requests: list[types.AppendRowsRequest] = []
         self.connections = 0
+        self._open: list[grpc.ServicerContext] = []
         self._server = grpc.server(ThreadPoolExecutor(32))
         self._server.add_generic_rpc_handlers([_Handler(self._serve)])
         self.address = f"127.0.0.1:{self._server.add_insecure_port(f'127.0.0.1:{port}')}"
@@ -89,8 +90,14 @@ class ScriptedWriteApi:
         """Close all connections, and listen no more."""
         self._server.stop(grace=None).wait()
 
+    def close_connections(self) -> None:
+        """Close all connections, and go on listening."""
+        for context in self._open:
+            context.cancel()
+
     def _serve(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         self.connections += 1
+        self._open.append(context)
         for data in requests:
             request = types.AppendRowsRequest.deserialize(data)
             self.requests.append(request)

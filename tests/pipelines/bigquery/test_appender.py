@@ -1,5 +1,6 @@
 import logging
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -103,16 +104,34 @@ def test_a_lost_connection_is_opened_again(
     assert write_api.connections == 2
 
 
-def test_a_connection_cut_between_appends_goes_unnoticed(
+def test_a_silent_connection_is_given_up_at_once_for_all_who_wait_on_it(
+    write_api: ScriptedWriteApi, appender: Appender
+) -> None:
+    write_api.script.append(api.silence)
+    appends = [appender.append("channels", [row]) for row in ROWS]
+    silent = appender._lane("channels")._connection
+
+    assert appends[0].result() == []
+    assert silent is not None
+    assert silent.failed
+    assert [append.result() for append in appends] == [[]] * len(ROWS)
+
+
+def test_a_connection_that_was_closed_for_idleness_is_opened_again_without_a_word(
     write_api: ScriptedWriteApi, appender: Appender, caplog: pytest.LogCaptureFixture
 ) -> None:
     appender.append("channels", ROWS[:4]).result()
-    lane = appender._lane("channels")
-    write_api.script.append(api.cut)
-    appender.append("channels", ROWS[4:]).result()
+    idle = appender._lane("channels")._connection
+    assert idle is not None
+    write_api.close_connections()
+    deadline = time.monotonic() + 10
+    while not idle.failed:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
+    assert appender.append("channels", ROWS[4:]).result() == []
     assert stored(write_api) == names(ROWS)
-    assert not lane._connection.failed  # type: ignore[union-attr]
+    assert caplog.records == []
 
 
 def test_all_requests_on_a_lost_connection_are_sent_again(write_api: ScriptedWriteApi, appender: Appender) -> None:
