@@ -90,3 +90,7 @@ def test_agrees_with_signature_vectors_made_by_others(environ, bus, vector):
         assert post(client, body, vector["signature"]).status_code == 200
         for changed in one_byte_changed(body):
             assert post(client, changed, vector["signature"]).status_code == 403
+
+
+def test_handshake_with_a_wrong_signature_is_refused(google):
+    assert post(google, HANDSHAKE, "A" * 88).status_code == 403
