@@ -136,7 +136,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int = 4 * MIB
     group_events: int = 500
     group_seconds: float = 0.003
-    queue_events: int = 2000
+    queue_events: int = 256
     queue_bytes: int = 64 * MIB
     commit_seconds: float = 10.0
     publish_seconds: float = 1.0
@@ -145,7 +145,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 8080
     workers: int = 1
-    threads: int = 256
+    threads: int = 1024
+    keep_alive_seconds: int = 620
     shutdown_seconds: int = 25
     log_level: str = "INFO"
 
@@ -161,7 +162,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             max_body_bytes=settings.integer("MAX_BODY_BYTES", 4 * MIB, 1024, 9_000_000),
             group_events=settings.integer("GROUP_EVENTS", 500, 1, PUBSUB_MAX_EVENTS),
             group_seconds=settings.number("GROUP_SECONDS", 0.003, 0.0, 1.0),
-            queue_events=settings.integer("QUEUE_EVENTS", 2000, 1, 1_000_000),
+            queue_events=settings.integer("QUEUE_EVENTS", 256, 1, 1_000_000),
             queue_bytes=settings.integer("QUEUE_BYTES", 64 * MIB, 1024, 1 << 40),
             commit_seconds=settings.number("COMMIT_SECONDS", 10.0, 0.1, 600.0),
             publish_seconds=settings.number("PUBLISH_SECONDS", 1.0, 0.01, 60.0),
@@ -170,7 +171,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             host=settings.text("HOST", "127.0.0.1"),
             port=settings.integer("PORT", 8080, 0, 65535),
             workers=settings.integer("WORKERS", os.cpu_count() or 1, 1, 1024),
-            threads=settings.integer("THREADS", 256, 1, 4096),
+            threads=settings.integer("THREADS", 1024, 1, 65536),
+            # Longer than a load balancer keeps its connections (Google's: 600 s): the one that closes
+            # first must be the one that sends, or requests meet a closed connection.
+            keep_alive_seconds=settings.integer("KEEP_ALIVE_SECONDS", 620, 1, 3600),
             shutdown_seconds=settings.integer("SHUTDOWN_SECONDS", 25, 1, 3600),
             log_level=settings.choice("LOG_LEVEL", "INFO", LOG_LEVELS),
         )

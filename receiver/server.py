@@ -20,7 +20,6 @@ from receiver.config import Config, ConfigError
 if TYPE_CHECKING:
     from flask import Flask
 
-HEADER_READ_MILLISECONDS: Final = 10_000
 HEADER_BYTES: Final = 65_536
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -55,10 +54,15 @@ def serve(config: Config) -> None:
         http=HTTPModes.http1,
         websockets=False,
         workers=config.workers,
-        # A thread for every connection: a slow sender then holds up nobody but itself.
+        # A thread for every connection: a slow sender then holds up nobody but itself. Threads are
+        # only made as they are needed.
         blocking_threads=config.threads,
         backpressure=config.threads,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_READ_MILLISECONDS, max_buffer_size=HEADER_BYTES),
+        http1_settings=HTTP1Settings(
+            # It is the limit for headers, and for the time between two requests as well.
+            header_read_timeout=1000 * config.keep_alive_seconds,
+            max_buffer_size=HEADER_BYTES,
+        ),
         log_dictconfig=logs.dict_config(config.log_level),
         respawn_failed_workers=True,
         workers_kill_timeout=config.shutdown_seconds,

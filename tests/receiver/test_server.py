@@ -11,6 +11,8 @@ import pytest
 from receiver_server import serving
 from receiver_support import archived, wait_until
 
+from receiver.config import Config
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
@@ -122,3 +124,16 @@ def test_slow_senders_hold_up_nobody_else(server):
 def test_headers_have_a_limit(server):
     response = server.request("GET", "/__lbheartbeat__", **{"X-Long": "x" * 200_000})
     assert response.status == 431
+
+
+def test_a_sender_of_slow_headers_is_cut_off(environ, bus, tmp_path):
+    with (
+        serving(environ | {"PARLEY_KEEP_ALIVE_SECONDS": "1"}, tmp_path / "log") as server,
+        contextlib.closing(socket.create_connection(("127.0.0.1", server.port), timeout=30)) as sock,
+    ):
+        sock.sendall(b"POST /facebook HTTP/1.1\r\nHost:")
+        assert sock.recv(1) == b""
+
+
+def test_keeps_a_connection_open_longer_than_a_load_balancer_does(environ):
+    assert Config.from_environ(environ).keep_alive_seconds > 600
