@@ -41,18 +41,22 @@ class Connection:
         return self._failure is not None
 
     def send(self, request: types.AppendRowsRequest) -> Future[types.AppendRowsResponse]:
-        """Send a request; the future holds BigQuery's answer, or the error that ended the connection."""
+        """Send a request; the future holds BigQuery's answer, or the error that ended the connection.
+
+        Only the request that BigQuery was at when the connection ended gets that error; to the others
+        it is `Aborted`, since they are not to blame for it.
+        """
         future: Future[types.AppendRowsResponse] = Future()
         with self._lock:
             if self._failure is None:
                 self._pending.append(future)
                 self._requests.put(request)
                 return future
-        future.set_exception(self._failure)
+        future.set_exception(_aborted(self._failure))
         return future
 
     def close(self, reason: exceptions.GoogleAPICallError) -> None:
-        """End the connection; requests that wait for an answer fail with the reason."""
+        """End the connection; requests that wait for an answer fail."""
         self._fail(reason)
         self._call.cancel()
 
@@ -75,5 +79,9 @@ class Connection:
             self._failure = reason
             pending, self._pending = self._pending, deque()
         self._requests.put(None)
-        for future in pending:
-            future.set_exception(reason)
+        for place, future in enumerate(pending):
+            future.set_exception(_aborted(reason) if place else reason)
+
+
+def _aborted(reason: exceptions.GoogleAPICallError) -> exceptions.Aborted:
+    return exceptions.Aborted(f"the connection had ended: {reason}")

@@ -229,6 +229,24 @@ def test_a_refusal_that_ends_the_connection_is_a_refusal_all_the_same(
     assert (refused.row, stored(write_api)) == (ROWS[0], [])
 
 
+def test_a_refusal_that_ends_the_connection_is_nobody_elses(
+    write_api: ScriptedWriteApi, appender: Appender
+) -> None:
+    release = threading.Event()
+
+    def refuse(batch: api.pa.RecordBatch, context: grpc.ServicerContext) -> api.Response | None:
+        assert release.wait(10)
+        return api.abort(grpc.StatusCode.INVALID_ARGUMENT)(batch, context)
+
+    write_api.script.append(refuse)
+    appends = [appender.append("channels", [row]) for row in ROWS]
+    release.set()
+
+    refused = [each.row for append in appends for each in append.result()]
+    assert refused == ROWS[:1]
+    assert sorted(stored(write_api)) == names(ROWS[1:])
+
+
 def test_a_row_that_is_too_large_does_not_hold_up_the_others(
     write_api: ScriptedWriteApi, appender: Appender
 ) -> None:

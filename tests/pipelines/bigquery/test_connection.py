@@ -59,15 +59,27 @@ def test_an_end_without_an_answer_is_an_error(write_api: ScriptedWriteApi, conne
     write_api.script.append(api.cut)
     futures = [connection.send(request()) for _ in range(3)]
 
-    assert [type(future.exception(10)) for future in futures] == [exceptions.ServiceUnavailable] * 3
+    assert isinstance(futures[0].exception(10), exceptions.ServiceUnavailable)
+    assert all(future.exception(10) for future in futures)
     assert connection.failed
 
 
-def test_the_status_that_ended_a_connection_is_told(write_api: ScriptedWriteApi, connection: Connection) -> None:
-    write_api.script.append(api.abort(grpc.StatusCode.NOT_FOUND))
+def test_only_the_request_that_ended_a_connection_is_blamed(
+    write_api: ScriptedWriteApi, connection: Connection
+) -> None:
+    release = threading.Event()
 
-    assert isinstance(connection.send(request()).exception(10), exceptions.NotFound)
-    assert isinstance(connection.send(request()).exception(10), exceptions.NotFound)
+    def refuse(batch: api.pa.RecordBatch, context: grpc.ServicerContext) -> api.Response | None:
+        assert release.wait(10)
+        return api.abort(grpc.StatusCode.INVALID_ARGUMENT)(batch, context)
+
+    write_api.script.extend([api.store, refuse])
+    futures = [connection.send(request()) for _ in range(4)]
+    release.set()
+
+    told = [type(future.exception(10)) for future in futures]
+    assert told == [type(None), exceptions.InvalidArgument, exceptions.Aborted, exceptions.Aborted]
+    assert isinstance(connection.send(request()).exception(10), exceptions.Aborted)
 
 
 def test_closing_fails_what_waits_and_tells_the_server(
