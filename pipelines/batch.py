@@ -6,6 +6,7 @@ from typing import IO
 
 import apache_beam as beam
 import msgspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -69,7 +70,20 @@ def load_table(client: bigquery.Client, where: Target, output: str, table: str) 
     Raises:
         google.api_core.exceptions.GoogleAPICallError: BigQuery refuses a file.
     """
-    pattern = f"{output.rstrip('/')}/{table}/*{SUFFIX}"
+    fields = loader.tables()[table].resource["schema"]["fields"]
+    columns = [bigquery.SchemaField.from_api_repr(field) for field in fields]
+    return load_files(client, where.table(table), columns, f"{output.rstrip('/')}/{table}", arrow.schema(table))
+
+
+def load_files(
+    client: bigquery.Client, table: str, columns: list[bigquery.SchemaField], folder: str, schema: pa.Schema
+) -> int:
+    """Load the Parquet files of a folder, all of one schema, into a table; return their rows.
+
+    Raises:
+        google.api_core.exceptions.GoogleAPICallError: BigQuery refuses a file.
+    """
+    pattern = f"{folder}/*{SUFFIX}"
     files = FileSystems.match([pattern])[0].metadata_list
     parquet = bigquery.ParquetOptions()
     parquet.enable_list_inference = True
@@ -77,20 +91,17 @@ def load_table(client: bigquery.Client, where: Target, output: str, table: str) 
         source_format=bigquery.SourceFormat.PARQUET,
         parquet_options=parquet,
         write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
-        schema=[
-            bigquery.SchemaField.from_api_repr(c) for c in loader.tables()[table].resource["schema"]["fields"]
-        ],
+        schema=columns,
     )
     if not files:
         return 0
-    if output.startswith("gs://"):
-        job = client.load_table_from_uri(pattern, where.table(table), job_config=config)
-        return int(job.result().output_rows or 0)
+    if folder.startswith("gs://"):
+        return int(client.load_table_from_uri(pattern, table, job_config=config).result().output_rows or 0)
     rows = 0
     for paths in _uploads(sorted((file.path, file.size_in_bytes) for file in files)):
         with tempfile.TemporaryFile() as file:
-            rows += _join(paths, table, file)
-            client.load_table_from_file(file, where.table(table), rewind=True, job_config=config).result()
+            rows += _join(paths, schema, file)
+            client.load_table_from_file(file, table, rewind=True, job_config=config).result()
     return rows
 
 
@@ -108,9 +119,9 @@ def _uploads(files: Iterable[tuple[str, int]]) -> Iterator[list[str]]:
         yield group
 
 
-def _join(paths: Iterable[str], table: str, file: IO[bytes]) -> int:
+def _join(paths: Iterable[str], schema: pa.Schema, file: IO[bytes]) -> int:
     rows = 0
-    with pq.ParquetWriter(file, arrow.schema(table), compression="zstd") as writer:
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for path in paths:
             with pq.ParquetFile(path) as part:
                 for batch in part.iter_batches():

@@ -56,7 +56,7 @@ class _Write(beam.DoFn):
         name = file_name(batch.origin, batch.index)
         for table, rows in batch.rows.items():
             folder = f"{self._folder}/{table}"
-            _make_folder(folder)
+            make_folder(folder)
             temporary, path = f"{folder}/{uuid.uuid4().hex}.tmp", f"{folder}/{name}"
             with FileSystems.create(temporary, compression_type=CompressionTypes.UNCOMPRESSED) as file:
                 arrow.write_parquet(table, [rows], file, processed_at)
@@ -64,7 +64,8 @@ class _Write(beam.DoFn):
             yield WrittenFile(table, path, len(rows))
 
 
-def _make_folder(folder: str) -> None:
+def make_folder(folder: str) -> None:
+    """Create a folder, unless somebody else has."""
     try:
         FileSystems.mkdirs(folder)
     except OSError:

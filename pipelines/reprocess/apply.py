@@ -32,28 +32,32 @@ def apply(
     name: str,
     actor: str,
     *,
-    force: str | None = None,
+    force: bool = False,
+    reason: str | None = None,
     steps: Steps | None = None,
 ) -> Run:
     """Replace the current rows of a run's events by those that the run made; nothing where that is done.
 
-    `force` is the reason for going on although `guards` would refuse.
+    `force` goes on where a reason can outweigh an objection of `guards`; then there must be a reason.
 
     Raises:
+        ValueError: forced without a reason.
         RefusedError: the run, or what happened since it was planned, does not allow it.
         UnknownRunError: there is no such run.
     """
+    if force and not reason:
+        raise ValueError("to force needs a reason")
     steps = steps or Steps()
 
     def attempt(run: Run, runs: Runs) -> None:
         if run.state is State.APPLIED:
             return
         place = Staging.of(live, run.run_id)
-        guards.check_apply(client, live, run, runs.all(), forced=force is not None)
+        guards.check_apply(client, live, run, runs.all(), forced=force)
         reprocessed = staging.events(client, place)
         steps.reached("checked")
         moves = [] if reprocessed is None else _replace(live, place, reprocessed)
-        _commit(client, live, runs, [*moves, runs.insertion(run, State.APPLIED, actor, force)])
+        _commit(client, live, runs, [*moves, runs.insertion(run, State.APPLIED, actor, reason)])
 
     run = _until_unmoved(client, live, name, attempt)
     steps.reached("applied")

@@ -104,12 +104,20 @@ def read(client: bigquery.Client, staging: Staging, samples: int = 5) -> Differe
                 row["change"],
                 row["event_id"],
                 tuple(row["columns"]),
-                row["before"] and json.loads(row["before"]),
-                row["after"] and json.loads(row["after"]),
+                _row(row["before"]),
+                _row(row["after"]),
             )
             for row in client.query_and_wait(_READ_SAMPLES.format(staging.made(CHANGES), samples))
         ],
     )
+
+
+def _row(written: str | None) -> dict[str, Any] | None:
+    if written is None:
+        return None
+    row: dict[str, Any] = json.loads(written)
+    row.pop("nth")
+    return row
 
 
 def _current(table: str, live: Target, staging: Staging, reprocessed: Range) -> str:
@@ -135,10 +143,6 @@ def _changes_sql(table: str, live: Target, staging: Staging, reprocessed: Range)
     )
     differing = ", ".join(f"IF(gained.`{n}` IS DISTINCT FROM lost.`{n}`, {literal(n)}, NULL)" for n in names)
 
-    def as_json(side: str) -> str:
-        members = ", ".join(f"{side}.`{name}` AS `{name}`" for name in names)
-        return f"IF({side}.nth IS NULL, NULL, TO_JSON_STRING(STRUCT({members})))"
-
     return f"""
 INSERT INTO `{staging.made(CHANGES)}`
   (table_name, change, source, day, event_id, row_id, columns, before, after)
@@ -156,8 +160,8 @@ SELECT
   COALESCE(gained.`{identity}`, lost.`{identity}`),
   IF(gained.nth IS NULL OR lost.nth IS NULL, [],
     ARRAY(SELECT name FROM UNNEST([{differing}]) AS name WHERE name IS NOT NULL)),
-  {as_json("lost")},
-  {as_json("gained")}
+  IF(lost.nth IS NULL, NULL, TO_JSON_STRING(lost)),
+  IF(gained.nth IS NULL, NULL, TO_JSON_STRING(gained))
 FROM gained FULL OUTER JOIN lost
 ON gained.event_id = lost.event_id AND gained.`{identity}` = lost.`{identity}` AND gained.nth = lost.nth
 """  # noqa: S608

@@ -4,6 +4,7 @@ Everything is a literal, nothing a parameter: bqemulator knows none in scripts.
 """
 
 import datetime as dt
+from collections.abc import Set
 from typing import Final
 
 from pipelines.bigquery.arrow import PROCESSED_AT
@@ -50,11 +51,11 @@ def compared(table: str) -> list[str]:
     return [c.name for c in loader.tables()[table].columns if c.name not in NOT_COMPARED]
 
 
-def comparable(table: str) -> str:
+def comparable(table: str, without: Set[str] = frozenset()) -> str:
     """Return the select list of the compared columns, in types that can be compared: arrays and bytes cannot."""
     items = []
     for column in loader.tables()[table].columns:
-        if column.name in NOT_COMPARED:
+        if column.name in NOT_COMPARED or column.name in without:
             continue
         if column.mode == "REPEATED":
             items.append(f"TO_JSON_STRING(`{column.name}`) AS `{column.name}`")

@@ -1,0 +1,138 @@
+"""What the commands of reprocessing share: options, clients, exit codes, and planning a run before eyes."""
+
+import contextlib
+import getpass
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from google.api_core.exceptions import GoogleAPICallError
+from google.cloud import bigquery
+from rich.console import Console
+
+from pipelines.bigquery.commands import target
+from pipelines.bigquery.target import Target, client
+from pipelines.commands import local_options
+from pipelines.options import moment
+from pipelines.reprocess import diff, report, terminal
+from pipelines.reprocess.plan import plan
+from pipelines.reprocess.runs import RefusedError, Request, Run, Staging, UnknownRunError
+
+REFUSED: Final = 3
+"""Exit code: the run, or what happened since it was planned, does not allow it."""
+DAMAGED: Final = 4
+"""Exit code: done, but part of the archive could not be read."""
+DIFFERENT: Final = 5
+"""Exit code: archive, ledger and rows do not agree."""
+BEAM_ARGUMENTS: Final = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+console = Console()
+
+
+class _Refusal(click.ClickException):
+    exit_code = REFUSED
+
+
+def selecting(command: Any) -> Any:
+    """Add the options that every command over a range of events has."""
+    for option in (
+        click.option("--source", "sources", multiple=True, help="An endpoint; may be given again."),
+        click.option("--to", "end", type=moment, help="Time of receipt to stop before."),
+        click.option("--from", "start", type=moment, help="First time of receipt: a date or RFC 3339, UTC."),
+    ):
+        command = option(command)
+    return command
+
+
+def from_archive(command: Any) -> Any:
+    """Add the options that every command over the archive has."""
+    for option in (
+        click.option("--quiet", is_flag=True, help="No progress; print only the run's id."),
+        click.option(
+            "--files", metavar="FOLDER", help="Where rows lie before they are loaded: gs://… for a cluster."
+        ),
+        click.option("--archive", help="The archive's root; by default $PARLEY_ARCHIVE."),
+        click.option("--reason", help="Why; kept with the run."),
+    ):
+        command = option(command)
+    return command
+
+
+def run_plan(
+    beam: Sequence[str],
+    where: Target,
+    warehouse: bigquery.Client,
+    request: Request,
+    files: str | None,
+    quiet: bool,
+) -> Run:
+    """Plan a run and say how long that took."""
+    started = time.monotonic()
+    with failures(), terminal.steps(quiet) as steps:
+        run = plan(warehouse, where, request, local_options(list(beam)), files=files, steps=steps)
+    seconds = time.monotonic() - started
+    if not quiet:
+        rate = (run.events or 0) / seconds
+        click.echo(f"{run.events or 0:,} events in {seconds:,.1f} s: {rate:,.0f} a second", err=True)
+    return run
+
+
+def show_planned(
+    where: Target, warehouse: bigquery.Client, run: Run, quiet: bool, samples: int, report_to: Path | None
+) -> None:
+    """Print a planned run, and what to do with it."""
+    difference = diff.read(warehouse, Staging.of(where, run.run_id), samples)
+    if report_to is not None:
+        report_to.write_text(report.html(run, difference), "utf-8")
+    if quiet:
+        click.echo(run.run_id)
+        return
+    terminal.show_run(console, run)
+    terminal.show_difference(console, difference)
+    console.print(f"Nothing has changed yet. To put these rows in place: parley backfill apply {run.run_id}")
+
+
+def connect() -> tuple[Target, bigquery.Client]:
+    """Return the target of the environment and a client."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    where = target()
+    return where, client(where)
+
+
+def archive_root(given: str | None) -> str:
+    """Return the archive's root.
+
+    Raises:
+        click.UsageError: nobody says where it is.
+    """
+    root = given or os.environ.get("PARLEY_ARCHIVE")
+    if not root:
+        raise click.UsageError("where is the archive? Give --archive or set PARLEY_ARCHIVE")
+    return root
+
+
+def actor() -> str:
+    """Return who asks."""
+    return getpass.getuser()
+
+
+def named_events(file: Iterator[str]) -> frozenset[str]:
+    """Return the ids in a file, one a line."""
+    return frozenset(stripped for line in file if (stripped := line.strip()))
+
+
+@contextlib.contextmanager
+def failures() -> Iterator[None]:
+    """Tell what went wrong in a line, with an exit code that says whose fault it is."""
+    try:
+        yield
+    except RefusedError as error:
+        raise _Refusal(str(error)) from error
+    except (UnknownRunError, FileNotFoundError) as error:
+        raise click.ClickException(str(error)) from error
+    except GoogleAPICallError as error:
+        raise click.ClickException(error.message or str(error)) from error
