@@ -1,5 +1,7 @@
 -- Each conversation once: with whom, on which channel, and how many messages it has.
--- Counts are counts of the view messages, so they cannot drift from it. Reads all partitions, but no content.
+-- Counts are counts of the view messages, so they cannot drift from it. Who waits for an answer, and how long the first
+-- took, also heeds answers that are known by their receipts alone (messages_by_receipt). Reads all partitions, but no
+-- content.
 WITH
   sightings AS (
     SELECT *
@@ -23,22 +25,28 @@ WITH
       newest AS (PARTITION BY conversation_id ORDER BY seen_at DESC, event_id DESC, contact_id),
       latest AS (newest ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
   ),
-  told AS (
+  exchanged AS (
+    SELECT conversation_id, message_id, direction, sent_at
+    FROM `${views}.messages`
+    UNION ALL
+    -- An answer, though what it says is not known.
+    SELECT conversation_id, NULL, 'outbound', sent_at
+    FROM `${views}.messages_by_receipt`
+    WHERE state NOT IN ('failed', 'undelivered', 'canceled')
+  ),
+  placed AS (
     SELECT
-      conversation_id,
-      message_id,
-      direction,
-      sent_at,
+      *,
       MIN(IF(direction = 'inbound', sent_at, NULL)) OVER (PARTITION BY conversation_id) AS first_inbound_at,
       MAX(IF(direction = 'outbound', sent_at, NULL)) OVER (PARTITION BY conversation_id) AS last_outbound_at
-    FROM `${views}.messages`
+    FROM exchanged
   ),
   marked AS (
     SELECT
       *,
       direction = 'inbound' AND (last_outbound_at IS NULL OR sent_at > last_outbound_at) AS is_unanswered,
       direction = 'outbound' AND sent_at >= first_inbound_at AS is_answer
-    FROM told
+    FROM placed
   ),
   counts AS (
     SELECT
@@ -46,8 +54,8 @@ WITH
       COUNT(DISTINCT message_id) AS messages,
       COUNT(DISTINCT IF(direction = 'inbound', message_id, NULL)) AS inbound_messages,
       COUNT(DISTINCT IF(direction = 'outbound', message_id, NULL)) AS outbound_messages,
-      MIN(sent_at) AS first_message_at,
-      MAX(sent_at) AS last_message_at,
+      MIN(IF(message_id IS NULL, NULL, sent_at)) AS first_message_at,
+      MAX(IF(message_id IS NULL, NULL, sent_at)) AS last_message_at,
       TIMESTAMP_DIFF(
         MIN(IF(is_answer, sent_at, NULL)), MIN(first_inbound_at), MILLISECOND
       ) / 1000 AS first_response_seconds,

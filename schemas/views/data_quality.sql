@@ -4,7 +4,7 @@
 WITH
   facts AS (
     SELECT
-      DATE(received_at) AS day,
+      received_date AS day,
       source AS endpoint,
       'request' AS fact,
       outcome,
@@ -31,7 +31,7 @@ WITH
       NULL
     FROM `${views}.messages`
     UNION ALL
-    SELECT DATE(received_at), COALESCE(source, ''), 'dead letter', NULL, NULL, NULL, NULL, NULL, NULL
+    SELECT received_date, COALESCE(source, ''), 'dead letter', NULL, NULL, NULL, NULL, NULL, NULL
     FROM `${views}.dead_letters`
   )
 SELECT

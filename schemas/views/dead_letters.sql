@@ -1,9 +1,11 @@
 -- What could not be normalized or stored, each failure once.
--- A filter on received_at prunes.
+-- A filter on received_date or received_at prunes.
 SELECT
   event_id,
   source,
   received_at,
+  -- The day of received_at.
+  received_date,
   stage,
   pointer,
   error_class,
@@ -14,10 +16,10 @@ SELECT
   attributes,
   generation,
   processed_at
-FROM `${rows}.dead_letters`
+FROM (SELECT *, DATE(received_at) AS received_date FROM `${rows}.dead_letters`)
 WHERE TRUE
 QUALIFY
   ROW_NUMBER() OVER (
-    PARTITION BY received_at, event_id, stage, pointer, table_name, attributes
+    PARTITION BY received_date, received_at, event_id, stage, pointer, table_name, attributes
     ORDER BY generation DESC, processed_at, error_message
   ) = 1

@@ -6,11 +6,8 @@ WITH
     FROM `${views}.messages_current`
     WHERE direction = 'outbound'
     UNION ALL
-    -- Sent through the source's API: only the receipts are known.
-    SELECT states.first_told_date, states.source, states.channel_id, states.state, FALSE
-    FROM `${views}.delivery_states` AS states
-    LEFT JOIN `${views}.messages` AS message ON message.message_id = states.message_id
-    WHERE message.message_id IS NULL
+    SELECT sent_date, source, channel_id, state, FALSE
+    FROM `${views}.messages_by_receipt`
   ),
   steps AS (
     SELECT

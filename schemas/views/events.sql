@@ -1,9 +1,11 @@
 -- Each raw event once, with what became of it in the highest generation.
--- A filter on received_at prunes: a raw event has one time of receipt, however often it is processed.
+-- A filter on received_date or received_at prunes: a raw event has one time of receipt, however often it is processed.
 SELECT
   event_id,
   source,
   received_at,
+  -- The day of received_at.
+  received_date,
   outcome,
   reason,
   `rows`,
@@ -14,10 +16,10 @@ SELECT
   verified_by,
   generation,
   processed_at
-FROM `${rows}.events`
+FROM (SELECT *, DATE(received_at) AS received_date FROM `${rows}.events`)
 WHERE TRUE
 QUALIFY
   ROW_NUMBER() OVER (
-    PARTITION BY received_at, event_id
+    PARTITION BY received_date, received_at, event_id
     ORDER BY generation DESC, processed_at
   ) = 1

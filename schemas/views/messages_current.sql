@@ -50,13 +50,24 @@ WITH
   watermarks AS (
     SELECT
       subject_id AS conversation_id,
-      ARRAY_AGG(
-        STRUCT(key AS key, SAFE_CAST(value AS TIMESTAMP) AS up_to, occurred_at AS occurred_at)
-        ORDER BY occurred_at, key
-      ) AS watermarks
+      key,
+      SAFE_CAST(value AS TIMESTAMP) AS up_to,
+      MIN(occurred_at) AS occurred_at
     FROM `${views}.metadata`
     WHERE key IN ('source.delivered_watermark', 'source.read_watermark')
-    GROUP BY subject_id
+    GROUP BY subject_id, key, up_to
+  ),
+  -- A watermark covers what was sent since the one below it, from the first time that one as high was told.
+  covers AS (
+    SELECT
+      conversation_id,
+      key,
+      LAG(up_to) OVER rising AS since,
+      up_to,
+      MIN(occurred_at) OVER (PARTITION BY conversation_id, key ORDER BY up_to DESC) AS covered_at
+    FROM watermarks
+    WHERE up_to IS NOT NULL
+    WINDOW rising AS (PARTITION BY conversation_id, key ORDER BY up_to)
   ),
   told AS (
     SELECT
@@ -72,30 +83,27 @@ WITH
       states.failed_at,
       states.error,
       reactions.reactions,
-      IF(
-        message.direction = 'outbound',
-        (
-          SELECT MIN(mark.occurred_at)
-          FROM UNNEST(watermarks.watermarks) AS mark
-          WHERE mark.key = 'source.delivered_watermark' AND mark.up_to >= message.sent_at
-        ),
-        NULL
-      ) AS delivered_by_watermark_at,
-      IF(
-        message.direction = 'outbound',
-        (
-          SELECT MIN(mark.occurred_at)
-          FROM UNNEST(watermarks.watermarks) AS mark
-          WHERE mark.key = 'source.read_watermark' AND mark.up_to >= message.sent_at
-        ),
-        NULL
-      ) AS read_by_watermark_at
+      delivered.covered_at AS delivered_by_watermark_at,
+      seen.covered_at AS read_by_watermark_at
     FROM `${views}.message_texts` AS message
     LEFT JOIN edits ON edits.message_id = message.message_id
     LEFT JOIN deletions ON deletions.message_id = message.message_id
     LEFT JOIN `${views}.delivery_states` AS states ON states.message_id = message.message_id
     LEFT JOIN reactions ON reactions.message_id = message.message_id
-    LEFT JOIN watermarks ON watermarks.conversation_id = message.conversation_id
+    LEFT JOIN covers AS delivered
+      ON
+        message.direction = 'outbound'
+        AND delivered.conversation_id = message.conversation_id
+        AND delivered.key = 'source.delivered_watermark'
+        AND message.sent_at <= delivered.up_to
+        AND (delivered.since IS NULL OR message.sent_at > delivered.since)
+    LEFT JOIN covers AS seen
+      ON
+        message.direction = 'outbound'
+        AND seen.conversation_id = message.conversation_id
+        AND seen.key = 'source.read_watermark'
+        AND message.sent_at <= seen.up_to
+        AND (seen.since IS NULL OR message.sent_at > seen.since)
   )
 SELECT
   message_id,

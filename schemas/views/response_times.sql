@@ -1,11 +1,20 @@
 -- How long contacts waited: one row per turn, which begins with a contact's message after ours and ends with our next.
--- The answer may come on any later day, so a filter on asked_date cannot prune; no content is read.
+-- An answer that is known by its receipts alone (messages_by_receipt) counts, too. It may come on any later day, so a
+-- filter on asked_date cannot prune; no content is read.
 WITH
   told AS (
     SELECT message_id, conversation_id, contact_id, channel_id, source, direction, sent_at, sent_date
     FROM `${views}.messages`
     WHERE TRUE
     QUALIFY ROW_NUMBER() OVER (PARTITION BY message_id ORDER BY sent_date) = 1
+  ),
+  exchanged AS (
+    SELECT *
+    FROM told
+    UNION ALL
+    SELECT message_id, conversation_id, NULL, channel_id, source, 'outbound', sent_at, sent_date
+    FROM `${views}.messages_by_receipt`
+    WHERE state NOT IN ('failed', 'undelivered', 'canceled')
   ),
   ordered AS (
     SELECT
@@ -15,7 +24,7 @@ WITH
       MIN(IF(direction = 'outbound', sent_at, NULL)) OVER (
         conversation ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
       ) AS answered_at
-    FROM told
+    FROM exchanged
     WINDOW conversation AS (PARTITION BY conversation_id ORDER BY sent_at, direction, message_id)
   )
 SELECT

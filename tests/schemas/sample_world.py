@@ -3,11 +3,14 @@
 All of it follows from the numbers below; nothing is random and nothing depends on the day of the test.
 """
 
+import contextlib
 import datetime as dt
 import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
+
+from analyst import Analyst
 
 from pipelines.events import normalize
 from pipelines.rows import Row
@@ -30,6 +33,19 @@ QUESTIONS = (
     "Can I return it?\nIt is too small",
 )
 ANSWERS = ("Yes, it is!", "M should fit.", "We ship tomorrow.", "Let me have a look.")
+
+RUNS = """
+  (run_id, state, state_at, actor, reason, generation, selection, counts, events, damages) VALUES
+  ('019cbbbb-1', 'planned', TIMESTAMP '2026-03-17 09:00:00+00', 'operator', NULL, 1,
+   '{"from": "2026-03-02", "to": "2026-03-09", "sources": ["whatsapp"]}',
+   '{"messages": {"added": 0, "removed": 0, "changed": 12, "unchanged": 14}}', 26, '[]'),
+  ('019cbbbb-1', 'applied', TIMESTAMP '2026-03-17 09:05:00+00', 'operator', NULL, 1,
+   '{"from": "2026-03-02", "to": "2026-03-09", "sources": ["whatsapp"]}',
+   '{"messages": {"added": 0, "removed": 0, "changed": 12, "unchanged": 14}}', 26, '[]'),
+  ('019cbbbb-2', 'planned', TIMESTAMP '2026-03-18 09:00:00+00', 'operator', 'to look at', 1,
+   '{"from": "2026-03-02", "to": "2026-03-16", "sources": ["facebook"]}',
+   '{"messages": {"added": 1, "removed": 0, "changed": 0, "unchanged": 70}}', 26, '[]')
+"""
 
 
 def sample_events() -> list[RawEvent]:
@@ -62,10 +78,23 @@ def sample_events() -> list[RawEvent]:
 
 def sample_rows() -> list[Row]:
     """Return the rows that the pipeline makes of all events."""
+    with custom_sources():
+        return [row for event in sample_events() for row in normalize(event)]
+
+
+def fill(analyst: Analyst) -> None:
+    """Put all rows into the tables of an analyst, and a history of reprocessing."""
+    analyst.load(sample_rows())
+    analyst.insert("runs", RUNS)
+
+
+@contextlib.contextmanager
+def custom_sources() -> Iterator[None]:
+    """Let `normalize` know the custom sources of this file."""
     parsers = dict(PARSERS)
     registry.install(SOURCES_FILE)
     try:
-        return [row for event in sample_events() for row in normalize(event)]
+        yield
     finally:
         PARSERS.clear()
         PARSERS.update(parsers)
@@ -162,7 +191,7 @@ def _instagram() -> Iterator[Told]:
     yield _meta("instagram", PROFILE, gone, _item("980000000000001", PROFILE, gone, message=unsent))
 
 
-def _whatsapp_event(moment: dt.datetime, late: float = 0, **lists: Any) -> Told:
+def whatsapp_event(moment: dt.datetime, late: float = 0, **lists: Any) -> Told:
     value = {
         "messaging_product": "whatsapp",
         "metadata": {"display_phone_number": DISPLAYED_NUMBER, "phone_number_id": PHONE_NUMBER},
@@ -188,7 +217,7 @@ def _whatsapp() -> Iterator[Told]:
                 message |= {"type": "document", "document": document | {"caption": "Is this table right?"}}
             else:
                 message |= {"type": "text", "text": {"body": QUESTIONS[(number + day) % len(QUESTIONS)]}}
-            yield _whatsapp_event(asked, contacts=profile, messages=[message])
+            yield whatsapp_event(asked, contacts=profile, messages=[message])
             # Answered through the API: WhatsApp tells the states of the answer, but not what it says.
             states = ("sent", "delivered", "read") if (number + day) % 4 else ("sent", "failed")
             for step, state in enumerate(states):
@@ -198,7 +227,7 @@ def _whatsapp() -> Iterator[Told]:
                 if state == "failed":
                     status["errors"] = [{"code": 131026, "title": "Message undeliverable"}]
                 # Receipts overtake each other: the last one arrives first.
-                yield _whatsapp_event(_later(when, seconds=-step * 400), statuses=[status])
+                yield whatsapp_event(_later(when, seconds=-step * 400), statuses=[status])
 
 
 def _form(moment: dt.datetime, **fields: str) -> Told:
@@ -214,7 +243,7 @@ def _sms() -> Iterator[Told]:
             sid = f"SM{number:016d}{day:016d}"
             text = QUESTIONS[(number + day) % len(QUESTIONS)]
             yield _form(asked, MessageSid=sid, From=phone, To=SMS_NUMBER, Body=text, NumMedia="0")
-            sent = {"MessageSid": sid[:-1] + "a", "From": SMS_NUMBER, "To": phone}
+            sent = {"MessageSid": f"SM{number + 5:016d}{day:016d}", "From": SMS_NUMBER, "To": phone}
             yield _form(_later(asked, minutes=30), MessageStatus="sent", **sent)
             if number:
                 yield _form(_later(asked, minutes=31), MessageStatus="delivered", **sent)

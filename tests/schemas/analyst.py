@@ -1,0 +1,66 @@
+"""Tables with rows in them, and an analyst who queries the views."""
+
+import datetime as dt
+import io
+import re
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from google.cloud import bigquery
+
+from pipelines.bigquery import arrow, deploy
+from pipelines.bigquery.target import Target, client
+from pipelines.events import normalize
+from pipelines.rows import TABLE_OF, Row
+from schemas.raw_event import RawEvent
+
+PROJECT = "parley-test"
+PROCESSED_AT = dt.datetime(2026, 3, 20, tzinfo=dt.UTC)
+_VIEWS = re.compile(r"(?<![\w.])parley\.")
+
+
+class Analyst:
+    """Whoever queries datasets of their own, by the names that the documentation uses."""
+
+    def __init__(self) -> None:
+        self.target = Target.prefixed(PROJECT, f"a{uuid.uuid4().hex[:12]}_")
+        self.client = client(self.target)
+        deploy.deploy(self.client, self.target)
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Return the rows of a query, in which `parley.` stands for the views' dataset."""
+        job = self.client.query(_VIEWS.sub(f"{self.target.views_dataset}.", sql))
+        return [dict(row) for row in job.result()]
+
+    def tell(self, *events: RawEvent, processed_at: dt.datetime = PROCESSED_AT) -> None:
+        """Put the rows of raw events into the tables."""
+        self.load((row for event in events for row in normalize(event)), processed_at=processed_at)
+
+    def load(self, rows: Iterable[Row], processed_at: dt.datetime = PROCESSED_AT) -> None:
+        """Put rows into the tables."""
+        by_table = defaultdict(list)
+        for row in rows:
+            by_table[TABLE_OF[type(row)]].append(row)
+        parquet = bigquery.ParquetOptions()
+        parquet.enable_list_inference = True
+        settings = bigquery.LoadJobConfig(
+            source_format="PARQUET", write_disposition="WRITE_APPEND", parquet_options=parquet
+        )
+        for table, made in by_table.items():
+            with io.BytesIO() as file:
+                arrow.write_parquet(table, [made], file, int(processed_at.timestamp() * 1_000_000))
+                file.seek(0)
+                job = self.client.load_table_from_file(file, self.target.table(table), job_config=settings)
+            job.result()
+
+    def insert(self, table: str, rows: str) -> None:
+        """Put rows into a table as SQL writes them: columns, then values."""
+        self.client.query(f"INSERT INTO `{self.target.table(table)}` {rows}").result()
+
+    def close(self) -> None:
+        """Drop everything."""
+        for dataset in (self.target.views_dataset, self.target.rows_dataset):
+            self.client.delete_dataset(dataset, delete_contents=True)
+        self.client.close()

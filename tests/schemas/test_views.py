@@ -1,0 +1,396 @@
+import datetime as dt
+import itertools
+import json
+
+import pytest
+import sample_world as world
+from sqlglot import exp
+
+from pipelines.events import normalize
+from pipelines.rows import Message
+from schemas import loader, view_columns
+from schemas.raw_event import RawEvent, format_received_at
+
+NOON = dt.datetime(2026, 3, 14, 12, tzinfo=dt.UTC)
+CONTACT, PAGE = "7310000000000001", world.PAGE
+
+
+def later(**by):
+    return NOON + dt.timedelta(**by)
+
+
+def page(*items, received_at=NOON, number=1):
+    body = {"object": "page", "entry": [{"id": PAGE, "messaging": items}]}
+    return RawEvent(
+        json.dumps(body).encode(),
+        {
+            "event_id": f"019caaaa-0000-7000-8000-{number:012d}",
+            "source": "facebook",
+            "received_at": format_received_at(received_at),
+        },
+    )
+
+
+def item(moment=NOON, contact=CONTACT, **payload):
+    stamp = {} if moment is None else {"timestamp": int(moment.timestamp() * 1000)}
+    return {"sender": {"id": contact}, "recipient": {"id": PAGE}, **stamp, **payload}
+
+
+def text(mid, words="words", moment=NOON, contact=CONTACT):
+    return item(moment, contact, message={"mid": mid, "text": words})
+
+
+def answer(mid, moment=NOON, contact=CONTACT):
+    message = {"mid": mid, "text": "answer", "is_echo": True}
+    return item(moment, contact, message=message) | {"sender": {"id": PAGE}, "recipient": {"id": contact}}
+
+
+def only(rows):
+    (row,) = rows
+    return row
+
+
+@pytest.mark.parametrize("name", loader.views())
+def test_is_googlesql_that_runs_and_has_the_columns_that_the_dictionary_says(sample_world, name):
+    (row, *_) = sample_world.query(f"SELECT * FROM parley.{name} LIMIT 1")
+
+    assert list(row) == [column.name for column in view_columns.columns(name)]
+
+
+@pytest.mark.parametrize("name", loader.views())
+def test_only_views_read_views_and_each_table_has_one_reader(name):
+    tables = [source for dataset, source in view_columns.reads(loader.views()[name]) if dataset == "rows"]
+
+    assert tables in ([], [name])
+
+
+@pytest.mark.parametrize("name", loader.views())
+def test_every_order_that_chooses_a_row_is_named(name):
+    chosen = view_columns.parsed(loader.views()[name]).find_all(exp.RowNumber)
+
+    for number in chosen:
+        window = number.parent
+        assert window.args.get("order") or window.args.get("alias")
+
+
+class TestMessages:
+    def test_a_redelivered_message_is_one(self, analyst):
+        analyst.tell(page(text("m_1")), page(text("m_1"), received_at=later(minutes=5), number=2))
+
+        row = only(analyst.query("SELECT received_at FROM parley.messages"))
+        assert row["received_at"] == NOON
+
+    def test_the_highest_generation_tells_it(self, analyst):
+        rows = normalize(page(text("m_1")))
+        newer = [_with(row, generation=2, kind="newer") for row in rows if isinstance(row, Message)]
+        analyst.load([*rows, *newer])
+
+        row = only(analyst.query("SELECT generation, kind FROM parley.messages"))
+        assert row == {"generation": 2, "kind": "newer"}
+
+    def test_the_same_message_twice_in_one_request_is_its_first_item(self, analyst):
+        analyst.tell(page(text("m_1", "first"), text("m_1", "second")))
+
+        row = only(analyst.query("SELECT pointer FROM parley.messages"))
+        assert row["pointer"] == "/entry/0/messaging/0"
+
+    def test_a_message_told_again_in_another_partition_is_counted_once_everywhere_else(self, analyst):
+        old = later(days=-30)
+        analyst.tell(
+            page(text("m_1", moment=old)),
+            page(text("m_1", moment=old), received_at=later(days=2), number=2),
+        )
+
+        found = analyst.query("SELECT sent_date, message_id FROM parley.messages ORDER BY sent_date")
+        assert [row["sent_date"].day for row in found] == [14, 16]
+        for view in ("conversations", "contacts", "channels"):
+            counted = only(analyst.query(f"SELECT messages, inbound_messages FROM parley.{view}"))
+            assert counted == {"messages": 1, "inbound_messages": 1}
+        assert len(analyst.query("SELECT * FROM parley.response_times")) == 1
+
+
+class TestCurrentMessages:
+    def test_the_last_edit_is_the_text_in_whatever_order_edits_arrive(self, analyst):
+        second = item(later(minutes=2), message_edit={"mid": "m_1", "text": "second", "num_edit": 2})
+        first = item(later(minutes=1), message_edit={"mid": "m_1", "text": "first", "num_edit": 1})
+        analyst.tell(
+            page(text("m_1", "as sent")),
+            page(second, received_at=later(minutes=2), number=2),
+            page(first, received_at=later(minutes=3), number=3),
+            page(first, received_at=later(minutes=4), number=4),
+        )
+
+        row = only(analyst.query("SELECT text, edits, edited_at FROM parley.messages_current"))
+        assert row == {"text": "second", "edits": 2, "edited_at": later(minutes=2)}
+
+    def test_a_deleted_message_says_nothing_more(self, analyst):
+        analyst.tell(page(text("m_1")), page(item(message={"mid": "m_1", "is_deleted": True}), number=2))
+
+        row = only(analyst.query("SELECT text, is_deleted, deleted_at FROM parley.messages_current"))
+        assert row == {"text": None, "is_deleted": True, "deleted_at": NOON}
+        assert only(analyst.query("SELECT text FROM parley.message_texts")) == {"text": "words"}
+
+    def test_the_last_reaction_of_each_person_stands_until_it_is_removed(self, analyst):
+        def reaction(minute, emoji, sender=CONTACT):
+            action = {"mid": "m_1", "action": "react" if emoji else "unreact"}
+            told = item(later(minutes=minute), sender, reaction=action | ({"emoji": emoji} if emoji else {}))
+            return page(told, received_at=later(minutes=minute), number=minute + 1)
+
+        analyst.tell(page(text("m_1")), reaction(1, "👍"), reaction(2, "❤"), reaction(3, "😮", PAGE))
+        found = only(analyst.query("SELECT reactions FROM parley.messages_current"))
+        assert [(each["emoji"], each["actor_id"]) for each in found["reactions"]] == [("❤", CONTACT), ("😮", PAGE)]
+
+        analyst.tell(reaction(4, ""))
+        found = only(analyst.query("SELECT reactions FROM parley.messages_current"))
+        assert [each["emoji"] for each in found["reactions"]] == ["😮"]
+
+
+class TestDeliveries:
+    @pytest.fixture
+    def told(self, analyst):
+        """Tell of one answer, then of each state of it at a minute; return how far it came."""
+
+        def tell(*states):
+            analyst.tell(page(answer("m_1")))
+            for number, (minute, payload) in enumerate(states, 2):
+                moment = later(minutes=minute)
+                analyst.tell(page(item(moment, **payload), received_at=moment, number=number))
+            return only(analyst.query("SELECT delivery_state, delivered_at, read_at FROM parley.messages_current"))
+
+        return tell
+
+    def test_a_receipt_that_comes_late_does_not_take_back_a_later_state(self, analyst):
+        phone = "4915550000101"
+        statuses = [
+            {"id": "wamid.1", "status": state, "recipient_id": phone, "timestamp": str(int(moment.timestamp()))}
+            for state, moment in (("read", later(minutes=2)), ("delivered", later(minutes=1)), ("sent", NOON))
+        ]
+        for order in itertools.permutations(statuses):
+            _tell_all(analyst, *(world.whatsapp_event(NOON, statuses=[status]) for status in order))
+
+        row = only(analyst.query("SELECT state, sent_at, delivered_at, read_at FROM parley.delivery_states"))
+        assert row == {
+            "state": "read",
+            "sent_at": NOON,
+            "delivered_at": later(minutes=1),
+            "read_at": later(minutes=2),
+        }
+
+    def test_a_watermark_covers_what_was_sent_up_to_it(self, told):
+        mark = int(NOON.timestamp() * 1000)
+
+        assert told((1, {"delivery": {"watermark": mark}}), (3, {"read": {"watermark": mark}})) == {
+            "delivery_state": "read",
+            "delivered_at": later(minutes=1),
+            "read_at": later(minutes=3),
+        }
+
+    def test_a_watermark_does_not_cover_what_was_sent_after_it(self, told):
+        mark = int(NOON.timestamp() * 1000) - 1
+
+        row = told((1, {"read": {"watermark": mark}}))
+        assert row == {"delivery_state": None, "delivered_at": None, "read_at": None}
+
+    def test_a_receipt_of_the_message_itself_wins_over_an_earlier_watermark(self, told):
+        mark = int(NOON.timestamp() * 1000)
+        row = told((1, {"delivery": {"watermark": mark}}), (2, {"delivery": {"mids": ["m_1"]}}))
+
+        assert (row["delivery_state"], row["delivered_at"]) == ("delivered", later(minutes=1))
+
+    def test_each_message_is_in_the_funnel_once_and_each_step_holds_the_next(self, sample_world):
+        funnel = sample_world.query("SELECT * FROM parley.delivery_funnel")
+        known = sample_world.query(
+            "SELECT COUNT(DISTINCT message_id) AS n FROM ("
+            "SELECT message_id FROM parley.messages WHERE direction = 'outbound' "
+            "UNION ALL SELECT message_id FROM parley.delivery_states)"
+        )
+
+        assert sum(row["messages"] for row in funnel) == only(known)["n"]
+        for row in funnel:
+            assert row["read"] <= row["delivered"] <= row["sent"]
+            assert row["sent"] + row["failed"] + row["without_receipt"] <= row["messages"]
+        assert sum(row["failed"] for row in funnel) > 0
+        assert sum(row["only_receipts"] for row in funnel) > 0
+
+
+class TestConversations:
+    def test_who_waits_and_how_long_the_first_answer_took(self, analyst):
+        analyst.tell(
+            page(
+                answer("m_0", later(minutes=-60)),
+                text("m_1", moment=NOON),
+                text("m_2", moment=later(minutes=1)),
+                answer("m_3", later(minutes=10)),
+                text("m_4", moment=later(minutes=20)),
+                text("m_5", moment=later(minutes=21)),
+                received_at=later(minutes=21),
+            )
+        )
+
+        row = only(analyst.query("SELECT * FROM parley.conversations"))
+        assert row["first_response_seconds"] == 600
+        assert (row["is_waiting"], row["waiting_since"]) == (True, later(minutes=20))
+        assert row["open_questions"] == 2
+        assert (row["messages"], row["inbound_messages"], row["outbound_messages"]) == (6, 4, 2)
+        assert (row["first_message_at"], row["last_message_at"]) == (later(minutes=-60), later(minutes=21))
+
+    @pytest.mark.parametrize(("state", "waits"), [("sent", False), ("failed", True)])
+    def test_an_answer_that_only_its_receipts_tell_of_is_one_unless_it_failed(self, analyst, state, waits):
+        phone = "4915550000101"
+        seconds = str(int(NOON.timestamp()))
+        question = {"from": phone, "id": "wamid.1", "timestamp": seconds, "type": "text", "text": {"body": "?"}}
+        status = {"id": "wamid.2", "status": state, "recipient_id": phone}
+        status["timestamp"] = str(int(later(minutes=5).timestamp()))
+        _tell_all(
+            analyst,
+            world.whatsapp_event(NOON, messages=[question]),
+            world.whatsapp_event(later(minutes=5), statuses=[status]),
+        )
+
+        row = only(analyst.query("SELECT * FROM parley.conversations"))
+        assert (row["is_waiting"], row["open_questions"]) == (waits, int(waits))
+        assert (row["messages"], row["outbound_messages"], row["last_message_at"]) == (1, 0, NOON)
+        turn = only(analyst.query("SELECT response_seconds FROM parley.response_times"))
+        assert row["first_response_seconds"] == turn["response_seconds"] == (None if waits else 300)
+        assert len(analyst.query("SELECT * FROM parley.messages_by_receipt")) == 1
+
+    def test_nobody_waits_after_an_answer(self, analyst):
+        analyst.tell(page(text("m_1"), answer("m_2", later(minutes=1)), received_at=later(minutes=1)))
+
+        row = only(analyst.query("SELECT is_waiting, waiting_since, open_questions FROM parley.conversations"))
+        assert row == {"is_waiting": False, "waiting_since": None, "open_questions": 0}
+
+    def test_a_conversation_without_messages_is_there(self, analyst):
+        analyst.tell(page(item(read={"watermark": 1})))
+
+        row = only(analyst.query("SELECT messages, first_message_at, is_waiting FROM parley.conversations"))
+        assert row == {"messages": 0, "first_message_at": None, "is_waiting": False}
+
+    def test_each_turn_of_a_conversation_has_its_response_time(self, analyst):
+        analyst.tell(
+            page(
+                text("m_1"),
+                text("m_2", moment=later(minutes=1)),
+                answer("m_3", later(minutes=10)),
+                answer("m_4", later(minutes=11)),
+                text("m_5", moment=later(minutes=20)),
+                received_at=later(minutes=20),
+            )
+        )
+
+        found = analyst.query(
+            "SELECT asked_at, is_first, response_seconds FROM parley.response_times ORDER BY asked_at"
+        )
+        assert found == [
+            {"asked_at": NOON, "is_first": True, "response_seconds": 600.0},
+            {"asked_at": later(minutes=20), "is_first": False, "response_seconds": None},
+        ]
+
+
+class TestContacts:
+    def test_of_each_field_the_latest_that_was_told_stands(self, analyst):
+        def told(number, **profile):
+            contact = {"namespace": "contact", "source_id": "c", "metadata": profile}
+            fact = contact | {"occurred_at": int(later(minutes=number).timestamp() * 1000)}
+            return RawEvent(
+                json.dumps({"metadata": [fact]}).encode(),
+                {
+                    "event_id": f"019caaaa-0000-7000-8000-{number:012d}",
+                    "source": "shop-app",
+                    "received_at": format_received_at(later(hours=1)),
+                },
+            )
+
+        with world.custom_sources():
+            analyst.tell(
+                told(2, display_name="new"), told(1, display_name="old", locale="de"), told(3, username="u")
+            )
+
+        row = only(analyst.query("SELECT * FROM parley.contacts"))
+        assert (row["display_name"], row["locale"], row["username"]) == ("new", "de", "u")
+        assert (row["first_seen_at"], row["last_seen_at"]) == (later(minutes=1), later(minutes=3))
+
+    @pytest.mark.parametrize(
+        ("view", "key"),
+        [("conversations", "conversation_id"), ("contacts", "contact_id"), ("channels", "channel_id")],
+    )
+    def test_counts_are_those_of_the_messages(self, sample_world, view, key):
+        recount = f"SELECT {key}, COUNT(DISTINCT message_id) AS messages FROM parley.messages GROUP BY {key}"
+        counted = f"SELECT {key}, messages FROM parley.{view} WHERE messages > 0"
+
+        assert _as_set(sample_world.query(counted)) == _as_set(sample_world.query(recount))
+
+
+class TestQuality:
+    def test_every_request_of_a_day_is_accounted_for(self, sample_world):
+        for row in sample_world.query("SELECT * FROM parley.data_quality"):
+            assert row["requests"] == row["normalized"] + row["partial"] + row["ignored"] + row["failed"]
+
+    def test_what_went_wrong_is_counted_on_its_day(self, sample_world):
+        row = only(
+            sample_world.query(
+                "SELECT * FROM parley.data_quality WHERE day = '2026-03-06' AND endpoint = 'facebook'"
+            )
+        )
+
+        wrong = ("partial", "ignored", "failed", "ignored_reasons", "dead_letters", "repeated_requests")
+        assert {name: row[name] for name in wrong} == {
+            "partial": 1,
+            "ignored": 1,
+            "failed": 1,
+            "ignored_reasons": 1,
+            "dead_letters": 2,
+            "repeated_requests": 1,
+        }
+        assert row["late_messages"] == 1
+
+    def test_a_dead_letter_made_twice_is_one(self, analyst):
+        broken = page(item(message="broken"))
+        analyst.tell(broken)
+        analyst.tell(broken, processed_at=NOON)
+
+        assert len(analyst.query("SELECT * FROM parley.dead_letters")) == 1
+        assert len(analyst.query("SELECT * FROM parley.events")) == 1
+
+
+def test_a_run_is_in_its_latest_state(sample_world):
+    found = sample_world.query("SELECT run_id, state FROM parley.runs ORDER BY run_id")
+
+    assert [row["state"] for row in found] == ["applied", "planned"]
+
+
+def test_the_activity_of_all_days_is_all_messages(sample_world):
+    activity = only(
+        sample_world.query(
+            "SELECT SUM(messages) AS n, SUM(inbound_messages) + SUM(outbound_messages) AS both_ways "
+            "FROM parley.daily_activity"
+        )
+    )
+    total = only(sample_world.query("SELECT COUNT(*) AS n FROM parley.messages"))
+
+    assert activity == {"n": total["n"], "both_ways": total["n"]}
+
+
+def _tell_all(analyst, *told):
+    """Tell of requests as the sample world makes them, received one a minute."""
+    analyst.tell(
+        *(
+            RawEvent(
+                body,
+                {
+                    "event_id": f"019caaaa-0000-7000-8000-{number:012d}",
+                    "source": source,
+                    "received_at": format_received_at(later(minutes=number)),
+                },
+            )
+            for number, (_, source, body, _) in enumerate(told)
+        )
+    )
+
+
+def _with(row, **changes):
+    return type(row)(**({name: getattr(row, name) for name in row.__struct_fields__} | changes))
+
+
+def _as_set(rows):
+    return {tuple(row.values()) for row in rows}
