@@ -67,16 +67,22 @@ def test_commits_together_what_comes_meanwhile(make, bus, monkeypatch):
     assert bus.ids() == ids(events(31))
 
 
-def test_refuses_at_once_when_the_queue_is_full(make, monkeypatch):
-    go_on = threading.Event()
-    monkeypatch.setattr(Outbox, "send", lambda *_: go_on.wait(20))
+@pytest.fixture
+def stuck(monkeypatch):
+    """Let the next group hang where it would be published; give what tells that, and what ends it."""
+    started, go_on = threading.Event(), threading.Event()
+    monkeypatch.setattr(Outbox, "send", lambda *_: (started.set(), go_on.wait(20)))
+    return started, go_on
+
+
+def test_refuses_at_once_when_the_queue_is_full(make, stuck):
+    started, go_on = stuck
     committers = make(queue_events=3)
-    lane = committers._lane("facebook")
     with ThreadPoolExecutor(8) as requests:
         first = requests.submit(committers.commit, event(0))
-        wait_until(lambda: lane._waiting_events == 0 and not first.done() and lane._queue.empty())
+        assert started.wait(20)
         waiting = [requests.submit(committers.commit, each) for each in events(3, first=1)]
-        wait_until(lambda: lane._waiting_events == 3)
+        wait_until(lambda: committers._lanes["facebook"]._waiting_events == 3)
         with pytest.raises(UnavailableError, match="queue is full"):
             committers.commit(event(9))
         go_on.set()
@@ -84,16 +90,14 @@ def test_refuses_at_once_when_the_queue_is_full(make, monkeypatch):
             each.result(20)
 
 
-def test_bounds_the_bytes_in_the_queue_too(make, monkeypatch):
-    go_on = threading.Event()
-    monkeypatch.setattr(Outbox, "send", lambda *_: go_on.wait(20))
+def test_bounds_the_bytes_in_the_queue_too(make, stuck):
+    started, go_on = stuck
     committers = make(queue_bytes=100_000)
-    lane = committers._lane("facebook")
     with ThreadPoolExecutor(8) as requests:
         first = requests.submit(committers.commit, event(0))
-        wait_until(lambda: lane._queue.empty() and not first.done())
+        assert started.wait(20)
         big = requests.submit(committers.commit, event(1, size=200_000))
-        wait_until(lambda: lane._waiting_events == 1)
+        wait_until(lambda: committers._lanes["facebook"]._waiting_events == 1)
         with pytest.raises(UnavailableError, match="queue is full"):
             committers.commit(event(2))
         go_on.set()
