@@ -11,6 +11,7 @@ RECEIVER = [
     "google-cloud-pubsub>=2.44",
     "google-cloud-storage>=3.17",
     "granian>=2.8",
+    "jmespath>=1.1",
     "prometheus-client>=0.26",
     "PyJWT>=2.15",
     "standardwebhooks>=1.1",

@@ -1,5 +1,7 @@
 """`parley demo`: webhooks in, rows out, live and again in batch, and a comparison of the two."""
 
+import datetime as dt
+import json
 import os
 import shutil
 import signal
@@ -12,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from google.cloud import bigquery
@@ -20,8 +23,14 @@ from rich.progress import track
 
 from pipelines.bigquery.commands import show
 from pipelines.bigquery.target import Target, client
+from pipelines.generate.command import UNSENDABLE
+from pipelines.generate.delivery import of_day
+from pipelines.generate.send import send
+from pipelines.generate.signing import signers
+from pipelines.generate.story import WEIGHTS, World
 from pipelines.local import environment, ready, samples
 from pipelines.rows import TABLES
+from pipelines.times import MICROS_PER_DAY, to_micros
 from schemas import loader
 
 FOLDER = environment.DEFAULT_FOLDER / "demo"
@@ -29,21 +38,27 @@ _BATCH_PREFIX = "batch_"
 _START_SECONDS = 120.0
 _ARRIVAL_SECONDS = 60.0
 _TIMED_WEBHOOKS = 5
+_WORLD_CONVERSATIONS = 60
+_WORLD_DAYS = 5
 _QUESTIONS = {
-    "Messages, as an analyst reads them": """
-        SELECT FORMAT_TIMESTAMP('%H:%M:%S', sent_at) AS sent, source, direction, kind,
-          COALESCE(JSON_VALUE(content, '$.message.text'), JSON_VALUE(content, '$.postback.title')) AS text
-        FROM messages ORDER BY sent_at""",
-    "Conversations": """
-        SELECT source, source_conversation_id AS contact, messages, inbound_messages AS inbound,
-          outbound_messages AS outbound, FORMAT_TIMESTAMP('%H:%M:%S', last_message_at) AS last
-        FROM conversations ORDER BY messages DESC, contact""",
-    "Contacts": """
-        SELECT source, source_contact_id, FORMAT_TIMESTAMP('%H:%M:%S', last_seen_at) AS last_seen
-        FROM contacts ORDER BY source_contact_id""",
+    "A morning of two channels, as an analyst reads it": f"""
+        SELECT FORMAT_TIMESTAMP('%H:%M:%S', sent_at) AS sent, t.source, direction, kind,
+          COALESCE(text, attachments[SAFE_OFFSET(0)].type) AS text
+        FROM message_texts AS t JOIN channels USING (channel_id)
+        WHERE source_channel_id IN ('{samples.PAGE}', '{samples.PROFILE}') ORDER BY sent_at""",  # noqa: S608
+    "The busiest conversations of every source": """
+        SELECT source, source_conversation_id AS conversation, messages, inbound_messages AS inbound,
+          outbound_messages AS outbound, CAST(DATE(last_message_at) AS STRING) AS last_on
+        FROM conversations WHERE messages > 0
+        QUALIFY ROW_NUMBER() OVER (PARTITION BY source ORDER BY messages DESC, conversation_id) = 1
+        ORDER BY messages DESC""",
+    "Contacts, as far as their sources name them": """
+        SELECT source, source_contact_id, display_name
+        FROM contacts WHERE display_name IS NOT NULL
+        QUALIFY ROW_NUMBER() OVER (PARTITION BY source ORDER BY source_contact_id) = 1 ORDER BY source""",
     "What is known beside the messages": """
-        SELECT FORMAT_TIMESTAMP('%H:%M:%S', occurred_at) AS occurred, source, subject_type, key, value
-        FROM metadata ORDER BY occurred_at, key""",
+        SELECT key, COUNT(*) AS facts, COUNT(DISTINCT source) AS sources, MIN(NULLIF(value, '')) AS such_as
+        FROM metadata GROUP BY key ORDER BY facts DESC LIMIT 12""",
     "The ledger: every webhook and what became of it": """
         SELECT outcome, COUNT(*) AS webhooks, SUM(`rows`) AS rows_made, SUM(dead_letters) AS dead_letters
         FROM events GROUP BY outcome ORDER BY outcome""",
@@ -64,7 +79,7 @@ def demo(pubsub: str) -> None:
     with _stack(pubsub):
         where = Target.from_environment()
         warehouse = client(where)
-        sent = _send_samples()
+        sent = _send_samples() + _send_world() + _send_chat()
         _wait_for_events(warehouse, where, sent)
         for title, sql in _QUESTIONS.items():
             _ask(warehouse, where, title, sql)
@@ -118,23 +133,54 @@ def _tail(log: Path) -> str:
 
 def _send_samples() -> int:
     webhooks = list(samples.webhooks())
-    for webhook in track(webhooks, description="sending signed webhooks", console=console):
+    for webhook in track(webhooks, description="sending signed webhooks    ", console=console):
         _post(webhook.body)
     return len(webhooks)
 
 
+def _send_world() -> int:
+    """Send what some dozens of people wrote through every source that signs its webhooks."""
+    sources = tuple(source for source in WEIGHTS if source not in UNSENDABLE)
+    start = to_micros(dt.datetime.now(dt.UTC)) - _WORLD_DAYS * MICROS_PER_DAY
+    world = World(_WORLD_CONVERSATIONS, 1, start // MICROS_PER_DAY * MICROS_PER_DAY, _WORLD_DAYS, sources)
+    endpoints = frozenset({"facebook", "whatsapp", "twilio", "google", "airy"})
+    deliveries = [delivery for day in range(world.days) for delivery in of_day(world, day)]
+    watched = track(deliveries, description="sending a sample world     ", console=console)
+    answers = send(watched, _receiver(), 0.0, signers(os.environ, endpoints))
+    if not set(answers) <= {200, 204}:
+        raise click.ClickException(f"the receiver did not take every webhook: {dict(answers)}")
+    return len(deliveries)
+
+
+def _send_chat() -> int:
+    """Write in the live chat as its widget does; one message twice, as after a lost answer."""
+    texts = ["Hi! Do you deliver to Iceland?", "It is for my sister.", "It is for my sister."]
+    door = {"Origin": _receiver(), "Content-Type": "application/json"}
+    opened = _request("/chatplugin.authenticate", {"channel_id": environment.CHAT_CHANNEL}, door)
+    for text in texts:
+        key = {"Authorization": f"Bearer {opened['token']}", "Idempotency-Key": f"demo-{texts.index(text)}"}
+        _request("/chatplugin.send", {"message": {"text": text}}, door | key)
+    return len(texts)
+
+
 def _post(body: bytes) -> None:
-    secret = os.environ["PARLEY_FACEBOOK_APP_SECRETS"]
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{os.environ['PARLEY_PORT']}/facebook",
-        data=body,
-        headers={"Content-Type": "application/json", "X-Hub-Signature-256": samples.sign(body, secret)},
-    )
+    signature = samples.sign(body, os.environ["PARLEY_FACEBOOK_APP_SECRETS"])
+    _request("/facebook", body, {"Content-Type": "application/json", "X-Hub-Signature-256": signature})
+
+
+def _request(path: str, body: bytes | dict[str, Any], headers: dict[str, str]) -> Any:
+    """Post to the receiver and return its JSON answer, where it gives one."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    request = urllib.request.Request(_receiver() + path, data=data, headers=headers)  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=30):  # noqa: S310
-            pass
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - our own loopback URL
+            return json.loads(response.read() or b"null")
     except urllib.error.URLError as error:
-        raise click.ClickException(f"the receiver did not take a webhook: {error}") from error
+        raise click.ClickException(f"the receiver did not take a request to {path}: {error}") from error
+
+
+def _receiver() -> str:
+    return f"http://127.0.0.1:{os.environ['PARLEY_PORT']}"
 
 
 def _wait_for_events(warehouse: bigquery.Client, where: Target, expected: int) -> None:

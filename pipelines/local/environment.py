@@ -11,6 +11,8 @@ import msgspec
 
 PROJECT = "parley-local"
 DEFAULT_FOLDER = Path(".parley")
+CHAT_CHANNEL = "demo"
+"""The live chat of the local stack, on the receiver's own demo page."""
 STACK_FILE = "stack.json"
 _SECRETS_FILE = "secrets.json"
 # What the sources of the receiver need before they open; each a secret of this folder's own.
@@ -23,6 +25,7 @@ _SECRETS = (
     "PARLEY_GOOGLE_KEYS",
     "PARLEY_GOOGLE_CLIENT_TOKENS",
     "PARLEY_AIRY_SIGNATURE_KEYS",
+    "PARLEY_CHATPLUGIN_SECRETS",
 )
 
 
@@ -58,6 +61,8 @@ def variables(folder: Path, ports: Ports, environ: Mapping[str, str] = os.enviro
         "PARLEY_PORT": str(ports.receiver),
         "PARLEY_WORKERS": "1",
         "PARLEY_PUBLIC_URL": f"http://127.0.0.1:{ports.receiver}",
+        "PARLEY_CHATPLUGIN_CHANNELS": json.dumps({CHAT_CHANNEL: [f"http://127.0.0.1:{ports.receiver}"]}),
+        "PARLEY_CHATPLUGIN_DEMO": CHAT_CHANNEL,
         **_made_up_secrets(folder),
     }
     addresses = {

@@ -92,7 +92,8 @@ def _announce(folder: Path, values: dict[str, str]) -> None:
 _GUIDE = """
 Parley runs. Everything it keeps is in $folder. Ctrl-C stops it.
 
-  webhooks  $url and the other sources' paths
+  webhooks  $url, and the other sources' paths
+  live chat $origin/chatplugin/ui/
   Pub/Sub   $pubsub
   BigQuery  $bigquery
 
@@ -112,6 +113,7 @@ and ask for it:
 def _guide(folder: Path, values: dict[str, str]) -> str:
     return Template(_GUIDE).safe_substitute(
         folder=folder.resolve(),
+        origin=f"http://127.0.0.1:{values['PARLEY_PORT']}",
         url=f"http://127.0.0.1:{values['PARLEY_PORT']}/facebook",
         pubsub=values["PUBSUB_EMULATOR_HOST"],
         bigquery=values["BIGQUERY_EMULATOR_HOST"],
