@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -42,21 +41,22 @@ def test_serves_by_several_processes_and_shuts_down_cleanly(server, bus, tmp_pat
 
 def test_finishes_what_is_in_flight_when_it_is_asked_to_stop(environ, bus, tmp_path):
     environ = environ | unsigned(environ)
-    environ |= {"PARLEY_ALLOW_UNSIGNED": "facebook", "PARLEY_PUBLISH_SECONDS": "20"}
-    with serving(environ, tmp_path / "log") as server:
+    # All requests come while the first group gathers.
+    environ |= {"PARLEY_PUBLISH_SECONDS": "60", "PARLEY_COMMIT_SECONDS": "60", "PARLEY_GROUP_SECONDS": "1"}
+    with serving(environ | {"PARLEY_ALLOW_UNSIGNED": "facebook"}, tmp_path / "log") as server:
         bus.faults.set("Publish", hang=True)
-        codes = []
-        requests = [threading.Thread(target=lambda n=n: codes.append(server.post(b"%d" % n))) for n in range(10)]
-        for request in requests:
-            request.start()
+        connections = [server.connect() for _ in range(10)]
+        for number, connection in enumerate(connections):
+            connection.request("POST", "/facebook", b"%d" % number)
         wait_until(lambda: len(archived(tmp_path / "archive", open_too=True)) == 10)
         server.process.terminate()
         wait_until(lambda: "Stopping worker" in server.log)
         bus.faults.clear()
-        for request in requests:
-            request.join(30)
-        assert codes == [200] * 10
+        assert [connection.getresponse().status for connection in connections] == [200] * 10
         assert server.process.wait(30) == 0
+        for connection in connections:
+            connection.close()
+    assert len(archived(tmp_path / "archive")) == 10
     assert bodies(archived(tmp_path / "archive")) == bodies(bus.published())
 
 
