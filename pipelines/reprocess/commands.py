@@ -33,7 +33,7 @@ def backfill() -> None:
 @click.option("--dead-letters", "only_dead", is_flag=True, help="Only events with a dead letter.")
 @shell.from_archive
 @click.option("--report", "report_to", type=click.Path(path_type=Path, dir_okay=False), help="Also as HTML, here.")
-@click.option("--samples", default=3, show_default=True, help="Samples of each table and kind of change.")
+@click.option("--samples", default=1, show_default=True, help="Samples of each table and kind of change.")
 @click.pass_context
 def plan_run(
     ctx: click.Context,
@@ -118,7 +118,7 @@ def list_runs(limit: int) -> None:
 
 @backfill.command("show")
 @click.argument("run")
-@click.option("--samples", default=3, show_default=True, help="Samples of each table and kind of change.")
+@click.option("--samples", default=1, show_default=True, help="Samples of each table and kind of change.")
 @click.option("--report", "report_to", type=click.Path(path_type=Path, dir_okay=False), help="Also as HTML, here.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: the run as JSON.")
 def show_run(run: str, samples: int, report_to: Path | None, as_json: bool) -> None:

@@ -116,7 +116,7 @@ def redrive(
         return
     request = Request(shell.archive_root(archive), Selection(events=events), shell.actor(), reason)
     run = shell.run_plan(ctx.args, where, warehouse, request, files, quiet)
-    shell.show_planned(where, warehouse, run, quiet, 3, None)
+    shell.show_planned(where, warehouse, run, quiet, 1, None)
     if apply_now:
         with shell.failures():
             apply(warehouse, where, run.run_id, request.actor, reason=reason)

@@ -2,23 +2,26 @@
 
 Compared are sets, not lists: an event that was stored twice has each of its rows twice, and the views
 show one. Rows that differ are paired within their event by what they are known by (`sql.IDENTITY`);
-several rows may share that, such as a contact seen twice in one event, and are paired in order.
+several rows may share that, such as a contact seen twice in one event, and are paired in order of content.
 """
 
 import datetime as dt
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 import msgspec
 from google.cloud import bigquery
 
 from pipelines.bigquery.target import Target
 from pipelines.reprocess.runs import Staging
-from pipelines.reprocess.sql import IDENTITY, comparable, compared, literal, order, partitions
+from pipelines.reprocess.sql import IDENTITY, compared, literal, not_compared, partitions
 from pipelines.reprocess.staging import CHANGES, LETTERS, TOTALS, Range, wait_for
 from pipelines.reprocess.steps import Steps
 from pipelines.rows import TABLES
+
+_FIRST: Final = ("messages", "metadata", "dead_letters", "contacts", "conversations", "channels", "events")
+"""Tables by how much their samples tell."""
 
 
 class Total(msgspec.Struct, frozen=True):
@@ -84,31 +87,36 @@ def compare(client: bigquery.Client, live: Target, staging: Staging, reprocessed
     for done, table in enumerate(TABLES):
         steps.progress("comparing", done, len(TABLES), "tables")
         wait_for(client.query(_changes_sql(table, live, staging, reprocessed)))
-        wait_for(client.query(_totals_sql(table, staging)))
+    changed = f"SELECT DISTINCT table_name FROM `{staging.made(CHANGES)}` WHERE change = 'changed'"  # noqa: S608
+    for (table,) in client.query_and_wait(changed):
+        wait_for(client.query(_columns_sql(table, staging)))
+    wait_for(client.query(_totals_sql(staging)))
     wait_for(client.query(_letters_sql(live, staging, reprocessed)))
     steps.progress("comparing", len(TABLES), len(TABLES), "tables")
 
 
 def read(client: bigquery.Client, staging: Staging, samples: int = 5) -> Difference:
     """Read what `compare` has written, with some samples of each table and kind of change."""
+
+    def rows(sql: str, table: str) -> Iterator[bigquery.Row]:
+        return iter(client.query_and_wait(sql.format(table=staging.made(table), samples=samples)))
+
+    found = [
+        Sample(
+            row["table_name"],
+            row["change"],
+            row["event_id"],
+            tuple(row["columns"]),
+            _row(row["before"]),
+            _row(row["after"]),
+        )
+        for row in rows(_READ_SAMPLES, CHANGES)
+    ]
     return Difference(
-        [Total(*row.values()) for row in client.query_and_wait(_READ_TOTALS.format(staging.made(TOTALS)))],
-        [
-            ColumnChange(*row.values())
-            for row in client.query_and_wait(_READ_COLUMNS.format(staging.made(CHANGES)))
-        ],
-        [Letters(*row.values()) for row in client.query_and_wait(_READ_LETTERS.format(staging.made(LETTERS)))],
-        [
-            Sample(
-                row["table_name"],
-                row["change"],
-                row["event_id"],
-                tuple(row["columns"]),
-                _row(row["before"]),
-                _row(row["after"]),
-            )
-            for row in client.query_and_wait(_READ_SAMPLES.format(staging.made(CHANGES), samples))
-        ],
+        [Total(*row.values()) for row in rows(_READ_TOTALS, TOTALS)],
+        [ColumnChange(*row.values()) for row in rows(_READ_COLUMNS, CHANGES)],
+        [Letters(*row.values()) for row in rows(_READ_LETTERS, LETTERS)],
+        sorted(found, key=lambda sample: (_FIRST.index(sample.table), sample.change)),
     )
 
 
@@ -116,94 +124,111 @@ def _row(written: str | None) -> dict[str, Any] | None:
     if written is None:
         return None
     row: dict[str, Any] = json.loads(written)
-    row.pop("nth")
     return row
 
 
-def _current(table: str, live: Target, staging: Staging, reprocessed: Range) -> str:
+def _told(table: str, name: str, condition: str) -> str:
+    """Return a query of what rows say: as JSON, since neither arrays nor bytes could be compared."""
     return (
-        f"SELECT DISTINCT {comparable(table)} FROM `{live.table(table)}` "  # noqa: S608
-        f"WHERE {partitions(table, reprocessed.first, reprocessed.last)} "
-        f"AND event_id IN (SELECT event_id FROM `{staging.made('events')}`)"
+        f"SELECT DISTINCT event_id, `{IDENTITY[table]}` AS row_id, COALESCE(source, '') AS source, "  # noqa: S608
+        f"DATE(received_at) AS day, TO_JSON_STRING(told) AS content "
+        f"FROM (SELECT * EXCEPT ({', '.join(not_compared(table))}) FROM `{name}` WHERE {condition}) AS told"
     )
 
 
-def _made(table: str, staging: Staging) -> str:
+def _of_events(staging: Staging) -> str:
     # Dead letters of what is no event at all have no ledger row: nothing tells which they would replace.
-    return (
-        f"SELECT DISTINCT {comparable(table)} FROM `{staging.made(table)}` "  # noqa: S608
-        f"WHERE event_id IN (SELECT event_id FROM `{staging.made('events')}`)"
-    )
+    return f"event_id IN (SELECT event_id FROM `{staging.made('events')}`)"  # noqa: S608
 
 
 def _changes_sql(table: str, live: Target, staging: Staging, reprocessed: Range) -> str:
-    identity, names = IDENTITY[table], compared(table)
-    numbered = (
-        f"SELECT *, ROW_NUMBER() OVER (PARTITION BY event_id, `{identity}` ORDER BY {order(table)}) AS nth FROM "  # noqa: S608
-    )
-    differing = ", ".join(f"IF(gained.`{n}` IS DISTINCT FROM lost.`{n}`, {literal(n)}, NULL)" for n in names)
-
+    pruned = partitions(table, reprocessed.first, reprocessed.last)
+    made = _told(table, staging.made(table), _of_events(staging))
+    current = _told(table, live.table(table), f"{pruned} AND {_of_events(staging)}")
+    numbered = "SELECT *, ROW_NUMBER() OVER (PARTITION BY event_id, row_id ORDER BY content) AS nth FROM "
     return f"""
-INSERT INTO `{staging.made(CHANGES)}`
-  (table_name, change, source, day, event_id, row_id, columns, before, after)
+INSERT INTO `{staging.made(CHANGES)}` (table_name, change, source, day, event_id, row_id, columns, before, after)
 WITH
-  made AS ({_made(table, staging)}),
-  current_rows AS ({_current(table, live, staging, reprocessed)}),
+  made AS ({made}),
+  current_rows AS ({current}),
   gained AS ({numbered} (SELECT * FROM made EXCEPT DISTINCT SELECT * FROM current_rows)),
   lost AS ({numbered} (SELECT * FROM current_rows EXCEPT DISTINCT SELECT * FROM made))
 SELECT
   {literal(table)},
   CASE WHEN lost.nth IS NULL THEN 'added' WHEN gained.nth IS NULL THEN 'removed' ELSE 'changed' END,
-  COALESCE(gained.source, lost.source, ''),
-  DATE(COALESCE(gained.received_at, lost.received_at)),
+  COALESCE(gained.source, lost.source),
+  COALESCE(gained.day, lost.day),
   COALESCE(gained.event_id, lost.event_id),
-  COALESCE(gained.`{identity}`, lost.`{identity}`),
-  IF(gained.nth IS NULL OR lost.nth IS NULL, [],
-    ARRAY(SELECT name FROM UNNEST([{differing}]) AS name WHERE name IS NOT NULL)),
-  IF(lost.nth IS NULL, NULL, TO_JSON_STRING(lost)),
-  IF(gained.nth IS NULL, NULL, TO_JSON_STRING(gained))
+  COALESCE(gained.row_id, lost.row_id),
+  [],
+  lost.content,
+  gained.content
 FROM gained FULL OUTER JOIN lost
-ON gained.event_id = lost.event_id AND gained.`{identity}` = lost.`{identity}` AND gained.nth = lost.nth
+ON gained.event_id = lost.event_id AND gained.row_id = lost.row_id AND gained.nth = lost.nth
 """  # noqa: S608
 
 
-def _totals_sql(table: str, staging: Staging) -> str:
+def _columns_sql(table: str, staging: Staging) -> str:
+    differing = ", ".join(
+        f"IF(JSON_QUERY(before, '$.{name}') IS DISTINCT FROM JSON_QUERY(after, '$.{name}'), {literal(name)}, NULL)"
+        for name in compared(table)
+    )
+    return (
+        f"UPDATE `{staging.made(CHANGES)}` SET columns = "  # noqa: S608
+        f"ARRAY(SELECT name FROM UNNEST([{differing}]) AS name WHERE name IS NOT NULL) "
+        f"WHERE table_name = {literal(table)} AND change = 'changed'"
+    )
+
+
+def _totals_sql(staging: Staging) -> str:
+    made = " UNION ALL ".join(
+        f"SELECT {literal(table)} AS table_name, source, day, 0 AS added, 0 AS removed, 0 AS changed, "  # noqa: S608
+        f"COUNT(*) AS made FROM ({_told(table, staging.made(table), _of_events(staging))}) GROUP BY source, day"
+        for table in TABLES
+    )
     return f"""
 INSERT INTO `{staging.made(TOTALS)}` (table_name, source, day, added, removed, changed, unchanged)
-SELECT {literal(table)}, source, day, SUM(added), SUM(removed), SUM(changed),
-  SUM(made) - SUM(added) - SUM(changed)
+SELECT table_name, source, day, SUM(added), SUM(removed), SUM(changed), SUM(made) - SUM(added) - SUM(changed)
 FROM (
-  SELECT COALESCE(source, '') AS source, DATE(received_at) AS day, 0 AS added, 0 AS removed, 0 AS changed,
-    COUNT(*) AS made
-  FROM ({_made(table, staging)}) GROUP BY 1, 2
+  {made}
   UNION ALL
-  SELECT source, day, COUNTIF(change = 'added'), COUNTIF(change = 'removed'), COUNTIF(change = 'changed'), 0
-  FROM `{staging.made(CHANGES)}` WHERE table_name = {literal(table)} GROUP BY 1, 2
+  SELECT table_name, source, day, COUNTIF(change = 'added'), COUNTIF(change = 'removed'),
+    COUNTIF(change = 'changed'), 0
+  FROM `{staging.made(CHANGES)}` GROUP BY table_name, source, day
 )
-GROUP BY source, day
+GROUP BY table_name, source, day
 """  # noqa: S608
 
 
 def _letters_sql(live: Target, staging: Staging, reprocessed: Range) -> str:
-    counted = "SELECT {}, source, stage, error_class, COUNT(*) FROM ({}) GROUP BY source, stage, error_class"
+    pruned = partitions("dead_letters", reprocessed.first, reprocessed.last)
+
+    def counted(moment: str, name: str, condition: str) -> str:
+        # Stored twice, a dead letter counts once, as in the view.
+        return (
+            f"SELECT {literal(moment)}, COALESCE(source, ''), stage, error_class, "  # noqa: S608
+            "COUNT(DISTINCT TO_JSON_STRING(STRUCT(event_id AS e, pointer AS p, table_name AS t))) "
+            f"FROM `{name}` WHERE {condition} GROUP BY source, stage, error_class"
+        )
+
     return (
         f"INSERT INTO `{staging.made(LETTERS)}` (moment, source, stage, error_class, letters) "
-        + counted.format("'before'", _current("dead_letters", live, staging, reprocessed))
+        + counted("before", live.table("dead_letters"), f"{pruned} AND {_of_events(staging)}")
         + " UNION ALL "
-        + counted.format("'after'", _made("dead_letters", staging))
+        + counted("after", staging.made("dead_letters"), _of_events(staging))
     )
 
 
 _READ_TOTALS = """
-SELECT table_name, source, day, added, removed, changed, unchanged FROM `{}` ORDER BY 1, 2, 3"""
+SELECT table_name, source, day, added, removed, changed, unchanged FROM `{table}` ORDER BY 1, 2, 3"""
 _READ_COLUMNS = """
-SELECT table_name, name, COUNT(*) AS changed_rows FROM `{}` CROSS JOIN UNNEST(columns) AS name
+SELECT table_name, name, COUNT(*) AS changed_rows FROM `{table}` CROSS JOIN UNNEST(columns) AS name
 GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2"""
 _READ_LETTERS = """
-SELECT COALESCE(source, ''), stage, error_class,
+SELECT source, stage, error_class,
   SUM(IF(moment = 'before', letters, 0)) AS before_run, SUM(IF(moment = 'after', letters, 0)) AS after_run
-FROM `{}` GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+FROM `{table}` GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
 _READ_SAMPLES = """
-SELECT table_name, change, event_id, columns, before, after FROM `{}`
-QUALIFY ROW_NUMBER() OVER (PARTITION BY table_name, change ORDER BY event_id, row_id, after, before) <= {}
+SELECT table_name, change, event_id, columns, before, after FROM `{table}`
+QUALIFY ROW_NUMBER() OVER (PARTITION BY table_name, change ORDER BY event_id, row_id, after, before) <= {samples}
 ORDER BY table_name, change, event_id, row_id"""

@@ -4,7 +4,6 @@ import contextlib
 import datetime as dt
 import json
 import tempfile
-import threading
 from collections.abc import Iterator
 
 import msgspec
@@ -16,12 +15,11 @@ from pipelines import batch
 from pipelines.archive import Selection, read_damages
 from pipelines.bigquery.target import Target
 from pipelines.reprocess import diff, staging
-from pipelines.reprocess.progress import ArchiveProgress
+from pipelines.reprocess.progress import watched
 from pipelines.reprocess.runs import Request, Run, Runs, Staging, State
 from pipelines.reprocess.steps import Steps
 
 _CLOCK_TOLERANCE = dt.timedelta(hours=1)
-_POLL_SECONDS = 0.5
 
 
 def plan(
@@ -52,7 +50,7 @@ def plan(
     steps.reached("prepared")
     selection = narrowed(request.selection)
     with _folder(files, run_id) as output:
-        with _watched(request.archive, selection, output, steps):
+        with watched(request.archive, selection, f"{output}/events", "normalizing", steps):
             batch.run(request.archive, selection, output, options)
         damages = tuple(read_damages(batch.damages_folder(output)))
         steps.reached("normalized")
@@ -106,23 +104,3 @@ def _folder(files: str | None, run_id: str) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory(prefix="parley-") as folder:
         yield folder
-
-
-@contextlib.contextmanager
-def _watched(archive: str, selection: Selection, output: str, steps: Steps) -> Iterator[None]:
-    """Tell how far the batch pipeline is, from what it has written: any runner can be watched so."""
-    progress = ArchiveProgress(archive, selection, output)
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(_POLL_SECONDS):
-            steps.progress("normalizing", progress.done(), progress.total, "bytes")
-
-    watcher = threading.Thread(target=watch, name="progress", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()
-    steps.progress("normalizing", progress.total, progress.total, "bytes")

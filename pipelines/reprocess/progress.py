@@ -1,33 +1,51 @@
-"""How far a batch pipeline is in the archive."""
+"""How far a batch pipeline is in the archive, on whatever runner: seen by the files that it has made."""
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from pathlib import PurePosixPath
+from typing import Final
 
 from apache_beam.io.filesystems import FileSystems
 
 from pipelines.archive import Selection, find_segments, origin
+from pipelines.reprocess.steps import Steps
 from pipelines.write_parquet import SUFFIX, file_name
 
+_POLL_SECONDS: Final = 0.5
 
-class ArchiveProgress:
-    """Knows the size of every selected segment, and sees by the files that it made which are done.
+
+@contextlib.contextmanager
+def watched(archive: str, selection: Selection, made: str, what: str, steps: Steps) -> Iterator[None]:
+    """Tell how far a pipeline is that runs in the block and makes one file or more per segment in a folder.
 
     Raises:
         FileNotFoundError: there is no archive.
     """
+    sizes = _sizes(archive, selection)
+    total = sum(sizes.values())
+    ended = threading.Event()
 
-    def __init__(self, archive: str, selection: Selection, output: str) -> None:
-        segments = find_segments(archive, selection)
-        found = FileSystems.match(segments) if segments else []
-        self._sizes = {
-            file_name(origin(entry.path), 0): entry.size_in_bytes
-            for match in found
-            for entry in match.metadata_list
-        }
-        self._made = f"{output.rstrip('/')}/events/*{SUFFIX}"
-        self.total = sum(self._sizes.values())
-        """Bytes of all selected segments."""
+    def watch() -> None:
+        while not ended.wait(_POLL_SECONDS):
+            written = FileSystems.match([f"{made}/*{SUFFIX}"])[0].metadata_list
+            done = sum(sizes.get(PurePosixPath(entry.path).name, 0) for entry in written)
+            steps.progress(what, done, total, "bytes")
 
-    def done(self) -> int:
-        """Return how many bytes of them rows have been made of."""
-        written = FileSystems.match([self._made])[0].metadata_list
-        return sum(self._sizes.get(PurePosixPath(entry.path).name, 0) for entry in written)
+    watcher = threading.Thread(target=watch, name="progress", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+    steps.progress(what, total, total, "bytes")
+
+
+def _sizes(archive: str, selection: Selection) -> dict[str, int]:
+    """Return the bytes of each segment by the name of the first file that is made of it."""
+    segments = find_segments(archive, selection)
+    found = FileSystems.match(segments) if segments else []
+    return {
+        file_name(origin(entry.path), 0): entry.size_in_bytes for match in found for entry in match.metadata_list
+    }

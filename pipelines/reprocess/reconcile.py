@@ -17,12 +17,15 @@ from google.cloud import bigquery
 
 from pipelines import batch
 from pipelines.archive import Damage, Selection, read_damages
+from pipelines.bigquery.arrow import PROCESSED_AT
 from pipelines.bigquery.target import Target
 from pipelines.reprocess import archived
-from pipelines.reprocess.sql import comparable, literal, partitions
+from pipelines.reprocess.progress import watched
+from pipelines.reprocess.sql import literal, partitions
 from pipelines.reprocess.staging import wait_for
 from pipelines.reprocess.steps import Steps
 from pipelines.rows import TABLES
+from schemas import loader
 
 _COLUMNS: Final = [
     bigquery.SchemaField("event_id", "STRING"),
@@ -30,8 +33,6 @@ _COLUMNS: Final = [
     bigquery.SchemaField("received_at", "TIMESTAMP"),
 ]
 _EXPIRES_MS: Final = 86_400_000
-_TOLD_BY_POINTER: Final = frozenset({"content", "data"})
-"""Columns that need not be read to tell two rows of an event apart."""
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -89,19 +90,14 @@ def reconcile(
     steps = steps or Steps()
     with tempfile.TemporaryDirectory(prefix="parley-") as folder, _dataset(client, where) as place:
         output = f"{files.rstrip('/')}/{uuid.uuid4().hex}" if files else folder
-        steps.progress("reading the archive", 0, 1, "archive")
-        archived.write(archive, selection, output, options)
-        steps.progress("reading the archive", 1, 1, "archive")
+        with watched(archive, selection, f"{output}/{archived.TABLE}", "reading", steps):
+            archived.write(archive, selection, output, options)
         damages = read_damages(batch.damages_folder(output))
         table = place.table(archived.TABLE)
         client.create_table(bigquery.Table(table, _COLUMNS))
         batch.load_files(client, table, _COLUMNS, f"{output}/{archived.TABLE}", archived.SCHEMA)
-        steps.progress("comparing", 0, 2, "steps")
         wait_for(client.query(_check_sql(where, place, selection, _days(client, where, place, selection))))
-        steps.progress("comparing", 1, 2, "steps")
-        found = _read(client, place, damages)
-        steps.progress("comparing", 2, 2, "steps")
-        return found
+        return _read(client, place, damages)
 
 
 @contextlib.contextmanager
@@ -147,10 +143,13 @@ def _days(client: bigquery.Client, where: Target, place: Target, selection: Sele
 
 def _check_sql(where: Target, place: Target, selection: Selection, days: tuple[dt.date, dt.date]) -> str:
     def distinct(table: str) -> str:
-        # An event that was stored twice has its rows twice. Where content lies in the event tells which it is.
+        # An event that was stored twice has its rows twice. Their content need not be read: where it lies in the
+        # event tells which it is.
+        dropped = [name for name in (PROCESSED_AT, "traceback", "data", "content") if name in _names(table)]
         return (
-            f"SELECT event_id, generation FROM (SELECT DISTINCT {comparable(table, _TOLD_BY_POINTER)}, generation "  # noqa: S608
-            f"FROM `{where.table(table)}` WHERE {partitions(table, *days)})"
+            "SELECT event_id, generation FROM (SELECT DISTINCT event_id, generation, TO_JSON_STRING(told) AS told "  # noqa: S608
+            f"FROM (SELECT * EXCEPT ({', '.join(dropped)}) FROM `{where.table(table)}` "
+            f"WHERE {partitions(table, *days)}) AS told)"
         )
 
     tables = [table for table in TABLES if table not in {"events", "dead_letters"}]
@@ -184,6 +183,10 @@ FULL OUTER JOIN ledger ON archived.event_id = ledger.event_id
 LEFT JOIN found ON found.event_id = ledger.event_id AND found.generation = ledger.generation
 LEFT JOIN letters ON letters.event_id = ledger.event_id AND letters.generation = ledger.generation
 """  # noqa: S608
+
+
+def _names(table: str) -> set[str]:
+    return {column.name for column in loader.tables()[table].columns}
 
 
 def _read(client: bigquery.Client, place: Target, damages: Sequence[Damage]) -> Reconciliation:

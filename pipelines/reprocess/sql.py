@@ -4,7 +4,6 @@ Everything is a literal, nothing a parameter: bqemulator knows none in scripts.
 """
 
 import datetime as dt
-from collections.abc import Set
 from typing import Final
 
 from pipelines.bigquery.arrow import PROCESSED_AT
@@ -21,11 +20,10 @@ IDENTITY: Final = {
     "dead_letters": "pointer",
 }
 """The column by which, within one raw event, a row of before and a row of after are the same row."""
-NOT_COMPARED: Final = frozenset({PROCESSED_AT, "generation", "traceback"})
+NOT_COMPARED: Final = frozenset({PROCESSED_AT, "generation", "traceback", "data"})
 """Columns that say when and by which code a row was made, not what it says: they differ in every row that is
-made again (a traceback with every line of code that moves), and would hide what matters."""
-
-_ORDER: Final = ("pointer", "seen_at", "stage")
+made again (a traceback with every line of code that moves), and would hide what matters. And `data`, which
+is the raw body itself: no code makes it."""
 
 
 def literal(value: str | int | None) -> str:
@@ -46,31 +44,14 @@ def columns(table: str) -> list[str]:
     return [f"`{column.name}`" for column in loader.tables()[table].columns]
 
 
+def not_compared(table: str) -> list[str]:
+    """Return the columns of a table in which a row that is made again may differ and yet be the same."""
+    return [column.name for column in loader.tables()[table].columns if column.name in NOT_COMPARED]
+
+
 def compared(table: str) -> list[str]:
-    """Return the names of the columns that make two rows of a table the same or different."""
-    return [c.name for c in loader.tables()[table].columns if c.name not in NOT_COMPARED]
-
-
-def comparable(table: str, without: Set[str] = frozenset()) -> str:
-    """Return the select list of the compared columns, in types that can be compared: arrays and bytes cannot."""
-    items = []
-    for column in loader.tables()[table].columns:
-        if column.name in NOT_COMPARED or column.name in without:
-            continue
-        if column.mode == "REPEATED":
-            items.append(f"TO_JSON_STRING(`{column.name}`) AS `{column.name}`")
-        elif column.type == "BYTES":
-            items.append(f"TO_HEX(MD5(`{column.name}`)) AS `{column.name}`")
-        else:
-            items.append(f"`{column.name}`")
-    return ", ".join(items)
-
-
-def order(table: str) -> str:
-    """Return by what rows of the same identity are paired: where they stood, when seen, else anything."""
-    names = compared(table)
-    first = [name for name in _ORDER if name in names]
-    return ", ".join(f"`{name}`" for name in [*first, *(n for n in names if n not in first)])
+    """Return the columns of a table that make two rows the same or different."""
+    return [column.name for column in loader.tables()[table].columns if column.name not in NOT_COMPARED]
 
 
 def partitions(table: str, first: dt.date, last: dt.date, alias: str = "") -> str:

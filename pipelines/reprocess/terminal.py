@@ -55,6 +55,7 @@ def steps(quiet: bool) -> Iterator[Steps]:
 def show_runs(console: Console, runs: Sequence[Run]) -> None:
     """Print runs, the newest last."""
     table = Table("run", "state", "since", "by", "gen.", "events", "added", "removed", "changed", "selection")
+    table.columns[0].no_wrap = True
     for run in runs:
         sums = [str(sum(counts[kind] for counts in run.differences().values())) for kind in KINDS[:3]]
         latest = run.history[-1]

@@ -19,6 +19,7 @@ from pipelines.normalize import NormalizeEvents
 from pipelines.reprocess import Request, Run, Steps, apply, discard, plan, roll_back
 from pipelines.reprocess.sql import columns
 from pipelines.rows import TABLES
+from schemas.archive import folder
 from schemas.raw_event import RawEvent
 from tests.raw_events import write_segment
 
@@ -39,8 +40,14 @@ class Warehouse:
     _segments: "itertools.count[int]" = dataclasses.field(default_factory=itertools.count)
 
     def archived(self, events: Sequence[RawEvent]) -> Path:
-        """Write events into a segment of their own."""
-        return write_segment(self.archive, events, f"host-1-0-{next(self._segments)}.avro")
+        """Write events into segments of their own, one for each source and hour; return the last."""
+        paths = [
+            write_segment(self.archive, list(group), f"host-1-0-{next(self._segments)}.avro")
+            for _, group in itertools.groupby(
+                sorted(events, key=lambda e: (e.source, e.received_at)), lambda e: folder(e.source, e.received_at)
+            )
+        ]
+        return paths[-1]
 
     def live(self, events: Sequence[RawEvent]) -> None:
         """Store events as the streaming pipeline does: its steps, its sink."""

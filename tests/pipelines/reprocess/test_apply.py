@@ -1,0 +1,214 @@
+"""Applying replaces, rolling back restores, and neither loses what live stores meanwhile."""
+
+import threading
+
+import pytest
+from reprocess_support import InterruptAt, Interrupted, Warehouse
+
+from pipelines.reprocess import RefusedError, State
+from tests.raw_events import raw_event, text_message
+
+EVENTS = [text_message(n) for n in range(6)]
+
+
+def spoil(warehouse: Warehouse) -> None:
+    """Make rows wrong, as an older generation might have."""
+    warehouse.query("UPDATE `T.messages` SET kind = 'wrong' WHERE TRUE")
+    warehouse.query("INSERT INTO `T.contacts` SELECT * REPLACE ('wrong' AS contact_id) FROM `T.contacts`")
+
+
+def test_apply_puts_right_and_rollback_restores_exactly(warehouse: Warehouse):
+    warehouse.received([*EVENTS, raw_event(b"no json", number=90)])
+    right = warehouse.views()
+    spoil(warehouse)
+    wrong, wrong_rows = warehouse.views(), warehouse.images()
+    run = warehouse.plan()
+
+    assert warehouse.apply(run).state is State.APPLIED
+    assert warehouse.views() == right
+    applied = warehouse.images()
+    assert warehouse.apply(run).state is State.APPLIED
+    assert warehouse.images() == applied
+
+    assert warehouse.roll_back(run).state is State.ROLLED_BACK
+    assert (warehouse.views(), warehouse.images()) == (wrong, wrong_rows)
+    assert warehouse.roll_back(run).state is State.ROLLED_BACK
+
+    run = warehouse.apply(run)
+    assert warehouse.views() == right
+    states = [change.state for change in run.history]
+    assert states == ["planning", "planned", "applied", "rolled_back", "applied"]
+
+
+def test_events_that_arrive_meanwhile_stay(warehouse: Warehouse):
+    warehouse.received(EVENTS[:3])
+    spoil(warehouse)
+    run = warehouse.plan()
+    warehouse.received(EVENTS[3:5])
+    warehouse.apply(run)
+    warehouse.received(EVENTS[5:])
+    everything = warehouse.query("SELECT COUNT(*) AS n FROM `V.messages`")
+
+    warehouse.roll_back(run)
+
+    assert everything == warehouse.query("SELECT COUNT(*) AS n FROM `V.messages`") == [{"n": 6}]
+
+
+def test_an_event_that_live_stores_after_the_run_survives_the_rollback(warehouse: Warehouse):
+    warehouse.archived(EVENTS)
+    run = warehouse.plan()
+    warehouse.apply(run)
+    warehouse.live(EVENTS[:1])
+    assert warehouse.query("SELECT COUNT(*) AS n FROM `V.messages`") == [{"n": 6}]
+
+    warehouse.roll_back(run)
+
+    (row,) = warehouse.query("SELECT event_id FROM `V.messages`")
+    assert row["event_id"] == EVENTS[0].event_id
+
+
+def test_readers_see_all_of_the_old_or_all_of_the_new(warehouse: Warehouse):
+    warehouse.received([text_message(n) for n in range(30)])
+    spoil(warehouse)
+    run = warehouse.plan()
+    seen: set[tuple[int, int, int]] = set()
+    polled = {"wrong": threading.Event(), "right": threading.Event()}
+    stop = threading.Event()
+
+    def poll() -> None:
+        while not stop.is_set():
+            (row,) = warehouse.query(
+                "SELECT (SELECT COUNT(*) FROM `V.messages`) AS messages, "
+                "(SELECT COUNTIF(kind = 'wrong') FROM `V.messages`) AS wrong, "
+                "(SELECT COUNT(*) FROM `T.contacts`) AS contacts"
+            )
+            seen.add((row["messages"], row["wrong"], row["contacts"]))
+            polled["wrong" if row["wrong"] else "right"].set()
+
+    readers = [threading.Thread(target=poll) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    try:
+        assert polled["wrong"].wait(60)
+        warehouse.apply(run)
+        assert polled["right"].wait(60)
+        polled["wrong"].clear()
+        warehouse.roll_back(run)
+        assert polled["wrong"].wait(60)
+    finally:
+        stop.set()
+        for reader in readers:
+            reader.join()
+    assert seen == {(30, 30, 60), (30, 0, 30)}
+
+
+@pytest.mark.parametrize(("step", "state"), [("checked", State.PLANNED), ("applied", State.APPLIED)])
+def test_an_interrupted_apply_is_done_or_not_begun_and_can_be_repeated(
+    warehouse: Warehouse, step: str, state: State
+):
+    warehouse.received(EVENTS)
+    right = warehouse.views()
+    spoil(warehouse)
+    wrong = warehouse.views()
+    run = warehouse.plan()
+
+    def interrupt() -> None:
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        warehouse.apply(run, steps=InterruptAt(step, interrupt))
+    assert warehouse.views() == (wrong if state is State.PLANNED else right)
+    run = warehouse.apply(run)
+    assert (run.state, warehouse.views()) == (State.APPLIED, right)
+    with pytest.raises(Interrupted):
+        warehouse.roll_back(run, steps=InterruptAt("checked", interrupt))
+    assert warehouse.views() == right
+    warehouse.roll_back(run)
+    assert warehouse.views() == wrong
+
+
+def test_a_failure_within_the_transaction_changes_nothing(warehouse: Warehouse):
+    warehouse.received(EVENTS)
+    spoil(warehouse)
+    run = warehouse.plan()
+    before = warehouse.images()
+    # The last table that is replaced; the tables before it have been by then.
+    warehouse.query("ALTER TABLE `T.dead_letters` RENAME TO gone")
+
+    with pytest.raises(Exception, match="dead_letters"):
+        warehouse.apply(run)
+
+    warehouse.query("ALTER TABLE `T.gone` RENAME TO dead_letters")
+    assert warehouse.images() == before
+
+
+def test_whoever_decides_on_an_old_state_decides_anew(warehouse: Warehouse):
+    warehouse.received(EVENTS)
+    first, second = warehouse.plan(), warehouse.plan()
+    others = iter([lambda: warehouse.apply(second)])
+
+    def meanwhile() -> None:
+        next(others, lambda: None)()
+
+    with pytest.raises(RefusedError, match=f"run {second.run_id} was applied for the same events since the plan"):
+        warehouse.apply(first, steps=InterruptAt("checked", meanwhile))
+
+
+def test_a_run_over_other_events_does_not_object(warehouse: Warehouse):
+    warehouse.received(EVENTS)
+    first = warehouse.plan(events=frozenset([EVENTS[0].event_id]))
+    warehouse.apply(warehouse.plan(events=frozenset([EVENTS[1].event_id])))
+
+    assert warehouse.apply(first).state is State.APPLIED
+
+
+def test_a_run_is_refused_where_another_was_applied_since_unless_forced(warehouse: Warehouse):
+    warehouse.received(EVENTS)
+    first, second = warehouse.plan(), warehouse.plan()
+    warehouse.apply(second)
+
+    with pytest.raises(RefusedError, match="since the plan"):
+        warehouse.apply(first)
+    with pytest.raises(ValueError, match="reason"):
+        warehouse.apply(first, force=True)
+    forced = warehouse.apply(first, force=True, reason="we know")
+
+    assert (forced.state, forced.history[-1].reason) == (State.APPLIED, "we know")
+    with pytest.raises(RefusedError, match=f"run {first.run_id} was applied to the same events since"):
+        warehouse.roll_back(second)
+    warehouse.roll_back(first)
+    assert warehouse.roll_back(second).state is State.ROLLED_BACK
+
+
+def test_an_older_generation_is_refused(warehouse: Warehouse, generation):
+    warehouse.received(EVENTS)
+    generation(0)
+    run = warehouse.plan()
+
+    with pytest.raises(RefusedError, match="rows of generation 1 are there, and the run's are of generation 0"):
+        warehouse.apply(run)
+
+
+def test_an_applied_run_is_not_discarded_and_a_discarded_one_not_applied(warehouse: Warehouse):
+    warehouse.received(EVENTS)
+    run = warehouse.plan()
+    warehouse.apply(run)
+    with pytest.raises(RefusedError, match="is applied"):
+        warehouse.discard(run)
+
+    warehouse.roll_back(run)
+    assert warehouse.discard(run).state is State.DISCARDED
+    assert warehouse.discard(run).state is State.DISCARDED
+    with pytest.raises(RefusedError, match="is discarded"):
+        warehouse.apply(run)
+
+
+def test_a_run_whose_rows_are_gone_is_refused(warehouse: Warehouse):
+    warehouse.received(EVENTS)
+    run = warehouse.plan()
+    warehouse.client.delete_dataset(
+        f"{warehouse.target.views_dataset}_run_{run.run_id.replace('-', '')}", delete_contents=True
+    )
+
+    with pytest.raises(RefusedError, match="is gone"):
+        warehouse.apply(run)
