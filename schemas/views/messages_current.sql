@@ -62,7 +62,7 @@ WITH
     SELECT
       conversation_id,
       key,
-      LAG(up_to) OVER rising AS since,
+      LAG(up_to, 1, TIMESTAMP '1970-01-01 00:00:00+00') OVER rising AS since,
       up_to,
       MIN(occurred_at) OVER (PARTITION BY conversation_id, key ORDER BY up_to DESC) AS covered_at
     FROM watermarks
@@ -83,8 +83,8 @@ WITH
       states.failed_at,
       states.error,
       reactions.reactions,
-      delivered.covered_at AS delivered_by_watermark_at,
-      seen.covered_at AS read_by_watermark_at
+      IF(message.direction = 'outbound', delivered.covered_at, NULL) AS delivered_by_watermark_at,
+      IF(message.direction = 'outbound', seen.covered_at, NULL) AS read_by_watermark_at
     FROM `${views}.message_texts` AS message
     LEFT JOIN edits ON edits.message_id = message.message_id
     LEFT JOIN deletions ON deletions.message_id = message.message_id
@@ -92,18 +92,16 @@ WITH
     LEFT JOIN reactions ON reactions.message_id = message.message_id
     LEFT JOIN covers AS delivered
       ON
-        message.direction = 'outbound'
-        AND delivered.conversation_id = message.conversation_id
+        delivered.conversation_id = message.conversation_id
         AND delivered.key = 'source.delivered_watermark'
+        AND message.sent_at > delivered.since
         AND message.sent_at <= delivered.up_to
-        AND (delivered.since IS NULL OR message.sent_at > delivered.since)
     LEFT JOIN covers AS seen
       ON
-        message.direction = 'outbound'
-        AND seen.conversation_id = message.conversation_id
+        seen.conversation_id = message.conversation_id
         AND seen.key = 'source.read_watermark'
+        AND message.sent_at > seen.since
         AND message.sent_at <= seen.up_to
-        AND (seen.since IS NULL OR message.sent_at > seen.since)
   )
 SELECT
   message_id,
