@@ -257,7 +257,7 @@ def local_pubsub() -> Iterator[str]:
 @click.option("--only", "names", multiple=True, type=click.Choice(list(ROWS)), help="Only these rows.")
 def main(seconds: float, connections: int, names: tuple[str, ...]) -> None:
     """Measure the receiver beside a bare route and the plain way."""
-    console = Console()
+    console = Console(width=max(120, Console().width))
     rows: list[Measured] = []
     with (
         local_pubsub() as pubsub,
