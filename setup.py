@@ -59,7 +59,16 @@ setup(
     packages=find_packages(include=["pipelines*", "receiver*", "schemas*"]),
     package_data={
         "schemas": ["*.avsc", "tables/*.json", "views/*.sql"],
-        "pipelines": ["local/samples/*", "py.typed", "reprocess/*.j2"],
+        "pipelines": [
+            "dashboard/sql/*.sql",
+            "dashboard/static/*.*",
+            "dashboard/static/vendor/*",
+            "dashboard/templates/*.html",
+            "dashboard/templates/panels/*.html",
+            "local/samples/*",
+            "py.typed",
+            "reprocess/*.j2",
+        ],
         "receiver": ["chatplugin/static/*", "py.typed"],
     },
     install_requires=["click>=8.4", "fastavro>=1.13", "msgspec>=0.22", "rich>=15", "uuid-utils>=0.20"],

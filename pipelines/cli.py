@@ -10,6 +10,7 @@ import click
 COMMANDS = {
     "backfill": ("pipelines.reprocess.commands:backfill", "Reprocess history: plan, look, apply, roll back."),
     "batch": ("pipelines.commands:batch", "Normalize an archive into datasets of their own."),
+    "dashboard": ("pipelines.dashboard.commands:dashboard", "Show what is in BigQuery on a web page here."),
     "dead-letters": (
         "pipelines.reprocess.dead_letter_commands:dead_letters",
         "What could not be normalized, and trying again.",

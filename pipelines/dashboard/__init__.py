@@ -1,0 +1,1 @@
+"""`parley dashboard`: a web page on this machine that shows what is in BigQuery. It reads, and never writes."""

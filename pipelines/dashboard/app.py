@@ -1,0 +1,102 @@
+"""The Flask app: pages, questions and guards put together."""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flask import Flask, current_app, render_template, request
+from werkzeug.exceptions import BadRequest, HTTPException
+
+from pipelines.dashboard import security, words
+from pipelines.dashboard.period import Period
+from pipelines.dashboard.warehouse import UnansweredError, Warehouse
+
+_EXTENSION = "parley-dashboard"
+
+
+def create_app(
+    warehouse: Warehouse,
+    archive: str | None = None,
+    sources: Sequence[str] = (),
+    today: Callable[[], dt.date] = lambda: dt.datetime.now(dt.UTC).date(),
+) -> Flask:
+    """Return the dashboard of a warehouse.
+
+    Args:
+        warehouse: what answers its questions.
+        archive: the archive's root, where whole raw events can be read; None where there is none.
+        sources: custom sources, to choose from beside those that Parley knows.
+        today: the last day of a period that does not say.
+    """
+    from pipelines.dashboard import conversations, dead_letters, events, overview, runs  # noqa: PLC0415 - cycle
+
+    app = Flask("pipelines.dashboard")
+    app.url_map.strict_slashes = False
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.extensions[_EXTENSION] = (warehouse, today)
+    app.config["ARCHIVE"] = archive
+    security.init_app(app)
+    words.init_app(app)
+    app.register_error_handler(UnansweredError, _say_unanswered)
+    app.register_error_handler(HTTPException, _say_wrong)
+    names = {name: words.label(name) for name in (*words.SOURCES, *sources)}
+    app.context_processor(lambda: {"all_sources": names, "shortcuts": _shortcuts(today())})
+    for part in (overview, conversations, events, dead_letters, runs):
+        app.register_blueprint(part.pages)
+    return app
+
+
+def warehouse() -> Warehouse:
+    """Return what answers the running app's questions."""
+    found: Warehouse = current_app.extensions[_EXTENSION][0]
+    return found
+
+
+def period() -> Period:
+    """Return the period of the running request.
+
+    Raises:
+        BadRequest: its address names none that can be.
+    """
+    try:
+        return Period.from_query(request.args, current_app.extensions[_EXTENSION][1]())
+    except ValueError as error:
+        raise BadRequest(str(error)) from None
+
+
+def key(name: str, default: dt.datetime) -> tuple[dt.datetime, str]:
+    """Return the key after which a page begins, of the address's `name`: a time, a comma and an id.
+
+    Raises:
+        BadRequest: it is no such key.
+    """
+    text, _, identity = request.args.get(name, "").partition(",")
+    try:
+        time = dt.datetime.fromisoformat(text) if text else default
+    except ValueError:
+        raise BadRequest(f"{text!r} is no time.") from None
+    if time.tzinfo is None:
+        raise BadRequest(f"{text!r} has no time zone.")
+    return time, identity
+
+
+def _shortcuts(today: dt.date) -> list[tuple[str, dict[str, str]]]:
+    days = {"Today": 1, "7 days": 7, "30 days": 30, "90 days": 90}
+    return [
+        (name, {"from": (today - dt.timedelta(days=count - 1)).isoformat(), "to": today.isoformat()})
+        for name, count in days.items()
+    ]
+
+
+def _is_panel() -> bool:
+    return request.path.startswith("/panels/")
+
+
+def _say_unanswered(error: UnansweredError) -> Any:
+    page = "unanswered_panel.html" if _is_panel() else "unanswered.html"
+    headers = {"Retry-After": "3"} if error.will_pass else {}
+    return render_template(page, error=error), 503 if error.will_pass else 502, headers
+
+
+def _say_wrong(error: HTTPException) -> Any:
+    return render_template("wrong.html", error=error), error.code or 500

@@ -1,0 +1,90 @@
+"""The first page, and the panels that it fetches: each one question, so that none waits for another."""
+
+import datetime as dt
+from collections import defaultdict
+
+from flask import Blueprint, render_template
+
+from pipelines.dashboard.app import period, warehouse
+
+pages = Blueprint("overview", __name__)
+
+BUCKETS = {
+    "within_1_minute": "< 1 min",
+    "within_5_minutes": "1–5 min",
+    "within_15_minutes": "5–15 min",
+    "within_1_hour": "15–60 min",
+    "within_4_hours": "1–4 h",
+    "within_1_day": "4–24 h",
+    "later": "> 1 day",
+    "unanswered": "None yet",
+}
+STEPS = {"messages": "To contacts", "sent": "Sent", "delivered": "Delivered", "read": "Read", "failed": "Failed"}
+
+
+@pages.get("/")
+def overview() -> str:
+    """Show the frame at once; the panels come when they are answered."""
+    return render_template("overview.html", period=period())
+
+
+@pages.get("/panels/totals")
+def totals() -> str:
+    """Count messages, people and who waits."""
+    chosen = period()
+    counts = warehouse().first("totals", **chosen.parameters())
+    latest_day: dt.date | None = None
+    if counts and not counts["messages"]:
+        latest = warehouse().first("latest_day", last_day=chosen.last_day)
+        latest_day = latest["latest_day"] if latest else None
+    return render_template("panels/totals.html", period=chosen, counts=counts, latest_day=latest_day)
+
+
+@pages.get("/panels/activity")
+def activity() -> str:
+    """Count messages by time and source."""
+    chosen = period()
+    messages: dict[str, dict[str, int]] = defaultdict(dict)
+    inbound: dict[str, int] = defaultdict(int)
+    for row in warehouse().ask("activity", by_hour=chosen.by_hour, **chosen.parameters()):
+        messages[row["source"]][row["moment"]] = row["messages"]
+        inbound[row["moment"]] += row["inbound"]
+    ranked = sorted(messages, key=lambda source: -sum(messages[source].values()))
+    return render_template(
+        "panels/activity.html",
+        period=chosen,
+        sources=ranked,
+        rows=[
+            (moment, [messages[source].get(moment, 0) for source in ranked], inbound[moment])
+            for moment in chosen.moments()
+        ],
+    )
+
+
+@pages.get("/panels/funnel")
+def funnel() -> str:
+    """Count how far messages to contacts came."""
+    chosen = period()
+    rows = warehouse().ask("funnel", **chosen.parameters())
+    sums = {step: sum(row[step] for row in rows) for step in (*STEPS, "without_receipt")}
+    return render_template("panels/funnel.html", period=chosen, steps=STEPS, rows=rows, sums=sums)
+
+
+@pages.get("/panels/responses")
+def responses() -> str:
+    """Count how long contacts waited for an answer."""
+    chosen = period()
+    counts = warehouse().first("responses", **chosen.parameters())
+    return render_template("panels/responses.html", period=chosen, counts=counts, buckets=BUCKETS)
+
+
+@pages.get("/panels/troubles")
+def troubles() -> str:
+    """Count raw events by outcome, and what failed."""
+    chosen = period()
+    when = {"since": chosen.since, "until": chosen.until}
+    outcomes: dict[str, dict[str, int]] = defaultdict(dict)
+    for row in warehouse().ask("outcomes", **when):
+        outcomes[row["source"]][row["outcome"]] = row["events"]
+    letters = warehouse().ask("troubles", **when)
+    return render_template("panels/troubles.html", period=chosen, outcomes=outcomes, letters=letters)

@@ -1,0 +1,201 @@
+"""Puts one conversation together: each message as it stands, and what else happened, in the order of time.
+
+Says of a message what the view messages_current says of it, from the facts of one conversation alone.
+"""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pipelines.dashboard.warehouse import Row
+
+# As the view delivery_states ranks them.
+_RANKS = {
+    **dict.fromkeys(("accepted", "pending", "scheduled"), 1),
+    "queued": 2,
+    "sending": 3,
+    "sent": 4,
+    **dict.fromkeys(("failed", "undelivered", "canceled"), 5),
+    "delivered": 6,
+    **dict.fromkeys(("read", "seen"), 7),
+    "played": 8,
+}
+_FINAL = {"read", "seen", "played", "failed", "undelivered", "canceled"}
+FAILURES = {"failed", "undelivered", "canceled"}
+_TOLD_ELSEWHERE = {
+    "reaction.emoji",
+    "source.deleted",
+    "source.delivered_watermark",
+    "source.delivery_state",
+    "source.edited",
+    "source.error",
+    "source.is_typing",
+    "source.read_watermark",
+}
+_EXCERPT = 120
+
+
+class Standing(NamedTuple):
+    """How far a message came."""
+
+    state: str | None = None
+    error: str | None = None
+
+
+class Entry(msgspec.Struct, kw_only=True):
+    """A message, or, with no direction, something else that happened in a conversation."""
+
+    at: dt.datetime
+    id: str
+    event_id: str
+    received_at: dt.datetime
+    direction: str = ""
+    kind: str = ""
+    text: str | None = None
+    choice: str | None = None
+    attachments: Sequence[dict[str, Any]] = ()
+    flags: Sequence[str] = ()
+    quoted: str | None = None
+    """What it answers: an excerpt, empty where that is not on this page, None where it quotes nothing."""
+    earlier_texts: Sequence[str] = ()
+    edited_at: dt.datetime | None = None
+    deleted_at: dt.datetime | None = None
+    state: str | None = None
+    error: str | None = None
+    reactions: Sequence[str] = ()
+    notes: Sequence[tuple[str, str]] = ()
+    """What else is known of it: key and value."""
+    is_told: bool = True
+    """Whether the message itself was told, and not its receipts alone."""
+
+
+def tell(
+    messages: Sequence[Row], facts: Sequence[Row], conversation_id: str, since: dt.datetime, until: dt.datetime
+) -> list[Entry]:
+    """Return messages of a conversation, and what else happened in it from a time until before another.
+
+    Facts are in the order of time. A message that is known by its receipts alone is one without text.
+    """
+    by_subject: dict[str, list[Row]] = defaultdict(list)
+    for fact in facts:
+        by_subject[fact["subject_id"]].append(fact)
+    marks = by_subject[conversation_id]
+    by_source_id = {m["source_message_id"]: m for m in messages if m["source_message_id"]}
+    entries = [_message(each, by_subject[each["message_id"]], marks, by_source_id) for each in messages]
+    others = []
+    for subject_id, known in by_subject.items():
+        if known and known[0]["subject_type"] != "message":
+            others += [_note(fact) for fact in known if fact["key"] not in _TOLD_ELSEWHERE]
+        elif known and not known[0]["is_told"]:
+            others += _by_receipt(subject_id, known)
+    entries += [entry for entry in others if since <= entry.at < until]
+    return sorted(entries, key=lambda entry: (entry.at, entry.id))
+
+
+def standing(facts: Sequence[Row]) -> Standing:
+    """Return how far a message came, as its own facts tell it, in whatever order they came."""
+    states = [fact["value"] for fact in facts if fact["key"] == "source.delivery_state"]
+    errors = [fact["value"] for fact in facts if fact["key"] == "source.error"]
+    furthest = max(states, key=lambda state: (_RANKS.get(state, 0), state), default=None)
+    return Standing(furthest, max(errors, default=None))
+
+
+def _message(message: Row, facts: Sequence[Row], marks: Sequence[Row], known: dict[str, Row]) -> Entry:
+    # Of edits made at one time the first that came, as in the view.
+    edits = sorted(
+        (fact for fact in facts if fact["key"] == "source.edited"),
+        key=lambda fact: (fact["occurred_at"], fact["received_at"]),
+    )
+    deletions = [
+        fact["occurred_at"]
+        for fact in facts
+        if (fact["key"], fact["value"]) in {("source.deleted", "true"), ("source.delivery_state", "deleted")}
+    ]
+    texts = [text for text in (message["text"], *(edit["value"] for edit in edits)) if text is not None]
+    told = standing(facts)
+    return Entry(
+        at=message["sent_at"],
+        id=message["message_id"],
+        event_id=message["event_id"],
+        received_at=message["received_at"],
+        direction=message["direction"],
+        kind=message["kind"],
+        text=None if deletions or not texts else texts[-1],
+        choice=message["choice"],
+        attachments=message["attachments"],
+        flags=[flag for flag in message["flags"] if flag != "echo"],
+        quoted=_quoted(message["reply_to_source_message_id"], known),
+        earlier_texts=texts[:-1] if edits else (),
+        edited_at=edits[-1]["occurred_at"] if edits else None,
+        deleted_at=min(deletions, default=None),
+        state=_state(message, told.state, marks),
+        error=told.error,
+        reactions=_reactions(facts),
+        notes=[(fact["key"], fact["value"]) for fact in facts if fact["key"] not in _TOLD_ELSEWHERE],
+    )
+
+
+def _quoted(source_message_id: str | None, known: dict[str, Row]) -> str | None:
+    if not source_message_id:
+        return None
+    text: str = known.get(source_message_id, {}).get("text") or ""
+    return text[:_EXCERPT] + "…" if len(text) > _EXCERPT else text
+
+
+def _state(message: Row, told: str | None, marks: Sequence[Row]) -> str | None:
+    """Return how far a message came, with what covers a whole conversation up to a time (watermarks)."""
+    if told in _FINAL or message["direction"] != "outbound":
+        return told
+    for key, state in (("source.read_watermark", "read"), ("source.delivered_watermark", "delivered")):
+        up_to = [_time(mark["value"]) for mark in marks if mark["key"] == key]
+        if any(time and time >= message["sent_at"] for time in up_to):
+            return state
+    return told
+
+
+def _time(text: str) -> dt.datetime | None:
+    try:
+        time = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time.replace(tzinfo=time.tzinfo or dt.UTC)
+
+
+def _reactions(facts: Sequence[Row]) -> list[str]:
+    """Return the reactions that stand: of each person the last, unless it was taken back."""
+    latest = {fact["actor_id"]: fact["value"] for fact in facts if fact["key"] == "reaction.emoji"}
+    return [emoji for emoji in latest.values() if emoji]
+
+
+def _by_receipt(message_id: str, facts: Sequence[Row]) -> list[Entry]:
+    states = [fact for fact in facts if fact["key"] == "source.delivery_state"]
+    if not states:
+        return []
+    first = next((fact for fact in states if fact["value"] == "sent"), states[0])
+    state, error = standing(facts)
+    return [
+        Entry(
+            at=first["occurred_at"],
+            id=message_id,
+            event_id=first["event_id"],
+            received_at=first["received_at"],
+            direction="outbound",
+            state=state,
+            error=error,
+            reactions=_reactions(facts),
+            is_told=False,
+        )
+    ]
+
+
+def _note(fact: Row) -> Entry:
+    return Entry(
+        at=fact["occurred_at"],
+        id=fact["metadata_id"],
+        event_id=fact["event_id"],
+        received_at=fact["received_at"],
+        notes=[(fact["key"], fact["value"])],
+    )

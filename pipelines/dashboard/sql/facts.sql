@@ -1,0 +1,37 @@
+-- What is known beside the messages of a conversation, each fact once as the view metadata has it: the id of a fact
+-- follows from its subject, so to choose the subjects first changes nothing and reads less.
+WITH
+  told AS (
+    SELECT DISTINCT message_id
+    FROM `${rows}.messages`
+    WHERE
+      sent_date BETWEEN DATE_SUB(@first_day, INTERVAL 31 DAY) AND DATE_ADD(@last_day, INTERVAL 31 DAY)
+      AND conversation_id = @conversation_id
+  ),
+  facts AS (
+    SELECT *
+    FROM `${rows}.metadata`
+    WHERE
+      occurred_date BETWEEN DATE_SUB(@first_day, INTERVAL 1 DAY) AND DATE_ADD(@last_day, INTERVAL 31 DAY)
+      AND (subject_id IN (${message_ids}) OR conversation_id = @conversation_id)
+    QUALIFY
+      ROW_NUMBER() OVER (
+        PARTITION BY occurred_date, metadata_id
+        ORDER BY generation DESC, received_at, event_id, pointer, processed_at
+      ) = 1
+  )
+SELECT
+  metadata_id,
+  subject_type,
+  subject_id,
+  key,
+  value,
+  occurred_at,
+  received_at,
+  event_id,
+  COALESCE(SAFE.JSON_VALUE(content, '$$.sender.id'), SAFE.JSON_VALUE(content, '$$.from')) AS actor_id,
+  told.message_id IS NOT NULL AS is_told
+FROM facts
+LEFT JOIN told ON told.message_id = facts.subject_id
+ORDER BY occurred_at, received_at, metadata_id
+LIMIT 5000

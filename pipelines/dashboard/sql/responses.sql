@@ -1,0 +1,35 @@
+-- How long contacts waited for turns that began in the period, as the view response_times has them. What came before
+-- and after is looked at for a week, so that partitions are pruned.
+WITH
+${exchanged},
+  ordered AS (
+    SELECT
+      *,
+      LAG(direction) OVER conversation AS previous_direction,
+      MIN(IF(direction = 'outbound', sent_at, NULL)) OVER (
+        conversation ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+      ) AS answered_at
+    FROM exchanged
+    WINDOW conversation AS (PARTITION BY conversation_id ORDER BY sent_at, direction, message_id)
+  ),
+  turns AS (
+    SELECT TIMESTAMP_DIFF(answered_at, sent_at, MILLISECOND) / 1000 AS seconds
+    FROM ordered
+    WHERE
+      direction = 'inbound'
+      AND COALESCE(previous_direction, 'outbound') = 'outbound'
+      AND sent_date BETWEEN @first_day AND @last_day
+  )
+SELECT
+  COUNTIF(seconds < 60) AS within_1_minute,
+  COUNTIF(seconds >= 60 AND seconds < 300) AS within_5_minutes,
+  COUNTIF(seconds >= 300 AND seconds < 900) AS within_15_minutes,
+  COUNTIF(seconds >= 900 AND seconds < 3600) AS within_1_hour,
+  COUNTIF(seconds >= 3600 AND seconds < 14400) AS within_4_hours,
+  COUNTIF(seconds >= 14400 AND seconds < 86400) AS within_1_day,
+  COUNTIF(seconds >= 86400) AS later,
+  COUNTIF(seconds IS NULL) AS unanswered,
+  APPROX_QUANTILES(seconds, 100)[OFFSET(50)] AS median,
+  APPROX_QUANTILES(seconds, 100)[OFFSET(90)] AS p90
+FROM turns
+LIMIT 1

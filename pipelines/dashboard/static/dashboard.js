@@ -1,0 +1,172 @@
+// Fetches the panels of a page and draws their charts from the tables in them: what a chart shows, its table says.
+"use strict";
+
+const quiet = matchMedia("(prefers-reduced-motion: reduce)");
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+function color(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}
+
+async function load(panel) {
+  const body = panel.querySelector(".body");
+  let response;
+  try {
+    response = await fetch(panel.dataset.panel, { headers: { Accept: "text/html" } });
+    // Rendered and escaped by this server.
+    body.innerHTML = await response.text();
+  } catch {
+    body.replaceChildren(document.createTextNode("The dashboard does not answer. Trying again …"));
+  }
+  if (!response || response.status === 503) {
+    setTimeout(() => load(panel), 3000);
+    return;
+  }
+  panel.removeAttribute("aria-busy");
+  body.querySelectorAll("[data-chart]").forEach(draw);
+}
+
+// Returns the numbers of a table: its rows' labels, and a series for each column that is not left out.
+function read(table) {
+  const heads = [...table.tHead.rows[0].cells];
+  const rows = [...table.tBodies[0].rows];
+  const series = heads.flatMap((head, column) =>
+    column && !("skip" in head.dataset)
+      ? [{
+          label: head.textContent,
+          color: head.dataset.tone ? `tone-${head.dataset.tone}` : `source-${head.dataset.color}`,
+          values: rows.map((row) => Number(row.cells[column].dataset.value)),
+        }]
+      : [],
+  );
+  return { labels: rows.map((row) => row.cells[0].textContent), series };
+}
+
+// Returns one series of the cells that have a value, each with a tone of its own.
+function readOne(table, labels) {
+  const cells = [...table.querySelectorAll("[data-value]")];
+  return { labels, values: cells.map((cell) => Number(cell.dataset.value)), tones: cells.map((cell) => `tone-${cell.dataset.tone}`) };
+}
+
+const kinds = {
+  activity: (table) => stacked(read(table), "x"),
+  diff: (table) => stacked(read(table), "x"),
+  funnel: (table) => single(readOne(table, [...table.tHead.rows[0].cells].slice(1, -1).map((cell) => cell.textContent)), "y"),
+  responses: (table) => single(readOne(table, [...table.tBodies[0].rows].map((row) => row.cells[0].textContent)), "x"),
+};
+
+function stacked({ labels, series }, indexAxis) {
+  const datasets = series.map((each) => ({
+    label: each.label,
+    data: each.values,
+    backgroundColor: color(each.color),
+    borderColor: color("surface"),
+    borderWidth: { top: 1 },
+    borderRadius: 2,
+    maxBarThickness: 48,
+    stack: "all",
+  }));
+  return config(labels, datasets, indexAxis, datasets.length > 1);
+}
+
+function single({ labels, values, tones }, indexAxis) {
+  const datasets = [{ data: values, backgroundColor: tones.map(color), borderRadius: 3, maxBarThickness: 36 }];
+  return config(labels, datasets, indexAxis, false);
+}
+
+function config(labels, datasets, indexAxis, hasLegend) {
+  const count = new Intl.NumberFormat("en", { notation: "compact" });
+  const text = { color: color("quiet") };
+  const values = {
+    stacked: true,
+    beginAtZero: true,
+    grid: { color: color("line") },
+    border: { display: false },
+    ticks: { ...text, precision: 0, maxTicksLimit: 6, callback: (value) => count.format(value) },
+  };
+  const categories = {
+    stacked: true,
+    grid: { display: false },
+    border: { color: color("line") },
+    ticks: { ...text, maxRotation: 0, autoSkipPadding: 6, callback(value) { return short(this.getLabelForValue(value)); } },
+  };
+  return {
+    type: "bar",
+    data: { labels, datasets },
+    options: {
+      indexAxis,
+      responsive: true,
+      maintainAspectRatio: false,
+      animation: quiet.matches ? false : { duration: 250 },
+      interaction: { mode: "index", axis: indexAxis, intersect: false },
+      scales: indexAxis === "x" ? { x: categories, y: values } : { x: values, y: categories },
+      plugins: {
+        legend: {
+          display: hasLegend,
+          position: "bottom",
+          labels: { ...text, boxWidth: 10, boxHeight: 10, useBorderRadius: true, borderRadius: 2, padding: 14 },
+        },
+        tooltip: {
+          backgroundColor: color("ink"),
+          titleColor: color("surface"),
+          bodyColor: color("surface"),
+          padding: 10,
+          boxPadding: 4,
+          filter: (item) => item.raw > 0 || datasets.length === 1,
+          itemSort: (a, b) => b.datasetIndex - a.datasetIndex,
+        },
+      },
+    },
+  };
+}
+
+// 2026-11-22 becomes 22 Nov, 2026-11-22 18:00 becomes 18:00; other labels stay.
+function short(label) {
+  const [, year, month, day, hour] = /^(\d{4})-(\d\d)-(\d\d)(?: (\d\d:00))?/.exec(label) || [];
+  if (!year) return label;
+  if (hour && hour !== "00:00") return hour;
+  return new Date(Date.UTC(year, month - 1, day)).toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+}
+
+function draw(figure) {
+  const canvas = figure.querySelector("canvas");
+  Chart.getChart(canvas)?.destroy();
+  const frame = canvas.parentElement.classList.contains("frame") ? canvas.parentElement : document.createElement("div");
+  if (!frame.isConnected) {
+    // Chart.js takes the size of what is around the canvas.
+    frame.className = "frame";
+    canvas.replaceWith(frame);
+    frame.append(canvas);
+    canvas.addEventListener("keydown", (event) => step(event, canvas));
+    canvas.addEventListener("blur", () => show(Chart.getChart(canvas), -1));
+  }
+  Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
+  const chart = new Chart(canvas, kinds[figure.dataset.chart](figure.querySelector("table")));
+  chart.at = -1;
+}
+
+// Arrow keys go through the bars, as a pointer would.
+function step(event, canvas) {
+  const chart = Chart.getChart(canvas);
+  const last = chart.data.labels.length - 1;
+  const to = {
+    ArrowRight: Math.min(chart.at + 1, last), ArrowDown: Math.min(chart.at + 1, last),
+    ArrowLeft: Math.max(chart.at - 1, 0), ArrowUp: Math.max(chart.at - 1, 0),
+    Home: 0, End: last, Escape: -1,
+  }[event.key];
+  if (to === undefined) return;
+  event.preventDefault();
+  show(chart, to);
+}
+
+function show(chart, at) {
+  chart.at = at;
+  const active = at < 0 ? [] : chart.data.datasets.map((_, datasetIndex) => ({ datasetIndex, index: at }));
+  chart.setActiveElements(active);
+  chart.tooltip.setActiveElements(active, { x: 0, y: 0 });
+  chart.update();
+}
+
+document.querySelectorAll("[data-panel]").forEach(load);
+document.querySelectorAll("main > section [data-chart]").forEach((figure) => figure.closest("[data-panel]") || draw(figure));
+dark.addEventListener("change", () => document.querySelectorAll("[data-chart]").forEach(draw));
