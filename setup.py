@@ -24,6 +24,7 @@ PIPELINE = [
     "google-cloud-pubsub>=2.44",
     "google-cloud-storage>=3.17",
     "jinja2>=3.1",
+    "markupsafe>=3",
     "jmespath>=1.1",
     "matplotlib>=3.10",
     "pyarrow>=25",
@@ -41,6 +42,7 @@ LOCAL = [
 ]
 TEST = [
     "axe-playwright-python>=0.1.8",
+    "gunicorn>=23",
     "hypothesis>=6",
     "mypy>=2",
     "playwright>=1.65",

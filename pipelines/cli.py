@@ -22,6 +22,7 @@ COMMANDS = {
     "reconcile": ("pipelines.reprocess.reconcile_command:reconcile", "Compare archive, ledger and rows."),
     "run": ("pipelines.local.stack:run", "Run everything here until Ctrl-C."),
     "sources": ("receiver.check:sources", "The configured sources and their webhook URLs."),
+    "spool": ("receiver.commands:spool_commands", "Publish what a receiver that is gone has left."),
     "stream": ("pipelines.commands:stream", "Run the live pipeline."),
     "tables": ("pipelines.bigquery.commands:tables", "Create or extend the tables and views."),
 }
