@@ -36,6 +36,7 @@ class Ports(msgspec.Struct, frozen=True):
     pubsub: int = 8085
     bigquery: int = 9050
     bigquery_grpc: int = 9060
+    dashboard: int = 8090
 
     def freed(self) -> "Ports":
         """Return the same ports, with any free one in place of one that is taken."""

@@ -45,6 +45,7 @@ def commands(folder: Path, ports: Ports, pubsub: str) -> dict[str, str]:
         "bigquery": f"exec {python} -m pipelines.local.bigquery --rest-port {ports.bigquery} "
         f"--grpc-port {ports.bigquery_grpc} --data-dir {data}/bigquery --gcs-root {data}/gcs",
         "receiver": f"exec {python} -m receiver",
+        "dashboard": f"exec {python} -m pipelines.cli dashboard --port {ports.dashboard}",
         "pipeline": f"{python} -m pipelines.local.ready && "
         f'exec {python} -m pipelines.cli stream --catch-up "$PARLEY_ARCHIVE"',
     }
@@ -69,7 +70,7 @@ def run(folder: Path, port: int, pubsub: str) -> None:
     manager = Manager(Printer(sys.stdout))
     for name, command in commands(folder, ports, pubsub).items():
         manager.add_process(name, command, env={**os.environ, "PYTHONUNBUFFERED": "1"})
-    announcer = threading.Thread(target=_announce, args=(folder, values), daemon=True)
+    announcer = threading.Thread(target=_announce, args=(folder, values, ports), daemon=True)
     announcer.start()
     try:
         manager.loop()
@@ -78,7 +79,7 @@ def run(folder: Path, port: int, pubsub: str) -> None:
     sys.exit(0 if manager.returncode in {130, 143} else manager.returncode)
 
 
-def _announce(folder: Path, values: dict[str, str]) -> None:
+def _announce(folder: Path, values: dict[str, str], ports: Ports) -> None:
     try:
         ready.wait_for("BigQuery with its tables", _tables_answer, _START_SECONDS)
         ready.wait_for("the receiver", ready.receiver, _START_SECONDS)
@@ -86,13 +87,14 @@ def _announce(folder: Path, values: dict[str, str]) -> None:
         click.echo(f"Parley is not complete: {error}. See the lines above.", err=True)
         return
     environment.save(folder, values)
-    click.echo(_guide(folder, values))
+    click.echo(_guide(folder, values, ports))
 
 
 _GUIDE = """
 Parley runs. Everything it keeps is in $folder. Ctrl-C stops it.
 
   webhooks  $url, and the other sources' paths
+  dashboard http://127.0.0.1:$dashboard/
   live chat $origin/chatplugin/ui/
   Pub/Sub   $pubsub
   BigQuery  $bigquery
@@ -110,11 +112,12 @@ and ask for it:
 """
 
 
-def _guide(folder: Path, values: dict[str, str]) -> str:
+def _guide(folder: Path, values: dict[str, str], ports: Ports) -> str:
     return Template(_GUIDE).safe_substitute(
         folder=folder.resolve(),
         origin=f"http://127.0.0.1:{values['PARLEY_PORT']}",
         url=f"http://127.0.0.1:{values['PARLEY_PORT']}/facebook",
+        dashboard=str(ports.dashboard),
         pubsub=values["PUBSUB_EMULATOR_HOST"],
         bigquery=values["BIGQUERY_EMULATOR_HOST"],
         secret=values["PARLEY_FACEBOOK_APP_SECRETS"].split(",")[0],
