@@ -50,6 +50,5 @@ def without_lineage(rows: list[Row]) -> set[tuple[Any, ...]]:
     """Rows as they are apart from the event that told them and the place where it did."""
     hidden = {"event_id", "pointer"}
     return {
-        (type(row).__name__, *(getattr(row, f) for f in row.__struct_fields__ if f not in hidden))
-        for row in rows
+        (type(row).__name__, *(getattr(row, f) for f in row.__struct_fields__ if f not in hidden)) for row in rows
     }
