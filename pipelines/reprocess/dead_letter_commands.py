@@ -64,18 +64,18 @@ def list_kinds(
 
 @dead_letters.command("show")
 @filtering
-@click.option("--event", help="Only those of this raw event.")
+@click.argument("event", required=False)
 @click.option("--limit", default=5, show_default=True, help="Dead letters shown at most, the latest ones.")
 def show_letters(
+    event: str | None,
     start: datetime | None,
     end: datetime | None,
     sources: tuple[str, ...],
     stage: str | None,
     error_class: str | None,
-    event: str | None,
     limit: int,
 ) -> None:
-    """Show dead letters with all that they carry: where it failed, the traceback, the raw body."""
+    """Show dead letters, all or those of one raw EVENT: where it failed, the traceback, the raw body."""
     where, warehouse = shell.connect()
     chosen = letters.Filter(start, end, sources, stage, error_class, event)
     with shell.failures():

@@ -17,6 +17,7 @@ from pipelines.bigquery.bundle import Bundle
 from pipelines.bigquery.target import Target
 from pipelines.normalize import NormalizeEvents
 from pipelines.reprocess import Request, Run, Steps, apply, discard, plan, roll_back
+from pipelines.reprocess.runs import Runs
 from pipelines.reprocess.sql import columns
 from pipelines.rows import TABLES
 from schemas.archive import folder
@@ -66,6 +67,9 @@ class Warehouse:
 
     def plan(self, steps: Steps | None = None, **selection: Any) -> Run:
         return plan(self.client, self.target, self.request(**selection), options(), steps=steps)
+
+    def run(self, name: str) -> Run:
+        return Runs(self.client, self.target).get(name)
 
     def apply(self, run: Run, **more: Any) -> Run:
         return apply(self.client, self.target, run.run_id, ACTOR, **more)
