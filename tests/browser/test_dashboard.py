@@ -1,0 +1,134 @@
+import threading
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from bigquery_fixtures import PROJECT, Emulator
+from dashboard_world import HOSTILE, HOSTILE_EVENT, START, DashboardWorld
+from playwright.sync_api import Browser, Page, expect
+from werkzeug.serving import make_server
+
+from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR, Target
+
+PANELS = ("totals", "activity", "funnel", "responses", "troubles")
+SIZES = {"phone": {"width": 390, "height": 844}, "desk": {"width": 1280, "height": 900}}
+# Chart.js paints with the colors of the page: a canvas that nothing was painted on is transparent everywhere.
+PAINTED = """canvas => {
+  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return new Set(new Uint32Array(data.buffer)).size;
+}"""
+
+
+class Site:
+    """A dashboard that is served, and pages of it that are worth a visit."""
+
+    def __init__(self, world: DashboardWorld, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.conversation = f"/conversations/{world.conversation_of(HOSTILE_EVENT)}"
+        self.paths = (
+            "/",
+            "/conversations/",
+            self.conversation,
+            f"/events/{START.date()}/{HOSTILE_EVENT}/raw",
+            "/dead-letters/",
+            "/runs/",
+        )
+
+
+@pytest.fixture(scope="module")
+def site(
+    browser: Browser, bigquery_emulator: Emulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(REST_EMULATOR, bigquery_emulator.rest)
+        patch.setenv(GRPC_EMULATOR, bigquery_emulator.rpc)
+        target = Target.prefixed(PROJECT, f"b{uuid.uuid4().hex[:12]}_")
+        world = DashboardWorld(target, tmp_path_factory.mktemp("world") / "archive")
+        server = make_server("127.0.0.1", 0, world.app, threaded=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield Site(world, server.port)
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+            world.client.close()
+
+
+@pytest.fixture
+def complaints() -> Iterator[list[str]]:
+    """What a browser complains of: messages on the console, errors, dialogs, requests to elsewhere."""
+    found: list[str] = []
+    yield found
+    assert found == []
+
+
+@pytest.fixture
+def look(new_visitor, site: Site, complaints: list[str]):
+    """Open a page of the dashboard, all its panels answered."""
+
+    def go(path: str, **settings: object) -> Page:
+        page = new_visitor(**settings).new_page()
+        page.set_default_timeout(60_000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: request.url.startswith(site.url) or complaints.append(request.url))
+        page.goto(site.url + path)
+        for name in PANELS if path == "/" else ():
+            page.locator(f".{name}:not([aria-busy])").wait_for()
+        return page
+
+    return go
+
+
+def test_every_chart_is_drawn_from_its_table(look) -> None:
+    page = look("/")
+    for name in ("activity", "funnel", "responses"):
+        assert page.locator(f".{name} canvas").evaluate(PAINTED) > 3, name
+    drawn = page.evaluate(
+        "Chart.getChart(document.querySelector('.activity canvas')).data.datasets.map(d => d.data)"
+    )
+    page.locator(".activity summary").click()
+    cells = page.locator(".activity tbody [data-value]").all_inner_texts()
+    assert sum(map(sum, drawn)) == sum(int("".join(filter(str.isdigit, cell))) for cell in cells) > 0
+
+
+def test_a_chart_can_be_read_with_the_keyboard(look) -> None:
+    page = look("/")
+    canvas = page.locator(".responses canvas")
+    canvas.focus()
+    page.keyboard.press("ArrowRight")
+    title = "Chart.getChart(document.querySelector('.responses canvas')).tooltip.title"
+    assert page.evaluate(title) == ["< 1 min"]
+    page.keyboard.press("End")
+    assert page.evaluate(title) == ["None yet"]
+
+
+def test_one_gets_from_the_overview_to_a_raw_event_without_a_mouse(look) -> None:
+    page = look("/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.get_by_role("link", name="Conversations", exact=True).press("Enter")
+    page.locator(".conversations a").first.press("Enter")
+    page.locator(".raw").first.press("Enter")
+    expect(page.get_by_role("heading", name="Raw event")).to_be_visible()
+
+
+def test_hostile_text_shows_as_it_was_written(look, site: Site) -> None:
+    page = look(site.conversation)
+    assert page.locator(".message .text").first.text_content() == HOSTILE
+    assert page.locator(".message img, .message script").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_every_page_fits_and_is_accessible(look, site: Site, size: str, scheme: str) -> None:
+    for path in site.paths:
+        page = look(path, viewport=SIZES[size], color_scheme=scheme, reduced_motion="reduce", bypass_csp=True)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+        assert found.violations_count == 0, f"{path}: {found.generate_report()}"
+        page.close()

@@ -1,0 +1,100 @@
+import datetime as dt
+import re
+
+import pytest
+import sqlglot
+from dashboard_world import DAYS, START, DashboardWorld
+
+from pipelines.bigquery.target import Target
+from pipelines.dashboard.period import Period
+from pipelines.dashboard.warehouse import UnansweredError, Warehouse, questions, statement
+
+TARGET = Target("some-project")
+LISTS = {"message_ids": 2, "contact_ids": 2}
+# A week around the world, so that nothing of it lies beyond a bound.
+WHOLE = Period(START.date() - dt.timedelta(days=2), START.date() + dt.timedelta(days=DAYS + 5))
+
+
+@pytest.mark.parametrize("question", questions())
+def test_every_question_is_bigquery_sql_with_a_limit(question: str) -> None:
+    (tree,) = sqlglot.parse(statement(question, TARGET, LISTS), dialect="bigquery")
+    assert tree is not None
+    assert tree.args.get("limit") is not None
+
+
+@pytest.mark.parametrize("question", sorted(set(questions()) - {"runs", "run_states"}))
+def test_every_question_to_a_partitioned_table_is_bounded_in_time(question: str) -> None:
+    sql = statement(question, TARGET, LISTS)
+    for table in re.findall(r"FROM `some-project\.\w+\.(\w+)`", sql):
+        column = {"contacts": "seen", "conversations": "seen", "channels": "seen", "metadata": "occurred"}.get(
+            table
+        )
+        bound = (
+            "received_at >= @since" if table in {"events", "dead_letters"} else f"{column or 'sent'}_date BETWEEN"
+        )
+        assert bound in sql, table
+
+
+def test_a_list_is_a_parameter_for_each_value() -> None:
+    assert "IN (@message_ids_0, @message_ids_1)" in statement("texts", TARGET, LISTS)
+    assert "IN (NULL)" in statement("texts", TARGET, {"message_ids": 0})
+
+
+def test_the_funnel_says_what_the_view_says(world: DashboardWorld) -> None:
+    expected = world.query(
+        "SELECT source, SUM(messages) AS messages, SUM(sent) AS sent, SUM(delivered) AS delivered, "
+        "SUM(read) AS read, SUM(failed) AS failed, SUM(without_receipt) AS without_receipt "
+        "FROM parley.delivery_funnel GROUP BY source ORDER BY source"
+    )
+    told = world.warehouse.ask("funnel", **WHOLE.parameters())
+    assert sorted(told, key=lambda row: row["source"]) == expected
+    assert sum(row["read"] for row in told) > 10
+    assert any(row["failed"] for row in told)
+
+
+def test_response_times_are_those_of_the_view(world: DashboardWorld) -> None:
+    (expected,) = world.query(
+        "SELECT COUNT(*) AS turns, COUNTIF(response_seconds IS NULL) AS unanswered, "
+        "COUNTIF(response_seconds < 60) AS fast FROM parley.response_times"
+    )
+    (told,) = world.warehouse.ask("responses", **WHOLE.parameters())
+    counts = {name: count for name, count in told.items() if name not in {"median", "p90"}}
+    assert sum(counts.values()) == expected["turns"]
+    assert counts["unanswered"] == expected["unanswered"] > 0
+    assert counts["within_1_minute"] == expected["fast"] > 0
+
+
+def test_totals_are_those_of_the_views(world: DashboardWorld) -> None:
+    (expected,) = world.query(
+        "SELECT SUM(messages) AS messages, SUM(inbound_messages) AS inbound, "
+        "COUNTIF(messages > 0) AS conversations, COUNTIF(is_waiting) AS waiting, "
+        "COUNT(DISTINCT IF(messages > 0, contact_id, NULL)) AS contacts "
+        "FROM parley.conversations"
+    )
+    told = world.warehouse.first("totals", **WHOLE.parameters())
+    assert told is not None
+    assert {name: told[name] for name in expected} == expected
+    assert told["outbound"] == told["messages"] - told["inbound"]
+
+
+def test_activity_adds_up_by_day_and_by_hour(world: DashboardWorld) -> None:
+    day = Period(START.date(), START.date())
+    (expected,) = world.query(f"SELECT COUNT(*) AS n FROM parley.messages WHERE sent_date = '{START.date()}'")
+    by_hour = world.warehouse.ask("activity", by_hour=True, **day.parameters())
+    by_day = world.warehouse.ask("activity", by_hour=False, **day.parameters())
+    assert sum(row["messages"] for row in by_hour) == sum(row["messages"] for row in by_day) == expected["n"]
+    assert {row["moment"] for row in by_hour} <= set(day.moments())
+    assert {row["moment"] for row in by_day} == {"2026-03-02"}
+
+
+def test_a_source_can_be_chosen(world: DashboardWorld) -> None:
+    chosen = Period(WHOLE.first_day, WHOLE.last_day, "whatsapp")
+    rows = world.warehouse.ask("activity", by_hour=False, **chosen.parameters())
+    assert {row["source"] for row in rows} == {"whatsapp"}
+
+
+def test_tables_that_are_not_there_yet_will_be(world: DashboardWorld) -> None:
+    nowhere = Warehouse(Target.prefixed(world.target.project, "nowhere_"), lambda: world.client)
+    with pytest.raises(UnansweredError) as caught:
+        nowhere.ask("totals", **WHOLE.parameters())
+    assert caught.value.will_pass
