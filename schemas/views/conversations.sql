@@ -25,9 +25,16 @@ WITH
       newest AS (PARTITION BY conversation_id ORDER BY seen_at DESC, event_id DESC, contact_id),
       latest AS (newest ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
   ),
-  exchanged AS (
+  told AS (
     SELECT conversation_id, message_id, direction, sent_at
     FROM `${views}.messages`
+    WHERE TRUE
+    -- Told again in another partition, by a source without times, it would seem to be sent after its answer.
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY message_id ORDER BY sent_date) = 1
+  ),
+  exchanged AS (
+    SELECT *
+    FROM told
     UNION ALL
     -- An answer, though what it says is not known.
     SELECT conversation_id, NULL, 'outbound', sent_at
@@ -51,16 +58,16 @@ WITH
   counts AS (
     SELECT
       conversation_id,
-      COUNT(DISTINCT message_id) AS messages,
-      COUNT(DISTINCT IF(direction = 'inbound', message_id, NULL)) AS inbound_messages,
-      COUNT(DISTINCT IF(direction = 'outbound', message_id, NULL)) AS outbound_messages,
+      COUNT(message_id) AS messages,
+      COUNT(IF(direction = 'inbound', message_id, NULL)) AS inbound_messages,
+      COUNT(IF(direction = 'outbound', message_id, NULL)) AS outbound_messages,
       MIN(IF(message_id IS NULL, NULL, sent_at)) AS first_message_at,
       MAX(IF(message_id IS NULL, NULL, sent_at)) AS last_message_at,
       TIMESTAMP_DIFF(
         MIN(IF(is_answer, sent_at, NULL)), MIN(first_inbound_at), MILLISECOND
       ) / 1000 AS first_response_seconds,
       MIN(IF(is_unanswered, sent_at, NULL)) AS waiting_since,
-      COUNT(DISTINCT IF(is_unanswered, message_id, NULL)) AS open_questions
+      COUNTIF(is_unanswered) AS open_questions
     FROM marked
     GROUP BY conversation_id
   )

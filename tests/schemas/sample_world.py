@@ -230,10 +230,10 @@ def _whatsapp() -> Iterator[Told]:
                 yield whatsapp_event(_later(when, seconds=-step * 400), statuses=[status])
 
 
-def _form(moment: dt.datetime, **fields: str) -> Told:
+def form(moment: dt.datetime, **fields: str) -> Told:
     body = urlencode(fields).encode()
-    form = {"content_type": "application/x-www-form-urlencoded"}
-    return _later(moment, seconds=0.4), "twilio", body, form
+    kind = {"content_type": "application/x-www-form-urlencoded"}
+    return _later(moment, seconds=0.4), "twilio", body, kind
 
 
 def _sms() -> Iterator[Told]:
@@ -242,16 +242,16 @@ def _sms() -> Iterator[Told]:
         for day, asked in _moments(5, number * 2):
             sid = f"SM{number:016d}{day:016d}"
             text = QUESTIONS[(number + day) % len(QUESTIONS)]
-            yield _form(asked, MessageSid=sid, From=phone, To=SMS_NUMBER, Body=text, NumMedia="0")
+            yield form(asked, MessageSid=sid, From=phone, To=SMS_NUMBER, Body=text, NumMedia="0")
             sent = {"MessageSid": f"SM{number + 5:016d}{day:016d}", "From": SMS_NUMBER, "To": phone}
-            yield _form(_later(asked, minutes=30), MessageStatus="sent", **sent)
+            yield form(_later(asked, minutes=30), MessageStatus="sent", **sent)
             if number:
-                yield _form(_later(asked, minutes=31), MessageStatus="delivered", **sent)
+                yield form(_later(asked, minutes=31), MessageStatus="delivered", **sent)
             else:
-                yield _form(_later(asked, minutes=31), MessageStatus="undelivered", ErrorCode="30003", **sent)
+                yield form(_later(asked, minutes=31), MessageStatus="undelivered", ErrorCode="30003", **sent)
     picture = _later(MONDAY, days=6, hours=10)
     media = {"NumMedia": "1", "MediaUrl0": "https://api.example/coat", "MediaContentType0": "image/jpeg"}
-    yield _form(picture, MessageSid=f"MM{7:032d}", From="+4915550000201", To=SMS_NUMBER, Body="", **media)
+    yield form(picture, MessageSid=f"MM{7:032d}", From="+4915550000201", To=SMS_NUMBER, Body="", **media)
 
 
 def _live_chat() -> Iterator[Told]:

@@ -254,6 +254,22 @@ class TestConversations:
         assert row["first_response_seconds"] == turn["response_seconds"] == (None if waits else 300)
         assert len(analyst.query("SELECT * FROM parley.messages_by_receipt")) == 1
 
+    def test_a_message_without_a_time_that_is_told_again_after_its_answer_asks_nothing_new(self, analyst):
+        asked = {"MessageSid": "SM1", "From": "+4915550000200", "To": world.SMS_NUMBER, "Body": "?"}
+        answered = {"MessageSid": "SM2", "From": world.SMS_NUMBER, "To": "+4915550000200", "MessageStatus": "sent"}
+        _tell_all(
+            analyst,
+            world.form(NOON, **asked),
+            world.form(NOON, **answered),
+            world.form(NOON, **asked),
+            every=dt.timedelta(hours=11),
+        )
+
+        assert len(analyst.query("SELECT * FROM parley.messages")) == 2
+        row = only(analyst.query("SELECT is_waiting, open_questions, messages FROM parley.conversations"))
+        assert row == {"is_waiting": False, "open_questions": 0, "messages": 1}
+        assert len(analyst.query("SELECT * FROM parley.response_times")) == 1
+
     def test_nobody_waits_after_an_answer(self, analyst):
         analyst.tell(page(text("m_1"), answer("m_2", later(minutes=1)), received_at=later(minutes=1)))
 
@@ -371,8 +387,8 @@ def test_the_activity_of_all_days_is_all_messages(sample_world):
     assert activity == {"n": total["n"], "both_ways": total["n"]}
 
 
-def _tell_all(analyst, *told):
-    """Tell of requests as the sample world makes them, received one a minute."""
+def _tell_all(analyst, *told, every=dt.timedelta(minutes=1)):
+    """Tell of requests as the sample world makes them, received at equal distances."""
     analyst.tell(
         *(
             RawEvent(
@@ -380,7 +396,7 @@ def _tell_all(analyst, *told):
                 {
                     "event_id": f"019caaaa-0000-7000-8000-{number:012d}",
                     "source": source,
-                    "received_at": format_received_at(later(minutes=number)),
+                    "received_at": format_received_at(NOON + number * every),
                 },
             )
             for number, (_, source, body, _) in enumerate(told)
