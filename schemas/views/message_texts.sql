@@ -138,6 +138,7 @@ SELECT
     JSON_VALUE(json, '$$.interactive.button_reply.id'),
     JSON_VALUE(json, '$$.interactive.list_reply.id'),
     JSON_VALUE(json, '$$.interactive.nfm_reply.response_json'),
+    JSON_VALUE(json, '$$.interactive.call_permission_reply.response'),
     JSON_VALUE(json, '$$.button.payload'),
     JSON_VALUE(json, '$$.suggestionResponse.postbackData'),
     JSON_VALUE(json, '$$.postbackData'),

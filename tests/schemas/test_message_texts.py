@@ -40,6 +40,10 @@ TEXTS = {
         '{"type":"interactive","interactive":{"type":"list_reply","list_reply":{"id":"x","title":"Red"}}}',
         "Red",
     ),
+    "whatsapp call permission": (
+        '{"type":"interactive","interactive":{"call_permission_reply":{"response":"accept"}}}',
+        None,
+    ),
     "whatsapp template button": ('{"type":"button","button":{"payload":"p","text":"Buy"}}', "Buy"),
     "whatsapp place": ('{"type":"location","location":{"name":"Park","latitude":1,"longitude":2}}', "Park"),
     "google text": ('{"agent":"a","message":{"text":"open?"}}', "open?"),
@@ -156,6 +160,7 @@ def test_attachments_are_listed_in_their_order(texts, content):
     [
         ("messenger button", "GO"),
         ("whatsapp list", "x"),
+        ("whatsapp call permission", "accept"),
         ("whatsapp template button", "p"),
         ("google suggestion", "y"),
         ("form, button", "r"),
