@@ -84,11 +84,13 @@ function config(labels, datasets, indexAxis, hasLegend) {
     border: { display: false },
     ticks: { ...text, precision: 0, maxTicksLimit: 6, callback: (value) => count.format(value) },
   };
+  // Times can be told by their neighbours; other labels are all shown, askew where there is no room.
+  const skips = labels.length > 8 || /^\d{4}-/.test(labels[0]);
   const categories = {
     stacked: true,
     grid: { display: false },
     border: { color: color("line") },
-    ticks: { ...text, maxRotation: 0, autoSkipPadding: 6, callback(value) { return short(this.getLabelForValue(value)); } },
+    ticks: { ...text, autoSkip: skips, maxRotation: skips ? 0 : 50, autoSkipPadding: 6, callback(value) { return short(this.getLabelForValue(value)); } },
   };
   return {
     type: "bar",

@@ -153,8 +153,8 @@ def test_a_run_shows_its_states_and_its_diff(page: FlaskClient, world: Dashboard
     counts = '{"messages": {"added": 1, "removed": 0, "changed": 12, "unchanged": 14}}'
     world.client.query(
         f"INSERT INTO `{world.target.table('runs')}` (run_id, state, state_at, actor, reason, generation, "
-        f"selection, counts) VALUES ('{RUN}', 'planned', TIMESTAMP '2026-03-07 09:00:00+00', '<b>who</b>', 'why', 1, "
-        f"""'{{"sources": ["facebook"]}}', '{counts}')"""
+        f"selection, counts) VALUES ('{RUN}', 'planned', TIMESTAMP '2026-03-07 09:00:00+00', '<b>who</b>', "
+        f"""'why', 1, '{{"sources": ["facebook"]}}', '{counts}')"""
     ).result()
     assert "&lt;b&gt;who&lt;/b&gt;" in opened(page, "/runs/")
     assert "no longer kept, or not yet compared" in opened(page, f"/runs/{RUN}")
