@@ -95,26 +95,6 @@ def test_only_addresses_of_the_web_are_links(page: FlaskClient, world: Dashboard
     assert "javascript:alert(3)" in text
 
 
-def test_a_message_shows_once_however_often_one_turns_the_pages(
-    page: FlaskClient, world: DashboardWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pipelines.dashboard.conversations.PAGE_SIZE", 3)
-    (longest,) = world.query(
-        "SELECT conversation_id AS id, messages FROM parley.conversations ORDER BY messages DESC, id LIMIT 1"
-    )
-    told = {
-        str(row["id"])
-        for row in world.query(
-            f"SELECT message_id AS id FROM parley.messages WHERE conversation_id = '{longest['id']}'"
-        )
-    }
-    pages = list(followed(page, f"/conversations/{longest['id']}", "Earlier messages"))
-    shown = [name for text in pages for name in re.findall(r'id="m-([^"]+)"', text)]
-    assert len(pages) > 3
-    assert len(shown) == len(set(shown))
-    assert told <= set(shown)
-
-
 def test_the_raw_event_is_one_click_away_and_exact(page: FlaskClient, world: DashboardWorld) -> None:
     text = opened(page, f"/conversations/{world.conversation_of(HOSTILE_EVENT)}")
     link = re.search(r'class="raw" href="([^"#]+)', text)
