@@ -1,0 +1,71 @@
+"""Makes bqemulator 1.4 translate a query once and quickly.
+
+It parses each query some twenty times, with the views in it written out, which takes seconds where views
+read views. Here a statement is parsed once, and a query that is asked again is not translated again.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import sqlglot
+import sqlglot.parser
+from bqemulator.domain.result import Result
+from bqemulator.jobs import executor
+from bqemulator.sql.translator import SQLTranslator
+from sqlglot import exp
+
+_QUERIES = 256
+"""How many queries are remembered: more than a page of the dashboard asks."""
+
+
+def apply() -> None:
+    """Repair bqemulator in this process; to be called before its server is made."""
+    executor._translator = _Translator()
+    _replace(executor, "rewrite_table_refs", functools.lru_cache(maxsize=_QUERIES))
+    _replace(sqlglot, "parse_one", _parsing_once)
+    _replace(sqlglot.parser.Parser, "_implicit_unnests_to_explicit", _where_tables_are_listed)
+
+
+class _Translator(SQLTranslator):
+    """Remembers translations, which depend on the query, its tables' columns and who asks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[tuple[str, str, str], Result[str, Any]] = {}
+
+    def translate(
+        self, bq_sql: str, *, schema: dict[str, Any] | None = None, caller: Any = None, **options: Any
+    ) -> Result[str, Any]:
+        """Return the query in DuckDB's SQL, or why there is none."""
+        key = (bq_sql, repr(schema), repr(caller))
+        if key not in self._known:
+            if len(self._known) >= _QUERIES:
+                del self._known[next(iter(self._known))]
+            self._known[key] = super().translate(bq_sql, schema=schema, caller=caller, **options)
+        return self._known[key]
+
+
+def _parsing_once(parse: Callable[..., exp.Expression]) -> Callable[..., exp.Expression]:
+    """Return a parser that remembers statements: its callers get copies to change as they like."""
+    remembered = functools.lru_cache(maxsize=_QUERIES)(parse)
+
+    def copy(sql: str, **options: Any) -> exp.Expression:
+        return remembered(sql, **options).copy()
+
+    return copy
+
+
+def _where_tables_are_listed(unnest: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return the search for `FROM table, table.array`, which copies what it searches, for such queries only."""
+
+    def only_there(self: Any, query: Any) -> Any:
+        joins = query.args.get("joins") or []
+        listed = any(isinstance(join.this, exp.Table) and not join.args.get("on") for join in joins)
+        return unnest(self, query) if listed else query
+
+    return only_there
+
+
+def _replace(owner: Any, name: str, replacement: Callable[[Any], Any]) -> None:
+    setattr(owner, name, replacement(getattr(owner, name)))

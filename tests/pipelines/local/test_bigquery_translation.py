@@ -1,0 +1,39 @@
+"""What the local BigQuery remembers of queries must not outlive what the queries are about."""
+
+from google.cloud import bigquery
+
+from pipelines.bigquery.target import Target
+
+
+def _rows(client: bigquery.Client, sql: str) -> list[dict[str, object]]:
+    return [dict(row) for row in client.query(sql).result()]
+
+
+def test_a_query_that_is_asked_again_sees_what_its_view_has_become(
+    bigquery_client: bigquery.Client, bigquery_target: Target
+):
+    view = bigquery.Table(f"{bigquery_target.project}.{bigquery_target.views_dataset}.number")
+    query = f"SELECT * FROM `{view}`"
+    view.view_query = "SELECT 1 AS a"
+    view = bigquery_client.create_table(view)
+    assert [_rows(bigquery_client, query) for _ in range(2)] == [[{"a": 1}]] * 2
+    view.view_query = "SELECT 2 AS b"
+    bigquery_client.update_table(view, ["view_query"])
+    assert _rows(bigquery_client, query) == [{"b": 2}]
+
+
+def test_a_query_that_is_asked_again_sees_new_columns_and_rows(
+    bigquery_client: bigquery.Client, bigquery_target: Target
+):
+    table = f"`{bigquery_target.project}.{bigquery_target.rows_dataset}.grown`"
+    query = f"SELECT * FROM {table}"
+    _rows(bigquery_client, f"CREATE TABLE {table} (a INT64)")
+    assert _rows(bigquery_client, query) == []
+    _rows(bigquery_client, f"ALTER TABLE {table} ADD COLUMN b STRING")
+    _rows(bigquery_client, f"INSERT INTO {table} (a, b) VALUES (1, 'x')")
+    assert _rows(bigquery_client, query) == [{"a": 1, "b": "x"}]
+
+
+def test_an_array_listed_after_its_table_is_unnested(bigquery_client: bigquery.Client):
+    query = "SELECT n FROM (SELECT [1, 2] AS numbers) AS t, t.numbers AS n ORDER BY n"
+    assert _rows(bigquery_client, query) == [{"n": 1}, {"n": 2}]
