@@ -26,6 +26,9 @@ lock: ## Pin again what setup.py asks for (needs the network).
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra test --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		--output-file requirements.lock setup.py
+	@$(BIN)/uv pip compile --quiet --no-deps --python-version 3.11 --extra worker --constraint requirements.lock \
+		--no-emit-package apache-beam --no-annotate --no-emit-index-url --no-emit-find-links \
+		--custom-compile-command "make lock" --output-file deploy/dataflow/requirements.txt setup.py
 
 demo: setup ## Run the main job end to end on this machine, and compare live with batch.
 	@$(BIN)/parley demo

@@ -1,7 +1,8 @@
 """Parley's distribution: one code base, installed in the parts that a host needs.
 
-`parley[receiver]` is what a receiver host needs (no Beam), `parley[pipeline]` what a Beam worker or
-a launching machine needs (no Flask), `parley[local]` what runs the whole stack on one machine.
+`parley[receiver]` is what a receiver host needs (no Beam), `parley[worker]` what a Beam worker needs,
+`parley[pipeline]` what a launching machine needs (no Flask), `parley[dataflow]` the same for Dataflow,
+`parley[local]` what runs the whole stack on one machine.
 """
 
 from setuptools import find_packages, setup
@@ -17,17 +18,22 @@ RECEIVER = [
     "standardwebhooks>=1.1",
     "twilio>=9.13",
 ]
-PIPELINE = [
+WORKER = [
     "apache-beam>=2.77",
+    # Without it Beam goes to gs:// anonymously.
+    "google-auth-httplib2>=0.2,<0.3",
     "google-cloud-bigquery>=3.47",
     "google-cloud-bigquery-storage>=2.43",
     "google-cloud-pubsub>=2.44",
     "google-cloud-storage>=3.17",
-    "jinja2>=3.1",
-    "markupsafe>=3",
     "jmespath>=1.1",
-    "matplotlib>=3.10",
     "pyarrow>=25",
+]
+PIPELINE = [*WORKER, "jinja2>=3.1", "markupsafe>=3", "matplotlib>=3.10"]
+# What apache-beam[gcp] has for launching a job on Dataflow; the whole of it would double the installation.
+DATAFLOW = [
+    "google-cloud-dataflow-client>=0.13,<0.14",
+    "setuptools>=77",
 ]
 LOCAL = [
     "bqemulator>=1.4",
@@ -76,9 +82,11 @@ setup(
     install_requires=["click>=8.4", "fastavro>=1.13", "msgspec>=0.22", "rich>=15", "uuid-utils>=0.20"],
     extras_require={
         "receiver": RECEIVER,
+        "worker": WORKER,
         "pipeline": PIPELINE,
+        "dataflow": PIPELINE + DATAFLOW,
         "local": LOCAL + RECEIVER + PIPELINE,
-        "test": LOCAL + RECEIVER + PIPELINE + TEST,
+        "test": LOCAL + RECEIVER + PIPELINE + DATAFLOW + TEST,
     },
     entry_points={"console_scripts": ["parley=pipelines.cli:main"]},
 )
