@@ -9,6 +9,7 @@ import click
 
 from pipelines.generate import archive, delivery, send, signing
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
+from pipelines.local import environment
 from schemas.custom_sources import name_problem
 
 UNSENDABLE: Final = frozenset({"chatplugin"})
@@ -33,7 +34,12 @@ UNSENDABLE: Final = frozenset({"chatplugin"})
     type=click.Path(file_okay=False, path_type=Path),
     help="Write an archive into this folder.",
 )
-@click.option("--to", "url", help="Send to the receiver at this URL, signed with the secrets of the environment.")
+@click.option(
+    "--to",
+    "url",
+    help="Send to the receiver at this URL, signed with the secrets of the environment, "
+    "or of the stack that runs in this folder.",
+)
 @click.option(
     "--rate",
     type=click.FloatRange(min=0),
@@ -93,6 +99,7 @@ def _write(world: World, root: Path, processes: int) -> None:
 def _send(world: World, url: str, rate: float) -> int:
     if not url.startswith(("http://", "https://")):
         raise click.UsageError(f"--to must be like http://127.0.0.1:8080, not {url!r}")
+    environment.adopt()
     endpoints = frozenset(_endpoint(source) for source in world.sources)
     try:
         signs = signing.signers(os.environ, endpoints)

@@ -3,16 +3,15 @@
 Run as `python -m pipelines.local.bigquery --rest-port 9050 --grpc-port 9060 --data-dir DIR --gcs-root DIR`.
 """
 
+import logging
 import os
 from pathlib import Path
 
 import click
 import duckdb
-from bqemulator import server
+import structlog
 from bqemulator.config import LogFormat, LogLevel, PersistenceMode, Settings
 from duckdb_extensions import import_extension
-
-from pipelines.local import bigquery_repairs
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -49,6 +48,12 @@ def install_extensions(home: Path) -> None:
 @click.option("--gcs-root", type=_FOLDER, required=True, help="Where gs://bucket/object is bucket/object.")
 def main(rest_port: int, grpc_port: int, data_dir: Path, gcs_root: Path) -> None:
     """Serve BigQuery on this machine until the process is told to stop."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    # Imported when it is known what to log: bqemulator logs while it is imported.
+    from bqemulator import server  # noqa: PLC0415
+
+    from pipelines.local import bigquery_repairs  # noqa: PLC0415
+
     bigquery_repairs.apply()
     install_extensions(data_dir / "home")
     server.run_forever(settings(rest_port, grpc_port, data_dir, gcs_root))

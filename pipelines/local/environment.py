@@ -90,10 +90,10 @@ def forget(folder: Path) -> None:
 
 
 def adopt(folder: Path = DEFAULT_FOLDER) -> None:
-    """Take over the variables of the stack that runs in a folder, unless the user has set a project."""
+    """Take over what the user has not set from the stack that runs in a folder, unless that is the project."""
     path = folder / STACK_FILE
     if not os.environ.get("PARLEY_PROJECT") and path.exists():
-        os.environ.update(json.loads(path.read_text("utf-8")))
+        os.environ.update(json.loads(path.read_text("utf-8")) | os.environ)
 
 
 def _made_up_secrets(folder: Path) -> dict[str, str]:

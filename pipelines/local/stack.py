@@ -109,6 +109,10 @@ In another terminal, in this folder, send a webhook:
 and ask for it:
 
   .venv/bin/parley query 'SELECT sent_at, source, direction, content FROM messages'
+
+A week of a sample shop, to try the questions of docs/cookbook.md on:
+
+  .venv/bin/parley generate --conversations 300 --days 7 --to $origin
 """
 
 

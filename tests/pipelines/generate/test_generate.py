@@ -1,4 +1,5 @@
 import json
+import os
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,7 @@ from pipelines.events import normalize
 from pipelines.generate import archive, delivery
 from pipelines.generate.command import generate
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
+from pipelines.local import environment
 from pipelines.rows import Contact, Event, Message, Metadata
 from pipelines.sources import PARSERS
 from pipelines.sources.custom import OwnJson
@@ -165,6 +167,16 @@ def test_sends_all_of_it_signed(receiver):
     result = run("--conversations", 40, "--days", 1, "--to", url, env=SECRETS)
     assert result.exit_code == 0, result.output
     assert result.output == f"{len(taken)} answered with 200\n"
+    assert {path for path, _, _ in taken} == {"/facebook", "/whatsapp", "/twilio", "/google", "/airy"}
+
+
+def test_signs_with_the_secrets_of_the_stack_that_runs_here(receiver, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", {"PATH": os.environ["PATH"]})
+    environment.save(environment.DEFAULT_FOLDER, SECRETS)
+    url, taken = receiver
+    result = run("--conversations", 40, "--days", 1, "--to", url)
+    assert result.exit_code == 0, result.output
     assert {path for path, _, _ in taken} == {"/facebook", "/whatsapp", "/twilio", "/google", "/airy"}
 
 
