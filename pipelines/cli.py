@@ -15,6 +15,7 @@ COMMANDS = {
         "pipelines.reprocess.dead_letter_commands:dead_letters",
         "What could not be normalized, and trying again.",
     ),
+    "deploy": ("pipelines.deploy.commands:deploy", "Run the pipeline as a job on Dataflow."),
     "demo": ("pipelines.local.demo:demo", "Run the main job end to end on this machine."),
     "generate": ("pipelines.generate.command:generate", "Make a sample world of signed webhooks."),
     "preview": ("pipelines.preview:preview", "Show the rows that a webhook's body makes."),
@@ -59,7 +60,7 @@ class _LazyGroup(click.Group):
                 raise
             raise click.ClickException(
                 f"'parley {cmd_name}' needs the package {error.name}, which is not installed here: "
-                "install parley[pipeline], parley[receiver] or parley[local]"
+                "install parley[pipeline], parley[dataflow], parley[receiver] or parley[local]"
             ) from error
         assert isinstance(command, click.Command)  # noqa: S101
         return command

@@ -50,3 +50,9 @@ def normalize_or_bury(event: RawEvent) -> list[Row]:
     except InvalidRawEventError as error:
         now = time.time_ns() // 1_000
         return [dead_letter(event, now, "event", "", error)]
+
+
+if __name__ == "__main__":
+    from pipelines import launch
+
+    launch.main()

@@ -3,9 +3,15 @@
 import argparse
 import datetime as dt
 
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
 from pipelines.archive import Selection
+from pipelines.bigquery.target import ConfigurationError, Target
+
+STREAMING = "streaming"
+BATCH = "batch"
+BOTH = "both modes"
+"""The groups of the options, and of these the first two are the modes."""
 
 
 def moment(text: str) -> dt.datetime:
@@ -21,44 +27,91 @@ def moment(text: str) -> dt.datetime:
     return parsed.replace(tzinfo=parsed.tzinfo or dt.UTC).astimezone(dt.UTC)
 
 
+def _moment_text(text: str) -> str:
+    """Check a time, but keep its text: runners hand options to their workers as JSON."""
+    try:
+        moment(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def _listed(text: str) -> list[str]:
+    return [part for part in text.split(",") if part]
+
+
 class ParleyOptions(PipelineOptions):
     """What a run reads and where its rows go."""
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument(
+        both, streaming, batch = (parser.add_argument_group(mode) for mode in (BOTH, STREAMING, BATCH))
+        both.add_argument(
             "--mode",
-            choices=["streaming", "batch"],
-            default="streaming",
-            help="streaming reads Pub/Sub and appends to BigQuery; batch reads the archive into files",
+            choices=[STREAMING, BATCH],
+            default=STREAMING,
+            help="streaming reads Pub/Sub and appends to BigQuery; batch plans a reprocessing of the archive",
         )
-        parser.add_argument(
+        streaming.add_argument(
             "--subscription",
             dest="subscriptions",
-            action="append",
+            action="extend",
+            type=_listed,
             default=[],
-            help="streaming: a Pub/Sub subscription, projects/…/subscriptions/…; may be given again",
+            help="Pub/Sub subscriptions, projects/…/subscriptions/…, with commas; "
+            "by default parley-<source> of every source",
         )
-        parser.add_argument(
+        streaming.add_argument(
             "--live_reader",
             choices=["native", "pull"],
             default="native",
-            help="streaming: the runner's own Pub/Sub source, or Pub/Sub's client as an unbounded source",
+            help="the runner's own Pub/Sub source, or Pub/Sub's client as an unbounded source",
         )
-        parser.add_argument("--archive", help="batch: the archive's root, a folder or gs://bucket/prefix")
-        parser.add_argument("--output", help="batch: where Parquet files go, a folder or gs://bucket/prefix")
-        parser.add_argument("--from", dest="start", type=moment, help="batch: first time of receipt")
-        parser.add_argument("--to", dest="end", type=moment, help="batch: time of receipt to stop before")
-        parser.add_argument(
+        batch.add_argument("--archive", help="the archive's root, a folder or gs://bucket/prefix")
+        batch.add_argument(
+            "--output",
+            help="where Parquet files go, a folder or gs://bucket/prefix; by default rows in --temp_location",
+        )
+        batch.add_argument("--from", dest="start", type=_moment_text, help="first time of receipt, RFC 3339, UTC")
+        batch.add_argument("--to", dest="end", type=_moment_text, help="time of receipt to stop before")
+        batch.add_argument(
             "--source",
             dest="sources",
-            action="append",
+            action="extend",
+            type=_listed,
             default=[],
-            help="batch: an endpoint; may be given again",
+            help="endpoints, with commas; by default all",
         )
-        parser.add_argument("--bigquery_project", help="streaming: the project of the datasets")
-        parser.add_argument("--dataset_prefix", default="", help="streaming: what the datasets' names begin with")
+        batch.add_argument("--reason", help="why; kept with the run")
+        both.add_argument("--bigquery_project", help="the project of the datasets; by default --project")
+        both.add_argument("--dataset_prefix", default="", help="what the datasets' names begin with")
+        both.add_argument("--bigquery_location", default="US", help="where the datasets are")
 
     def selection(self) -> Selection:
         """Return which raw events a batch run reads."""
-        return Selection(self.start, self.end, tuple(self.sources))
+        start, end = (moment(text) if text else None for text in (self.start, self.end))
+        return Selection(start, end, tuple(self.sources))
+
+    def target(self) -> Target:
+        """Return where rows go.
+
+        Raises:
+            ConfigurationError: no project is given, or a name is malformed.
+        """
+        project = self.bigquery_project or self.view_as(GoogleCloudOptions).project
+        if not project:
+            raise ConfigurationError("--bigquery_project is not given: the Google Cloud project with the datasets")
+        return Target.prefixed(project, self.dataset_prefix, self.bigquery_location)
+
+    def files(self) -> str:
+        """Return where a batch run puts Parquet files.
+
+        Raises:
+            ConfigurationError: neither --output nor --temp_location is given.
+        """
+        temporary = self.view_as(GoogleCloudOptions).temp_location
+        if self.output:
+            return str(self.output)
+        if temporary:
+            return f"{temporary.rstrip('/')}/rows"
+        raise ConfigurationError("--output is not given: where Parquet files go, which are then loaded")

@@ -23,24 +23,26 @@ _READERS = {"native": ReadSubscriptions, "pull": PullSubscriptions}
 _log = logging.getLogger(__name__)
 
 
-def run(options: PipelineOptions, where: Target) -> None:
+def run(options: PipelineOptions, where: Target) -> Any:
     """Run the streaming pipeline; with the pulling reader, again and again until SIGTERM or SIGINT.
 
-    A runner of a cluster returns at once, since the job runs there.
+    With the runner's own reader it returns the runner's result at once, since the job runs there.
     """
     parley = options.view_as(ParleyOptions)
-    options.view_as(StandardOptions).streaming = parley.live_reader == "native"
+    native = parley.live_reader == "native"
+    options.view_as(StandardOptions).streaming = native
     subscriptions = parley.subscriptions or default_subscriptions(where.project)
-    _stop_on_signals()
+    if not native:
+        _stop_on_signals()
     while True:
         pipeline = beam.Pipeline(options=options)
         build(pipeline, _READERS[parley.live_reader](subscriptions), AppendRows(where))
         result = pipeline.run()
-        if parley.live_reader == "native":
-            return
+        if native:
+            return result
         result.wait_until_finish()
         if read_pubsub.stopping.is_set():
-            return
+            return result
 
 
 def catch_up(archive: str, options: PipelineOptions, where: Target) -> int:

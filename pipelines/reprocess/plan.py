@@ -52,19 +52,32 @@ def plan(
     with _folder(files, run_id) as output:
         with watched(request.archive, selection, f"{output}/events", "normalizing", steps):
             batch.run(request.archive, selection, output, options)
-        damages = tuple(read_damages(batch.damages_folder(output)))
         steps.reached("normalized")
-        staging.load(client, place, output, steps)
+        return finish(client, live, run_id, output, steps)
+
+
+def finish(client: bigquery.Client, live: Target, run_id: str, output: str, steps: Steps) -> Run:
+    """Load what the batch pipeline has written for a run, compare it with the current rows, and call it planned.
+
+    Raises:
+        google.api_core.exceptions.GoogleAPICallError: BigQuery refuses something.
+    """
+    runs, place = Runs(client, live), Staging.of(live, run_id)
+    staging.load(client, place, output, steps)
     steps.reached("loaded")
     reprocessed = staging.events(client, place)
     if reprocessed is not None:
         diff.compare(client, live, place, reprocessed, steps)
     steps.reached("compared")
     counts = json.dumps(diff.read(client, place, samples=0).by_table())
+    begun = runs.get(run_id)
     run = msgspec.structs.replace(
-        runs.get(run_id), counts=counts, events=reprocessed.events if reprocessed else 0, damages=damages
+        begun,
+        counts=counts,
+        events=reprocessed.events if reprocessed else 0,
+        damages=tuple(read_damages(batch.damages_folder(output))),
     )
-    client.query_and_wait(runs.insertion(run, State.PLANNED, request.actor, request.reason))
+    client.query_and_wait(runs.insertion(run, State.PLANNED, begun.history[-1].actor, begun.history[-1].reason))
     steps.reached("planned")
     return runs.get(run_id)
 

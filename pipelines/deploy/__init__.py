@@ -1,0 +1,1 @@
+"""Deploys the pipeline to engines that run it as a job: `parley deploy`."""
