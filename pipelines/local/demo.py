@@ -1,51 +1,43 @@
-"""`parley demo`: webhooks in, rows out, live and again in batch, and a comparison of the two."""
+"""`parley demo`: webhooks in, rows out, a bug in the past put right, and live compared with batch."""
 
-import datetime as dt
-import json
 import os
+import shlex
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
-from google.cloud import bigquery
+from google.api_core.exceptions import NotFound
 from rich.console import Console
-from rich.progress import track
 
-from pipelines.bigquery.commands import show
 from pipelines.bigquery.target import Target, client
-from pipelines.generate.command import UNSENDABLE
-from pipelines.generate.delivery import of_day
-from pipelines.generate.send import send
-from pipelines.generate.signing import signers
-from pipelines.generate.story import WEIGHTS, World
-from pipelines.local import environment, ready, samples
+from pipelines.local import bug_story, environment, miscounting, ready, samples
+from pipelines.local.demo_warehouse import Warehouse
+from pipelines.local.demo_webhooks import post_text, send_all
+from pipelines.local.environment import Ports
+from pipelines.local.processes import Processes
+from pipelines.local.stack import commands
 from pipelines.rows import TABLES
-from pipelines.times import MICROS_PER_DAY, to_micros
-from schemas import loader
 
 FOLDER = environment.DEFAULT_FOLDER / "demo"
 _BATCH_PREFIX = "batch_"
 _START_SECONDS = 120.0
-_ARRIVAL_SECONDS = 60.0
 _TIMED_WEBHOOKS = 5
-_WORLD_CONVERSATIONS = 60
-_WORLD_DAYS = 5
+_PIPELINE = "pipeline"
+_WRONG_PIPELINE = "the wrong pipeline"
+_PYTHON = shlex.quote(sys.executable)
+_MORNING = f"""
+    SELECT FORMAT_TIMESTAMP('%H:%M:%S', sent_at) AS sent, t.source, direction, kind,
+      COALESCE(text, attachments[SAFE_OFFSET(0)].type) AS text
+    FROM message_texts AS t JOIN channels USING (channel_id)
+    WHERE source_channel_id IN ('{samples.PAGE}', '{samples.PROFILE}')
+    ORDER BY sent_at"""  # noqa: S608
 _QUESTIONS = {
-    "A morning of two channels, as an analyst reads it": f"""
-        SELECT FORMAT_TIMESTAMP('%H:%M:%S', sent_at) AS sent, t.source, direction, kind,
-          COALESCE(text, attachments[SAFE_OFFSET(0)].type) AS text
-        FROM message_texts AS t JOIN channels USING (channel_id)
-        WHERE source_channel_id IN ('{samples.PAGE}', '{samples.PROFILE}') ORDER BY sent_at""",  # noqa: S608
     "The busiest conversations of every source": """
         SELECT source, source_conversation_id AS conversation, messages, inbound_messages AS inbound,
           outbound_messages AS outbound, CAST(DATE(last_message_at) AS STRING) AS last_on
@@ -70,26 +62,32 @@ console = Console()
 
 
 @click.command()
-@click.option("--pubsub", type=click.Choice(["auto", "google", "own"]), default="auto", show_default=True)
-def demo(pubsub: str) -> None:
-    """Run the main job end to end on this machine; exit 0 only if live and batch agree."""
+def demo() -> None:
+    """Run the main job end to end on this machine; exit 0 only if live and batch agree, and history was mended."""
     started = time.monotonic()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    with _stack(pubsub):
+    with _stack() as processes:
         where = Target.from_environment()
-        warehouse = client(where)
-        sent = _send_samples() + _send_world() + _send_chat()
-        _wait_for_events(warehouse, where, sent)
+        warehouse = Warehouse(client(where), where)
+        _title("Webhooks in, rows out")
+        sent = send_all(console)
+        _wait_for_events(warehouse, sent)
+        warehouse.ask("A morning of two channels, as an analyst reads it", _MORNING)
+        _title("Counted wrongly, and put right for the past too")
+        sent += bug_story.tell(console, warehouse, sent, lambda: _mend(processes), FOLDER / "plan.html")
+        _title("What analysts can ask")
         for title, sql in _QUESTIONS.items():
-            _ask(warehouse, where, title, sql)
-        delays = [_time_one(warehouse, where, number) for number in range(_TIMED_WEBHOOKS)]
+            warehouse.ask(title, sql)
+        _title("How fast, and whether batch makes the same")
+        delays = [_time_one(warehouse, number) for number in range(_TIMED_WEBHOOKS)]
         sent += len(delays)
         console.print(
             f"From a webhook's 200 to its row in the view: {statistics.median(delays):.2f} s "
             f"(median of {len(delays)}; at most {max(delays):.2f} s)"
         )
-        differences = _batch_and_compare(warehouse, where)
+        _wait_for_events(warehouse, sent)
+        differences = _batch_and_compare(warehouse)
     for difference in differences:
         console.print(f"[red]{difference}[/red]")
     if differences:
@@ -100,120 +98,77 @@ def demo(pubsub: str) -> None:
     )
 
 
+def _title(text: str) -> None:
+    console.print()
+    console.rule(f"[bold]{text}", align="left")
+
+
 @contextmanager
-def _stack(pubsub: str) -> Iterator[None]:
-    """Run the local stack, its output in a file."""
-    command = [sys.executable, "-m", "pipelines.cli", "run", "--folder", str(FOLDER), "--pubsub", pubsub]
-    log = FOLDER / "stack.log"
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
-    with log.open("wb") as output:
-        stack = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environ)
-    try:
-        with console.status("starting Pub/Sub, BigQuery, receiver and pipeline …"):
-            ready.wait_for(
-                f"the local stack (see {log})",
-                lambda: (FOLDER / environment.STACK_FILE).exists() or stack.poll() is not None,
-                _START_SECONDS,
-            )
-        if stack.poll() is not None:
-            raise click.ClickException(f"the local stack did not start:\n{_tail(log)}")
-        os.environ.pop("PARLEY_PROJECT", None)
-        environment.adopt(FOLDER)
-        yield
-    except ready.NotReadyError as error:
-        raise click.ClickException(f"{error}\n{_tail(log)}") from error
-    finally:
-        stack.send_signal(signal.SIGINT)
-        stack.wait()
-
-
-def _tail(log: Path) -> str:
-    return "\n".join(log.read_text("utf-8", "replace").splitlines()[-30:])
-
-
-def _send_samples() -> int:
-    webhooks = list(samples.webhooks())
-    for webhook in track(webhooks, description="sending signed webhooks    ", console=console):
-        _post(webhook.body)
-    return len(webhooks)
-
-
-def _send_world() -> int:
-    """Send what some dozens of people wrote through every source that signs its webhooks."""
-    sources = tuple(source for source in WEIGHTS if source not in UNSENDABLE)
-    start = to_micros(dt.datetime.now(dt.UTC)) - _WORLD_DAYS * MICROS_PER_DAY
-    world = World(_WORLD_CONVERSATIONS, 1, start // MICROS_PER_DAY * MICROS_PER_DAY, _WORLD_DAYS, sources)
-    endpoints = frozenset({"facebook", "whatsapp", "twilio", "google", "airy"})
-    deliveries = [delivery for day in range(world.days) for delivery in of_day(world, day)]
-    watched = track(deliveries, description="sending a sample world     ", console=console)
-    answers = send(watched, _receiver(), 0.0, signers(os.environ, endpoints))
-    if not set(answers) <= {200, 204}:
-        raise click.ClickException(f"the receiver did not take every webhook: {dict(answers)}")
-    return len(deliveries)
-
-
-def _send_chat() -> int:
-    """Write in the live chat as its widget does; one message twice, as after a lost answer."""
-    texts = ["Hi! Do you deliver to Iceland?", "It is for my sister.", "It is for my sister."]
-    door = {"Origin": _receiver(), "Content-Type": "application/json"}
-    opened = _request("/chatplugin.authenticate", {"channel_id": environment.CHAT_CHANNEL}, door)
-    for text in texts:
-        key = {"Authorization": f"Bearer {opened['token']}", "Idempotency-Key": f"demo-{texts.index(text)}"}
-        _request("/chatplugin.send", {"message": {"text": text}}, door | key)
-    return len(texts)
-
-
-def _post(body: bytes) -> None:
-    signature = samples.sign(body, os.environ["PARLEY_FACEBOOK_APP_SECRETS"])
-    _request("/facebook", body, {"Content-Type": "application/json", "X-Hub-Signature-256": signature})
-
-
-def _request(path: str, body: bytes | dict[str, Any], headers: dict[str, str]) -> Any:
-    """Post to the receiver and return its JSON answer, where it gives one."""
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    request = urllib.request.Request(_receiver() + path, data=data, headers=headers)  # noqa: S310
-    try:
-        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - our own loopback URL
-            return json.loads(response.read() or b"null")
-    except urllib.error.URLError as error:
-        raise click.ClickException(f"the receiver did not take a request to {path}: {error}") from error
-
-
-def _receiver() -> str:
-    return f"http://127.0.0.1:{os.environ['PARLEY_PORT']}"
-
-
-def _wait_for_events(warehouse: bigquery.Client, where: Target, expected: int) -> None:
-    sql = f"SELECT COUNT(DISTINCT event_id) FROM `{where.table('events')}`"  # noqa: S608
-    with console.status(f"waiting for {expected} events in the ledger …"):
-        ready.wait_for(
-            f"the ledger's row of every one of {expected} webhooks",
-            lambda: _scalar(warehouse, sql) >= expected,
-            _ARRIVAL_SECONDS,
+def _stack() -> Iterator[Processes]:
+    """Run the local stack, its output in a file, with a pipeline that is wrong."""
+    ports = Ports().freed()
+    for name in [name for name in os.environ if name.startswith("PARLEY_")]:
+        del os.environ[name]
+    os.environ.update(environment.variables(FOLDER, ports))
+    Path(os.environ["PARLEY_ARCHIVE"]).mkdir(parents=True)
+    # Not Google's emulator: it goes on sending to a pipeline that has ended, whatever has taken its place.
+    parts = commands(FOLDER, ports, "own")
+    with Processes(FOLDER / "stack.log") as processes:
+        for name in ("pubsub", "bigquery", "receiver"):
+            processes.start(name, parts[name])
+        processes.start(
+            _WRONG_PIPELINE, f"{_PYTHON} -m {ready.__name__} && exec {_PYTHON} -m {miscounting.__name__} stream"
         )
+        try:
+            with console.status("starting Pub/Sub, BigQuery, receiver and pipeline …"):
+                _wait_for(processes, "the receiver", ready.receiver)
+                _wait_for(processes, "BigQuery with its tables", _has_tables)
+            yield processes
+        except ready.NotReadyError as error:
+            raise click.ClickException(f"{error}\n{processes.last_lines()}") from error
 
 
-def _time_one(warehouse: bigquery.Client, where: Target, number: int) -> float:
+def _wait_for(processes: Processes, what: str, is_ready: Callable[[], bool]) -> None:
+    def look() -> bool:
+        processes.check()
+        return is_ready()
+
+    ready.wait_for(what, look, _START_SECONDS)
+
+
+def _has_tables() -> bool:
+    if not ready.bigquery():
+        return False
+    where = Target.from_environment()
+    try:
+        client(where).get_table(where.view("messages"))
+    except NotFound:
+        return False
+    return True
+
+
+def _mend(processes: Processes) -> None:
+    """Let the right pipeline take over from the wrong one; Pub/Sub keeps what arrives in between."""
+    processes.stop(_WRONG_PIPELINE)
+    processes.start(_PIPELINE, f"exec {_PYTHON} -m pipelines.cli stream")
+
+
+def _wait_for_events(warehouse: Warehouse, expected: int) -> None:
+    with console.status(f"waiting for {expected} events in the ledger …"):
+        warehouse.wait_for_events(expected)
+
+
+def _time_one(warehouse: Warehouse, number: int) -> float:
     """Send one message; return the seconds from its 200 until the view shows it."""
     mid = f"m_timed-{number}"
-    body = next(iter(samples.webhooks())).body.replace(b"m_anna-1", mid.encode())
-    _post(body)
+    post_text(mid)
     answered = time.monotonic()
-    sql = f"SELECT COUNT(*) FROM `{where.view('messages')}` WHERE source_message_id = '{mid}'"  # noqa: S608
-    ready.wait_for(f"message {mid} in the view", lambda: _scalar(warehouse, sql) > 0, _ARRIVAL_SECONDS)
+    sql = f"SELECT COUNT(*) FROM `V.messages` WHERE source_message_id = '{mid}'"  # noqa: S608
+    warehouse.wait_for(f"message {mid} in the view", sql, 1)
     return time.monotonic() - answered
 
 
-def _scalar(warehouse: bigquery.Client, sql: str) -> int:
-    return int(next(iter(warehouse.query(sql).result()))[0])
-
-
-def _ask(warehouse: bigquery.Client, where: Target, title: str, sql: str) -> None:
-    config = bigquery.QueryJobConfig(default_dataset=f"{where.project}.{where.views_dataset}")
-    show(warehouse.query(sql, job_config=config).result(), title=title)
-
-
-def _batch_and_compare(warehouse: bigquery.Client, live: Target) -> list[str]:
+def _batch_and_compare(warehouse: Warehouse) -> list[str]:
     with console.status("the same again in batch, from the archive …"):
         command = [sys.executable, "-m", "pipelines.cli", "batch", "--into", _BATCH_PREFIX]
         done = subprocess.run(
@@ -222,25 +177,4 @@ def _batch_and_compare(warehouse: bigquery.Client, live: Target) -> list[str]:
     if done.returncode:
         raise click.ClickException(f"the batch run failed:\n{done.stdout}{done.stderr}")
     console.print(done.stdout.strip(), markup=False)
-    again = Target.prefixed(live.project, _BATCH_PREFIX)
-    return [line for table in TABLES for line in compare(warehouse, table, live, again)]
-
-
-def compare(warehouse: bigquery.Client, table: str, live: Target, again: Target) -> Sequence[str]:
-    """Return in words how the rows of a table differ between two targets, `processed_at` left aside."""
-    names = [column.name for column in loader.tables()[table].columns if column.name != "processed_at"]
-    columns = ", ".join(
-        f"ARRAY_TO_STRING({c.name}, ',') AS {c.name}" if c.mode == "REPEATED" else c.name
-        for c in loader.tables()[table].columns
-        if c.name in names
-    )
-    found = []
-    for here, there, word in ((live, again, "live"), (again, live, "in batch")):
-        sql = (
-            f"SELECT {columns} FROM `{here.table(table)}` EXCEPT DISTINCT "  # noqa: S608
-            f"SELECT {columns} FROM `{there.table(table)}`"
-        )
-        rows = list(warehouse.query(sql).result())
-        if rows:
-            found.append(f"{table}: {len(rows)} rows only {word}, such as {dict(rows[0].items())}")
-    return found
+    return warehouse.differences(Target.prefixed(warehouse.where.project, _BATCH_PREFIX))

@@ -11,12 +11,12 @@ from pipelines.batches import NormalizedBatch
 from pipelines.bigquery import appender
 from pipelines.bigquery.bundle import Bundle
 from pipelines.events import normalize
+from pipelines.local import miscounting
 from pipelines.reprocess import diff
 from pipelines.reprocess.runs import Staging
 from pipelines.rows import TABLE_OF, Row
 from schemas.raw_event import RawEvent
 from tests.raw_events import NOON, raw_event, text_message
-from tests.samples import miscounting
 
 
 def reaction(number: int) -> RawEvent:

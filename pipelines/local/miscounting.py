@@ -1,7 +1,7 @@
-"""A generation that miscounts, to be found and mended by reprocessing: it takes reactions for messages.
+"""A generation that miscounts, for the demo to find and to mend: it takes reactions for messages.
 
-Nothing of the product knows of it. `python -m tests.samples.miscounting stream …` is the command `parley`
-with this parser in the place of the right one.
+Nothing but the demo and tests knows of it. `python -m pipelines.local.miscounting stream …` is the command
+`parley` with this parser in the place of the right one.
 """
 
 import sys
@@ -67,7 +67,7 @@ def normalize(event: RawEvent) -> list[rows.Row]:
         made = events.normalize(event)
     finally:
         sources.PARSERS["facebook"] = right
-    return [msgspec.structs.replace(row, generation=WRONG_GENERATION) for row in made]  # type: ignore[call-arg]
+    return [msgspec.structs.replace(row, generation=WRONG_GENERATION) for row in made]
 
 
 if __name__ == "__main__":
