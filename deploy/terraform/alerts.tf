@@ -1,0 +1,151 @@
+# Alerts, each with what to do. Those of the receiver are the table of docs/operations.md, word for word.
+
+locals {
+  receiver_alerts = {
+    "requests fail" = {
+      query   = "sum(rate(parley_receiver_requests_total{status=~\"5..\"}[5m])) / sum(rate(parley_receiver_requests_total[5m])) > 0.001"
+      runbook = "docs/operations.md#requests-fail"
+    }
+    "spool grows" = {
+      query   = "max(parley_receiver_spool_oldest_seconds) > 60"
+      runbook = "docs/operations.md#pubsub-does-not-take-events"
+    }
+    "uploads late" = {
+      query   = "max(parley_receiver_upload_oldest_seconds) > 900"
+      runbook = "docs/operations.md#uploads-are-late"
+    }
+    "senders rejected" = {
+      query   = "sum by (source, reason) (rate(parley_receiver_rejected_total[10m])) > 0.1"
+      runbook = "docs/operations.md#senders-are-rejected"
+    }
+    "commits slow" = {
+      query   = "histogram_quantile(0.99, sum by (le) (rate(parley_receiver_commit_seconds_bucket[5m]))) > 1"
+      runbook = "docs/operations.md#commits-are-slow"
+    }
+    "receiver gone" = {
+      query   = "(sum(up{job=\"parley-receiver\"}) or vector(0)) < ${length(var.receivers)}"
+      runbook = "docs/deploy.md#receiver-gone"
+    }
+  }
+
+  # Google's own metrics: https://cloud.google.com/monitoring/api/metrics_gcp
+  cloud_alerts = {
+    "pipeline behind" = {
+      metric    = "pubsub.googleapis.com/subscription/oldest_unacked_message_age"
+      resource  = "pubsub_subscription"
+      where     = " AND resource.labels.subscription_id = starts_with(\"parley-\") AND NOT resource.labels.subscription_id = \"parley-dead-letters\""
+      threshold = 300
+      runbook   = "docs/deploy.md#pipeline-behind"
+    }
+    "undelivered events" = {
+      metric    = "pubsub.googleapis.com/subscription/num_undelivered_messages"
+      resource  = "pubsub_subscription"
+      where     = " AND resource.labels.subscription_id = \"parley-dead-letters\""
+      threshold = 0
+      runbook   = "docs/deploy.md#undelivered-events"
+    }
+    "job failed" = {
+      metric    = "dataflow.googleapis.com/job/is_failed"
+      resource  = "dataflow_job"
+      where     = " AND resource.labels.job_name = starts_with(\"parley\")"
+      threshold = 0
+      runbook   = "docs/deploy.md#job-failed"
+    }
+  }
+}
+
+resource "google_monitoring_notification_channel" "email" {
+  for_each = var.alert_emails
+
+  display_name = "Parley: ${each.value}"
+  type         = "email"
+  labels       = { email_address = each.value }
+
+  depends_on = [google_project_service.used]
+}
+
+locals {
+  channels = [for channel in google_monitoring_notification_channel.email : channel.id]
+}
+
+# Only once there are receivers: before their first report Cloud Monitoring does not know these metrics.
+resource "google_monitoring_alert_policy" "receiver" {
+  for_each = { for name, alert in local.receiver_alerts : name => alert if length(var.receivers) > 0 }
+
+  display_name          = "Parley: ${each.key}"
+  combiner              = "OR"
+  notification_channels = local.channels
+
+  conditions {
+    display_name = each.key
+
+    condition_prometheus_query_language {
+      query               = each.value.query
+      duration            = "120s"
+      evaluation_interval = "60s"
+    }
+  }
+
+  documentation {
+    content = "What to do: ${each.value.runbook} in Parley's repository."
+  }
+
+  depends_on = [google_compute_instance_group_manager.receiver]
+}
+
+resource "google_monitoring_alert_policy" "cloud" {
+  for_each = local.cloud_alerts
+
+  display_name          = "Parley: ${each.key}"
+  combiner              = "OR"
+  notification_channels = local.channels
+
+  conditions {
+    display_name = each.key
+
+    condition_threshold {
+      filter          = "metric.type = \"${each.value.metric}\" AND resource.type = \"${each.value.resource}\"${each.value.where}"
+      comparison      = "COMPARISON_GT"
+      threshold_value = each.value.threshold
+      duration        = "300s"
+
+      aggregations {
+        alignment_period   = "60s"
+        per_series_aligner = "ALIGN_MAX"
+      }
+    }
+  }
+
+  documentation {
+    content = "What to do: ${each.value.runbook} in Parley's repository."
+  }
+
+  depends_on = [google_pubsub_subscription.pipeline, google_pubsub_subscription.dead_letters]
+}
+
+resource "google_monitoring_alert_policy" "damaged_segment" {
+  display_name          = "Parley: damaged segment"
+  combiner              = "OR"
+  notification_channels = local.channels
+
+  conditions {
+    display_name = "damaged segment"
+
+    condition_matched_log {
+      filter = "resource.type = \"gce_instance\" AND \"damaged spool segment set aside\""
+    }
+  }
+
+  # Asked for by the API for alerts on logs.
+  alert_strategy {
+    notification_rate_limit {
+      period = "3600s"
+    }
+  }
+
+  documentation {
+    content = "What to do: docs/operations.md#a-segment-is-damaged in Parley's repository."
+  }
+
+  depends_on = [google_project_service.used]
+}

@@ -1,0 +1,40 @@
+# The streaming job, where Terraform holds it rather than `parley deploy dataflow`: docs/deploy.md says how
+# they differ. A changed template or parameter updates the running job in place.
+
+resource "google_dataflow_flex_template_job" "streaming" {
+  count    = var.pipeline == null ? 0 : 1
+  provider = google-beta
+
+  # The name that `parley deploy` uses, so that it can also drain this one.
+  name                    = "parley-streaming"
+  region                  = var.region
+  container_spec_gcs_path = var.pipeline.template
+  service_account_email   = google_service_account.streaming.email
+  staging_location        = "${local.temp_location}/staging"
+  temp_location           = "${local.temp_location}/temp"
+  subnetwork              = local.subnetwork
+  ip_configuration        = "WORKER_IP_PRIVATE"
+  machine_type            = var.pipeline.machine_type
+  num_workers             = 1
+  max_workers             = var.pipeline.max_workers
+  autoscaling_algorithm   = "THROUGHPUT_BASED"
+  enable_streaming_engine = true
+  on_delete               = "drain"
+
+  parameters = {
+    sdk_container_image = var.pipeline.image
+    subscription        = join(",", [for subscription in google_pubsub_subscription.pipeline : subscription.id])
+    bigquery_project    = var.project
+    bigquery_location   = var.bigquery_location
+    dataset_prefix      = var.dataset_prefix
+  }
+
+  depends_on = [
+    google_artifact_registry_repository_iam_member.worker_pulls,
+    google_bigquery_dataset.rows,
+    google_project_iam_member.worker,
+    google_pubsub_subscription_iam_member.streaming_looks_up,
+    google_pubsub_subscription_iam_member.streaming_subscribes,
+    google_storage_bucket_iam_member.worker_stages,
+  ]
+}
