@@ -1,11 +1,13 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo run test lint fuzz storm bench bench-receiver widget clean
+.PHONY: help setup lock demo run test lint fuzz storm recount bench bench-receiver runners flink test-runners widget clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV_VERSION := 0.13.9
+RUNNERS := build/runners
+FLINK_VERSION := 1.19.3
 
 help: ## Show this help.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,10 +47,34 @@ fuzz: setup ## Throw 200,000 and more inputs at the parsers (about half an hour)
 storm: setup ## Kill the receiver 50 times under load, and look for what is lost.
 	@PARLEY_STORM_KILLS=50 $(BIN)/python -m pytest --timeout=1800 -s tests/receiver/test_storm.py
 
+recount: setup ## Recount a generated world of 100,000 messages without the pipeline, and compare every view.
+	@PARLEY_RECOUNT_CONVERSATIONS=15500 $(BIN)/python -m pytest --timeout=1800 --durations=3 tests/schemas/test_recount_of_a_generated_world.py
+
 bench: bench-receiver ## Measure speed; figures go to build/bench.
 
 bench-receiver: setup
 	@$(BIN)/python tests/bench/bench_receiver.py
+
+test-runners: setup ## Run the pipeline on Flink and on Prism (see docs/runners.md).
+	-@$(MAKE) --no-print-directory runners
+	@$(BIN)/python -m pytest tests/runners/test_*.py
+
+flink: $(RUNNERS)/pyflink $(RUNNERS)/job-server/job-server.jar ## Run a local Flink cluster until Ctrl-C (needs Java 17 and Maven).
+	@$(BIN)/python tests/runners/flink_cluster.py
+
+runners: $(RUNNERS)/prism $(RUNNERS)/pyflink $(RUNNERS)/job-server/job-server.jar
+
+$(RUNNERS)/prism: requirements.lock | setup
+	@GOBIN=$(abspath $(RUNNERS)) go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$$( \
+		$(BIN)/python -c 'import importlib.metadata as m; print(m.version("apache-beam"))')
+	@touch $@
+
+$(RUNNERS)/pyflink: | setup
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $(RUNNERS) \
+		apache-flink-libraries==$(FLINK_VERSION)
+
+$(RUNNERS)/job-server/job-server.jar: tests/runners/pom.xml
+	@mvn --quiet --batch-mode --file $< package
 
 lint: setup ## Check style and types.
 	@$(BIN)/ruff check .

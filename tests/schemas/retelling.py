@@ -1,0 +1,148 @@
+"""What a generated world's raw events say, read without the pipeline: the counts that the views must give."""
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
+
+from schemas.raw_event import RawEvent
+
+
+class Said(NamedTuple):
+    """A message: its conversation, its contact (the conversation itself, for some), when it was sent (µs)."""
+
+    source: str
+    talk: tuple[str, str]
+    contact: str
+    message: str
+    is_inbound: bool
+    at: int
+
+
+class Receipt(NamedTuple):
+    """A state of one message, and when it came to it (microseconds)."""
+
+    source: str
+    talk: tuple[str, str]
+    message: str
+    state: str
+    at: int
+
+
+class Noted(NamedTuple):
+    """A reaction, an edit or a deletion of one message."""
+
+    source: str
+    key: str
+    message: str
+
+
+Fact = Said | Receipt | Noted
+
+
+def retell(events: Iterable[RawEvent]) -> Iterator[Fact]:
+    """Yield what is said of single messages, as often as it is told."""
+    for event in events:
+        yield from _READERS[event.source](event)
+
+
+def _meta(event: RawEvent) -> Iterator[Fact]:
+    body = json.loads(event.data)
+    source = {"page": "facebook", "instagram": "instagram"}[body["object"]]
+    for item in (item for entry in body["entry"] for item in entry["messaging"]):
+        message: dict[str, Any] = item.get("message", {})
+        ours, theirs = item["recipient"]["id"], item["sender"]["id"]
+        if "is_echo" in message:
+            ours, theirs = theirs, ours
+        talk, at = (ours, theirs), item["timestamp"] * 1_000
+        if message.get("is_deleted"):
+            yield Noted(source, "source.deleted", message["mid"])
+        elif message:
+            yield Said(source, talk, theirs, message["mid"], "is_echo" not in message, at)
+        for mid in item.get("delivery", {}).get("mids", []):
+            yield Receipt(source, talk, mid, "delivered", at)
+        if "mid" in item.get("read", {}):
+            yield Receipt(source, talk, item["read"]["mid"], "read", at)
+        if "reaction" in item:
+            yield Noted(source, "reaction.emoji", item["reaction"]["mid"])
+        if "message_edit" in item:
+            yield Noted(source, "source.edited", item["message_edit"]["mid"])
+
+
+def _whatsapp(event: RawEvent) -> Iterator[Fact]:
+    for value in (each["value"] for entry in json.loads(event.data)["entry"] for each in entry["changes"]):
+        ours = value["metadata"]["phone_number_id"]
+        for message in value.get("messages", []):
+            talk, at = (ours, message["from"]), int(message["timestamp"]) * 1_000_000
+            match message["type"]:
+                case "text":
+                    yield Said("whatsapp", talk, message["from"], message["id"], True, at)
+                case "reaction":
+                    yield Noted("whatsapp", "reaction.emoji", message["reaction"]["message_id"])
+                case "edit":
+                    yield Noted("whatsapp", "source.edited", message["edit"]["original_message_id"])
+                case "revoke":
+                    yield Noted("whatsapp", "source.deleted", message["revoke"]["original_message_id"])
+        for echo in value.get("message_echoes", []):
+            at = int(echo["timestamp"]) * 1_000_000
+            yield Said("whatsapp", (ours, echo["to"]), echo["to"], echo["id"], False, at)
+        for status in value.get("statuses", []):
+            at = int(status["timestamp"]) * 1_000_000
+            yield Receipt("whatsapp", (ours, status["recipient_id"]), status["id"], status["status"], at)
+
+
+def _twilio(event: RawEvent) -> Iterator[Fact]:
+    form = {name: values[0] for name, values in parse_qs(event.data.decode()).items()}
+    source = "twilio.whatsapp" if form["From"].startswith("whatsapp:") else "twilio.sms"
+    at = _microseconds(event.received_at)
+    if "MessageStatus" in form:
+        yield Receipt(source, (form["From"], form["To"]), form["MessageSid"], form["MessageStatus"], at)
+    else:
+        yield Said(source, (form["To"], form["From"]), form["From"], form["MessageSid"], True, at)
+
+
+def _google(event: RawEvent) -> Iterator[Fact]:
+    body = json.loads(event.data)
+    talk = body["agent"], body["conversationId"]
+    if "message" in body:
+        message = body["message"]
+        at = _parsed(message["createTime"])
+        yield Said("google", talk, "/".join(talk), message["messageId"], True, at)
+    for receipt in body.get("receipts", {}).get("receipts", []):
+        at = _parsed(body["receipts"]["createTime"])
+        yield Receipt("google", talk, receipt["message"].rpartition("/")[2], receipt["receiptType"].lower(), at)
+
+
+def _chatplugin(event: RawEvent) -> Iterator[Fact]:
+    known, body = event.attributes, json.loads(event.data)
+    talk = known["channel_id"], known["conversation_id"]
+    at = _parsed(body["sent_at"])
+    yield Said("chatplugin", talk, known["conversation_id"], known["message_id"], True, at)
+
+
+def _airy(event: RawEvent) -> Iterator[Fact]:
+    payload = json.loads(event.data)["payload"]
+    message, talk = payload["message"], (payload["channel_id"], payload["conversation_id"])
+    inbound, at = message["from_contact"], _parsed(message["sent_at"])
+    yield Said("airy", talk, "/".join(talk), message["id"], inbound, at)
+    if not inbound:
+        yield Receipt("airy", talk, message["id"], message["delivery_state"], at)
+
+
+_READERS = {
+    "facebook": _meta,
+    "whatsapp": _whatsapp,
+    "twilio": _twilio,
+    "google": _google,
+    "chatplugin": _chatplugin,
+    "airy": _airy,
+}
+
+
+def _parsed(text: str) -> int:
+    return _microseconds(datetime.fromisoformat(text))
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
