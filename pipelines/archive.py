@@ -35,6 +35,8 @@ class Selection(msgspec.Struct, frozen=True):
         """Tell whether an event belongs to the selection; one that does not say when or whence, does."""
         if self.events is not None and event.attributes.get(EVENT_ID) not in self.events:
             return False
+        if not self.sources and self.start is self.end is None:
+            return True
         try:
             if self.sources and event.source not in self.sources:
                 return False

@@ -31,9 +31,9 @@ def normalize(event: RawEvent) -> list[rows.Row]:
         InvalidRawEventError: the event lacks an id, a source or a usable time of receipt, so that no
             row could be traced to it.
     """
-    received = to_micros(event.received_at)
+    source, received = event.source, to_micros(event.received_at)
     lineage = Lineage(event.event_id, received)
-    source, ignored = event.source, None
+    ignored = None
     dead: list[rows.DeadLetter] = []
     try:
         parse = sources.PARSERS.get(source)
@@ -46,7 +46,7 @@ def normalize(event: RawEvent) -> list[rows.Row]:
         dead = [dead_letter(event, received, "parse", "", error)]
     dead += [dead_letter(event, received, "item", where, error) for where, error in lineage.failures]
     made = list(dict.fromkeys(lineage.rows))
-    return [_ledger_row(event, received, made, dead, ignored), *made, *dead]
+    return [_ledger_row(event, lineage, source, made, dead, ignored), *made, *dead]
 
 
 def dead_letter(
@@ -81,7 +81,8 @@ def storable(text: str) -> str:
 
 def _ledger_row(
     event: RawEvent,
-    received: int,
+    lineage: Lineage,
+    source: str,
     made: list[rows.Row],
     dead: list[rows.DeadLetter],
     ignored: str | None,
@@ -94,9 +95,9 @@ def _ledger_row(
     else:
         outcome, reason = "ignored", ignored or "nothing in it to keep"
     return rows.Event(
-        event_id=event.event_id,
-        source=event.source,
-        received_at=received,
+        event_id=lineage.event_id,
+        source=source,
+        received_at=lineage.received_micros,
         outcome=outcome,
         reason=reason,
         rows=len(made),

@@ -41,6 +41,7 @@ def contact_id(source: str, scope: str, source_contact_id: str) -> str:
     return derive("contact", source, scope, source_contact_id)
 
 
+@lru_cache(maxsize=65536)
 def message_id(source: str, scope: str, source_message_id: str) -> str:
     """Return the id of a message, also as the target of a receipt, reaction, edit or deletion.
 

@@ -1,5 +1,7 @@
 """What a parser holds while it reads one item of a body: the item's bytes, and how to make rows of it."""
 
+from collections.abc import Callable
+
 from pipelines import ids, rows
 from pipelines.generation import GENERATION
 from pipelines.times import EventTime, Written, event_time, partition_day
@@ -40,6 +42,7 @@ class Item:
 
     # A body may have a thousand items: slots, and times and text only once somebody asks.
     __slots__ = (
+        "_add",
         "_before",
         "_content",
         "_content_type",
@@ -71,6 +74,7 @@ class Item:
         self._pointer = pointer
         self._content_type = content_type
         self._lineage = lineage
+        self._add: Callable[[rows.Row], None] = lineage.rows.append
         self._event_id = lineage.event_id
         self._received = lineage.received_micros
         self._before = len(lineage.rows)
@@ -108,7 +112,10 @@ class Item:
     @property
     def time(self) -> EventTime:
         """When the item happened, and how that is known."""
-        return self._time or self._resolve_time()
+        if self._time is None:
+            self._time = event_time(self._own_time, self._envelope_time, self._received)
+            self._day = partition_day(self._time.micros, self._received)
+        return self._time
 
     @property
     def content(self) -> str:
@@ -121,28 +128,18 @@ class Item:
             self._content = self._raw.decode()
         return self._content
 
-    @property
-    def _date(self) -> int:
-        if self._time is None:
-            self._resolve_time()
-        return self._day
-
-    def _resolve_time(self) -> EventTime:
-        self._time = event_time(self._own_time, self._envelope_time, self._received)
-        self._day = partition_day(self._time.micros, self._received)
-        return self._time
-
     def channel(self, source_channel_id: str, *, display_name: str | None = None) -> str:
         """Note that the channel was seen, and return its id."""
         channel_id = ids.channel_id(self.source, source_channel_id)
+        time = self.time
         self._add(
             rows.Channel(
                 channel_id=channel_id,
                 source=self.source,
                 source_channel_id=source_channel_id,
                 display_name=display_name,
-                seen_at=self.time.micros,
-                seen_date=self._date,
+                seen_at=time.micros,
+                seen_date=self._day,
                 event_id=self._event_id,
                 received_at=self._received,
                 generation=GENERATION,
@@ -169,6 +166,7 @@ class Item:
         `scope` is the channel's id where the source numbers people per channel, else empty.
         """
         contact_id = ids.contact_id(self.source, scope, source_contact_id)
+        time = self.time
         self._add(
             rows.Contact(
                 contact_id=contact_id,
@@ -182,8 +180,8 @@ class Item:
                 time_zone=time_zone,
                 avatar_url=avatar_url,
                 alternative_ids=alternative_ids,
-                seen_at=self.time.micros,
-                seen_date=self._date,
+                seen_at=time.micros,
+                seen_date=self._day,
                 event_id=self._event_id,
                 received_at=self._received,
                 generation=GENERATION,
@@ -194,6 +192,7 @@ class Item:
     def conversation(self, channel_id: str, contact_id: str, source_conversation_id: str) -> str:
         """Note that the conversation was seen, and return its id."""
         conversation_id = ids.conversation_id(channel_id, source_conversation_id)
+        time = self.time
         self._add(
             rows.Conversation(
                 conversation_id=conversation_id,
@@ -201,8 +200,8 @@ class Item:
                 contact_id=contact_id,
                 source=self.source,
                 source_conversation_id=source_conversation_id,
-                seen_at=self.time.micros,
-                seen_date=self._date,
+                seen_at=time.micros,
+                seen_date=self._day,
                 event_id=self._event_id,
                 received_at=self._received,
                 generation=GENERATION,
@@ -232,6 +231,7 @@ class Item:
             message_id = ids.message_id(self.source, scope, source_message_id)
         else:
             message_id = ids.message_id_of_item(channel_id, self._raw)
+        time = self.time
         self._add(
             rows.Message(
                 message_id=message_id,
@@ -243,10 +243,10 @@ class Item:
                 direction=direction,
                 sender_id=sender_id,
                 kind=kind,
-                sent_at=self.time.micros,
-                sent_at_from=self.time.origin,
-                sent_at_raw=self.time.raw,
-                sent_date=self._date,
+                sent_at=time.micros,
+                sent_at_from=time.origin,
+                sent_at_raw=time.raw,
+                sent_date=self._day,
                 content=self.content,
                 content_type=self._content_type,
                 pointer=self._pointer,
@@ -270,6 +270,7 @@ class Item:
     ) -> None:
         """Make one fact about a subject, its content the item's exact bytes."""
         self.told = True
+        time = self.time
         self._add(
             rows.Metadata(
                 metadata_id=ids.metadata_id(subject_id, key, self._raw),
@@ -280,10 +281,10 @@ class Item:
                 source=self.source,
                 key=key,
                 value=value,
-                occurred_at=self.time.micros,
-                occurred_at_from=self.time.origin,
-                occurred_at_raw=self.time.raw,
-                occurred_date=self._date,
+                occurred_at=time.micros,
+                occurred_at_from=time.origin,
+                occurred_at_raw=time.raw,
+                occurred_date=self._day,
                 content=self.content,
                 content_type=self._content_type,
                 pointer=self._pointer,
@@ -293,6 +294,3 @@ class Item:
                 generation=GENERATION,
             )
         )
-
-    def _add(self, row: rows.Row) -> None:
-        self._lineage.rows.append(row)

@@ -7,7 +7,7 @@ writer: `normalize` knows no clock.
 import msgspec
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """A row of some table."""
 
 

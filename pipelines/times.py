@@ -33,7 +33,8 @@ class EventTime(NamedTuple):
 
 def to_micros(moment: dt.datetime) -> int:
     """Return an aware time as microseconds since 1970."""
-    return (moment - _EPOCH) // dt.timedelta(microseconds=1)
+    gone = moment - _EPOCH
+    return (gone.days * 86_400 + gone.seconds) * MICROS_PER_SECOND + gone.microseconds
 
 
 def from_micros(micros: int) -> dt.datetime:
@@ -43,7 +44,7 @@ def from_micros(micros: int) -> dt.datetime:
 
 def rfc3339(micros: int) -> str:
     """Return microseconds since 1970 as RFC 3339 text with microseconds and Z."""
-    return from_micros(micros).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return from_micros(micros).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def event_time(item: Written, envelope: Written, received_micros: int) -> EventTime:
@@ -51,10 +52,10 @@ def event_time(item: Written, envelope: Written, received_micros: int) -> EventT
 
     A value that is missing, malformed or no time of our years counts as absent.
     """
-    for origin, written in (("item", item), ("envelope", envelope)):
-        micros = parse(written)
-        if micros is not None:
-            return EventTime(micros, origin, str(written))
+    if (micros := parse(item)) is not None:
+        return EventTime(micros, "item", str(item))
+    if (micros := parse(envelope)) is not None:
+        return EventTime(micros, "envelope", str(envelope))
     raw = None if item is None else str(item)[:_LONGEST_TEXT]
     return EventTime(received_micros, "received", raw)
 

@@ -86,7 +86,7 @@ def parse(event: RawEvent, lineage: Lineage) -> str | None:
     What names neither number nor account takes the channel that the webhook's URL names: `?channel=…`.
     """
     body = Body(event.data)
-    named = parse_qs(event.query).get("channel", [""])[0]
+    named = parse_qs(event.query).get("channel", [""])[0] if event.query else ""
     whole = body.decode(WHOLE)
     lists = members(body, whole).keys()
     if "entry" not in lists and not BARE.isdisjoint(lists):
