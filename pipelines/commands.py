@@ -13,6 +13,7 @@ from pipelines.archive import Selection
 from pipelines.bigquery.commands import target
 from pipelines.bigquery.deploy import deploy
 from pipelines.bigquery.target import Target, client
+from pipelines.local import ready
 from pipelines.options import moment
 
 _LOCAL_RUNNER = "FnApiRunner"
@@ -38,7 +39,7 @@ def stream(ctx: click.Context, catch_up: str | None) -> None:
     if catch_up:
         count = live.catch_up(catch_up, local_options(ctx.args), where)
         click.echo(f"caught up: {count} events of the archive were not in the ledger")
-    click.echo("the pipeline reads")
+    click.echo(ready.PIPELINE_READS)
     live.run(local_options(ctx.args), where)
 
 

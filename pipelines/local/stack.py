@@ -11,7 +11,7 @@ from string import Template
 import click
 from google.api_core.exceptions import NotFound
 from honcho.manager import Manager
-from honcho.printer import Printer
+from honcho.printer import Message, Printer
 
 from pipelines.local import environment, ready
 from pipelines.local.environment import Ports
@@ -67,10 +67,11 @@ def run(folder: Path, port: int, pubsub: str) -> None:
     values = environment.variables(folder, ports)
     os.environ.update(values)
     Path(values["PARLEY_ARCHIVE"]).mkdir(parents=True, exist_ok=True)
-    manager = Manager(Printer(sys.stdout))
+    printer = _Listener(sys.stdout)
+    manager = Manager(printer)
     for name, command in commands(folder, ports, pubsub).items():
         manager.add_process(name, command, env={**os.environ, "PYTHONUNBUFFERED": "1"})
-    announcer = threading.Thread(target=_announce, args=(folder, values, ports), daemon=True)
+    announcer = threading.Thread(target=_announce, args=(folder, values, ports, printer), daemon=True)
     announcer.start()
     try:
         manager.loop()
@@ -79,10 +80,22 @@ def run(folder: Path, port: int, pubsub: str) -> None:
     sys.exit(0 if manager.returncode in {130, 143} else manager.returncode)
 
 
-def _announce(folder: Path, values: dict[str, str], ports: Ports) -> None:
+class _Listener(Printer):
+    """Prints what the parts say, and listens for the one that has no address at which it would answer."""
+
+    pipeline_reads = False
+
+    def write(self, message: Message) -> None:
+        super().write(message)
+        if message.name == "pipeline" and ready.PIPELINE_READS in str(message.data):
+            self.pipeline_reads = True
+
+
+def _announce(folder: Path, values: dict[str, str], ports: Ports, heard: _Listener) -> None:
     try:
         ready.wait_for("BigQuery with its tables", _tables_answer, _START_SECONDS)
         ready.wait_for("the receiver", ready.receiver, _START_SECONDS)
+        ready.wait_for("the pipeline", lambda: heard.pipeline_reads, _START_SECONDS)
     except ready.NotReadyError as error:
         click.echo(f"Parley is not complete: {error}. See the lines above.", err=True)
         return
