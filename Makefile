@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo run test lint fuzz storm recount bench bench-receiver runners flink test-runners widget clean
+.PHONY: help setup lock demo run test lint fuzz storm recount bench bench-receiver runners flink terraform test-runners widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -56,8 +56,11 @@ bench-receiver: setup
 	@$(BIN)/python tests/bench/bench_receiver.py
 
 test-runners: setup ## Run the pipeline on Flink and on Prism (see docs/runners.md).
-	-@$(MAKE) --no-print-directory runners
+	-@$(MAKE) --no-print-directory --keep-going runners
 	@$(BIN)/python -m pytest tests/runners/test_*.py
+
+terraform: setup ## Validate and plan deploy/terraform without a cloud, for its tests (needs Terraform 1.9).
+	@$(BIN)/uv run --quiet --no-project --python $(BIN)/python --with tf==1.2.0 tests/deploy/terraform_plan.py
 
 flink: $(RUNNERS)/pyflink $(RUNNERS)/job-server/job-server.jar ## Run a local Flink cluster until Ctrl-C (needs Java 17 and Maven).
 	@$(BIN)/python tests/runners/flink_cluster.py

@@ -1,7 +1,7 @@
 """Validates `deploy/terraform` and records what it would make, for the tests: `make terraform`.
 
 Terraform itself runs, with `stand_in_provider` in place of Google's providers and the variables of
-example.tfvars.json. plan.json then holds each resource with its values, and the fingerprint of all that it
+example.tfvars.json. terraform_plan.json then holds each resource with its values, and the fingerprint of all that it
 follows from, by which a test finds out that it is of today.
 """
 
@@ -20,7 +20,7 @@ ROOT = HERE.parents[1]
 TERRAFORM = ROOT / "deploy" / "terraform"
 VARIABLES = HERE / "example.tfvars.json"
 SOURCES = HERE / "example.sources.toml"
-PLAN = HERE / "plan.json"
+PLAN = HERE / "terraform_plan.json"
 
 
 def fingerprint() -> str:
