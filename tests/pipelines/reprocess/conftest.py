@@ -1,18 +1,36 @@
-"""A warehouse of each test's own."""
+"""A warehouse that is empty for every test, in tables that a module's tests share."""
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from bigquery_fixtures import PROJECT, Emulator
 from google.cloud import bigquery
 from reprocess_support import Warehouse
 
-from pipelines.bigquery.target import Target
+from pipelines.bigquery import deploy
+from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR, Target, client
+
+
+@pytest.fixture(scope="module")
+def deployed(bigquery_emulator: Emulator) -> Iterator[tuple[bigquery.Client, Target]]:
+    """A client, and datasets with all tables and views: the local BigQuery translates a query only once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(REST_EMULATOR, bigquery_emulator.rest)
+        patch.setenv(GRPC_EMULATOR, bigquery_emulator.rpc)
+        target = Target.prefixed(PROJECT, f"t{uuid.uuid4().hex[:12]}_")
+        with client(target) as opened:
+            deploy.deploy(opened, target)
+            yield opened, target
 
 
 @pytest.fixture
-def warehouse(bigquery_client: bigquery.Client, bigquery_target: Target, tmp_path: Path) -> Warehouse:
-    return Warehouse(bigquery_client, bigquery_target, tmp_path / "archive")
+def warehouse(deployed: tuple[bigquery.Client, Target], tmp_path: Path) -> Warehouse:
+    """BigQuery without a row, and no archive yet."""
+    warehouse = Warehouse(*deployed, tmp_path / "archive")
+    warehouse.empty()
+    return warehouse
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pipelines.bigquery.bundle import Bundle
 from pipelines.bigquery.target import Target
 from pipelines.normalize import NormalizeEvents
 from pipelines.reprocess import Request, Run, Steps, apply, discard, plan, roll_back
-from pipelines.reprocess.runs import Runs
+from pipelines.reprocess.runs import Runs, Staging
 from pipelines.reprocess.sql import columns
 from pipelines.rows import TABLES
 from schemas.archive import folder
@@ -39,6 +39,10 @@ class Warehouse:
     target: Target
     archive: Path
     _segments: "itertools.count[int]" = dataclasses.field(default_factory=itertools.count)
+
+    def empty(self) -> None:
+        """Delete every row, and forget every run."""
+        self.query("; ".join(f"DELETE FROM `T.{table}` WHERE TRUE" for table in (*TABLES, "runs")))
 
     def archived(self, events: Sequence[RawEvent]) -> Path:
         """Write events into segments of their own, one for each source and hour; return the last."""
@@ -87,6 +91,11 @@ class Warehouse:
             dict(row.items()) for row in self.client.query_and_wait(sql.replace("T.", rows).replace("V.", views))
         ]
 
+    def kept(self, run: Run) -> bool:
+        """Tell whether a run still has a dataset."""
+        datasets = {dataset.dataset_id for dataset in self.client.list_datasets()}
+        return Staging.of(self.target, run.run_id).target.rows_dataset in datasets
+
     def images(self) -> dict[str, str]:
         """Return a fingerprint of every table's rows, `processed_at` and duplicates included."""
         found = {}
@@ -104,10 +113,6 @@ class Warehouse:
             rows = self.query(f"SELECT * FROM `V.{view}`")
             found[view] = sorted(repr({k: v for k, v in row.items() if k not in made}) for row in rows)
         return found
-
-
-class Interrupted(BaseException):
-    """As Ctrl-C."""
 
 
 class InterruptAt(Steps):

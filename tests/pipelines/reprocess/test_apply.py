@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from reprocess_support import InterruptAt, Interrupted, Warehouse
+from reprocess_support import InterruptAt, Warehouse
 
 from pipelines.reprocess import RefusedError, State
 from tests.raw_events import raw_event, text_message
@@ -100,31 +100,6 @@ def test_readers_see_all_of_the_old_or_all_of_the_new(warehouse: Warehouse):
         for reader in readers:
             reader.join()
     assert seen == {(30, 30, 60), (30, 0, 30)}
-
-
-@pytest.mark.parametrize(("step", "state"), [("checked", State.PLANNED), ("applied", State.APPLIED)])
-def test_an_interrupted_apply_is_done_or_not_begun_and_can_be_repeated(
-    warehouse: Warehouse, step: str, state: State
-):
-    warehouse.received(EVENTS)
-    right = warehouse.views()
-    spoil(warehouse)
-    wrong = warehouse.views()
-    run = warehouse.plan()
-
-    def interrupt() -> None:
-        raise Interrupted
-
-    with pytest.raises(Interrupted):
-        warehouse.apply(run, steps=InterruptAt(step, interrupt))
-    assert warehouse.views() == (wrong if state is State.PLANNED else right)
-    run = warehouse.apply(run)
-    assert (run.state, warehouse.views()) == (State.APPLIED, right)
-    with pytest.raises(Interrupted):
-        warehouse.roll_back(run, steps=InterruptAt("checked", interrupt))
-    assert warehouse.views() == right
-    warehouse.roll_back(run)
-    assert warehouse.views() == wrong
 
 
 def test_a_failure_within_the_transaction_changes_nothing(warehouse: Warehouse):

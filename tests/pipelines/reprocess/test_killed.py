@@ -1,56 +1,73 @@
 """Killed with SIGKILL, wherever: analysts read all of the old or all of the new, and the run says which."""
 
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from killed import killed
 from reprocess_support import Warehouse
 
-from pipelines.reprocess import State
+from pipelines.reprocess import RefusedError, State
+from pipelines.reprocess.steps import APPLY, DISCARD, PLAN, ROLL_BACK
 from tests.raw_events import text_message
 
-HERE = Path(__file__).parent
+LATER = (10, 60, 200)
+"""Milliseconds after the last look at things: somewhere in the transaction, on one machine or another."""
 
 
-def kill(warehouse: Warehouse, command: str, run: str, step: str, milliseconds: int = 0) -> None:
-    """Run a command in a process of its own, which is killed at a step or some time after it."""
-    target = warehouse.target
-    environ = {
-        **os.environ,
-        "PARLEY_PROJECT": target.project,
-        "PARLEY_DATASET_PREFIX": target.rows_dataset.removesuffix("parley_rows"),
-        "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[2])]),
-    }
-    arguments = [command, str(warehouse.archive), run, step, str(milliseconds)]
-    done = subprocess.run(
-        [sys.executable, HERE / "killed.py", *arguments], env=environ, capture_output=True, check=False
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-
-
-@pytest.mark.timeout(300)
-def test_killed_anywhere_a_run_is_where_it_was_or_where_it_should_be(warehouse: Warehouse):
-    warehouse.received([text_message(n) for n in range(20)])
-    right = warehouse.views()
+@pytest.fixture
+def wrong(warehouse: Warehouse) -> Warehouse:
+    """A warehouse with wrong rows of events that are archived."""
+    warehouse.received([text_message(n) for n in range(6)])
     warehouse.query("UPDATE `T.messages` SET kind = 'wrong' WHERE TRUE")
-    wrong = warehouse.views()
+    return warehouse
 
-    kill(warehouse, "plan", "", "loaded")
-    assert (warehouse.run("latest").state, warehouse.views()) == (State.PLANNING, wrong)
-    warehouse.discard(warehouse.run("latest"))
 
-    run = warehouse.plan().run_id
-    for milliseconds in (0, 20, 150, 500):
-        kill(warehouse, "apply", run, "checked", milliseconds)
-        state = warehouse.run(run).state
-        assert warehouse.views() == (right if state is State.APPLIED else wrong)
-        assert state in {State.PLANNED, State.ROLLED_BACK, State.APPLIED}
-        if state is State.APPLIED:
-            warehouse.roll_back(warehouse.run(run))
-    warehouse.apply(warehouse.run(run))
-    assert warehouse.views() == right
-    kill(warehouse, "rollback", run, "rolled back")
-    assert (warehouse.run(run).state, warehouse.views()) == (State.ROLLED_BACK, wrong)
+@pytest.mark.parametrize("step", PLAN)
+def test_a_killed_plan_has_changed_nothing_and_can_be_discarded(wrong: Warehouse, step: str):
+    before = wrong.images()
+
+    assert killed(wrong, "plan", "", step)
+
+    run = wrong.run("latest")
+    assert wrong.images() == before
+    if step == PLAN[-1]:
+        assert run.state is State.PLANNED
+    else:
+        assert run.state is State.PLANNING
+        with pytest.raises(RefusedError, match="is planning"):
+            wrong.apply(run)
+    assert wrong.discard(run).state is State.DISCARDED
+    assert not wrong.kept(run)
+
+
+def test_a_killed_apply_or_rollback_is_done_or_not_begun_and_can_be_repeated(wrong: Warehouse):
+    before, run = wrong.images(), wrong.plan().run_id
+    wrong.apply(wrong.run(run))
+    after = wrong.images()
+    wrong.roll_back(wrong.run(run))
+    images = {State.PLANNED: before, State.ROLLED_BACK: before, State.APPLIED: after}
+
+    for command, steps, end in (("apply", APPLY, State.APPLIED), ("rollback", ROLL_BACK, State.ROLLED_BACK)):
+        repeat = wrong.apply if command == "apply" else wrong.roll_back
+        undo = wrong.roll_back if command == "apply" else wrong.apply
+        for step, milliseconds in (*((step, 0) for step in steps), *((steps[0], later) for later in LATER)):
+            began = wrong.run(run).state
+            assert killed(wrong, command, run, step, milliseconds)
+            state = wrong.run(run).state
+            assert state is end if step == steps[-1] else state in {began, end}
+            assert wrong.images() == images[state]
+            assert repeat(wrong.run(run)).state is end
+            assert wrong.images() == images[end]
+            undo(wrong.run(run))
+        repeat(wrong.run(run))
+
+
+@pytest.mark.parametrize("step", DISCARD)
+def test_a_killed_discard_is_done_when_it_is_repeated(wrong: Warehouse, step: str):
+    before, run = wrong.images(), wrong.plan()
+
+    assert killed(wrong, "discard", run.run_id, step)
+
+    assert wrong.run(run.run_id).state is State.DISCARDED
+    assert wrong.kept(run) == (step == DISCARD[0])
+    assert wrong.discard(run).state is State.DISCARDED
+    assert not wrong.kept(run)
+    assert wrong.images() == before

@@ -4,13 +4,12 @@ import datetime as dt
 import json
 
 import pytest
-from google.api_core.exceptions import NotFound
-from reprocess_support import InterruptAt, Interrupted, Warehouse
+from reprocess_support import Warehouse
 
 from pipelines.archive import Selection
 from pipelines.reprocess import RefusedError, State, diff, staging
 from pipelines.reprocess.plan import narrowed
-from pipelines.reprocess.runs import Runs, Staging
+from pipelines.reprocess.runs import Staging
 from tests.raw_events import NOON, raw_event, text_message
 
 NOTHING = {"added": 0, "removed": 0, "changed": 0}
@@ -111,27 +110,6 @@ def test_a_damaged_segment_makes_a_plan_incomplete(warehouse: Warehouse):
     with pytest.raises(RefusedError, match=f"incomplete: 1 places .* {path} at offset {damage.offset}"):
         warehouse.apply(run)
     assert warehouse.apply(run, force=True, reason="the rest is lost").state is State.APPLIED
-
-
-@pytest.mark.parametrize("step", ["recorded", "prepared", "normalized", "loaded", "compared"])
-def test_an_interrupted_plan_can_be_discarded_and_nothing_else(warehouse: Warehouse, step: str):
-    warehouse.received([text_message(1)])
-    before = warehouse.images()
-
-    def interrupt() -> None:
-        raise Interrupted
-
-    with pytest.raises(Interrupted):
-        warehouse.plan(InterruptAt(step, interrupt))
-
-    run = Runs(warehouse.client, warehouse.target).get("latest")
-    assert run.state is State.PLANNING
-    with pytest.raises(RefusedError, match="is planning"):
-        warehouse.apply(run)
-    assert warehouse.discard(run).state is State.DISCARDED
-    assert warehouse.images() == before
-    with pytest.raises(NotFound):
-        warehouse.client.get_dataset(Staging.of(warehouse.target, run.run_id).dataset)
 
 
 def test_what_a_run_keeps_is_deleted_some_day(warehouse: Warehouse):
