@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo run test lint fuzz storm recount bench bench-receiver runners flink terraform test-runners widget clean
+.PHONY: help setup lock demo run test lint fuzz storm recount golden bench bench-receiver bench-reprocess runners flink terraform test-runners widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -50,7 +50,13 @@ storm: setup ## Kill the receiver 50 times under load, and look for what is lost
 recount: setup ## Recount a generated world of 100,000 messages without the pipeline, and compare every view.
 	@PARLEY_RECOUNT_CONVERSATIONS=15500 $(BIN)/python -m pytest --timeout=1800 --durations=3 tests/schemas/test_recount_of_a_generated_world.py
 
+golden: setup ## Record what the samples become, for a new generation or new samples.
+	@$(BIN)/python tests/pipelines/reprocess/golden.py
+
 bench: bench-receiver ## Measure speed; figures go to build/bench.
+
+bench-reprocess: setup ## Plan, apply and roll back 100,000 and 1,000,000 events (about an hour).
+	@PYTHONPATH=. $(BIN)/python tests/bench/bench_reprocess.py
 
 bench-receiver: setup
 	@$(BIN)/python tests/bench/bench_receiver.py
