@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from google.api_core.exceptions import NotFound
 from rich.console import Console
 
 from pipelines.bigquery.target import Target, client
@@ -122,7 +121,7 @@ def _stack() -> Iterator[Processes]:
         try:
             with console.status("starting Pub/Sub, BigQuery, receiver and pipeline …"):
                 _wait_for(processes, "the receiver", ready.receiver)
-                _wait_for(processes, "BigQuery with its tables", _has_tables)
+                _wait_for(processes, "BigQuery with its tables", ready.tables)
             yield processes
         except ready.NotReadyError as error:
             raise click.ClickException(f"{error}\n{processes.last_lines()}") from error
@@ -134,17 +133,6 @@ def _wait_for(processes: Processes, what: str, is_ready: Callable[[], bool]) -> 
         return is_ready()
 
     ready.wait_for(what, look, _START_SECONDS)
-
-
-def _has_tables() -> bool:
-    if not ready.bigquery():
-        return False
-    where = Target.from_environment()
-    try:
-        client(where).get_table(where.view("messages"))
-    except NotFound:
-        return False
-    return True
 
 
 def _mend(processes: Processes) -> None:

@@ -63,6 +63,22 @@ def bigquery() -> bool:
     )
 
 
+def tables() -> bool:
+    """Tell whether the BigQuery of the environment answers, and has tables and views."""
+    from google.api_core.exceptions import NotFound  # noqa: PLC0415 - slow to import
+
+    from pipelines.bigquery.target import Target, client  # noqa: PLC0415
+
+    if not bigquery():
+        return False
+    where = Target.from_environment()
+    try:
+        client(where).get_table(where.view("messages"))
+    except NotFound:
+        return False
+    return True
+
+
 def receiver() -> bool:
     """Tell whether the receiver of the environment would take webhooks."""
     return answers(f"http://127.0.0.1:{os.environ['PARLEY_PORT']}/__heartbeat__")

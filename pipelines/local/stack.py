@@ -9,7 +9,6 @@ from pathlib import Path
 from string import Template
 
 import click
-from google.api_core.exceptions import NotFound
 from honcho.manager import Manager
 from honcho.printer import Message, Printer
 
@@ -93,7 +92,7 @@ class _Listener(Printer):
 
 def _announce(folder: Path, values: dict[str, str], ports: Ports, heard: _Listener) -> None:
     try:
-        ready.wait_for("BigQuery with its tables", _tables_answer, _START_SECONDS)
+        ready.wait_for("BigQuery with its tables", ready.tables, _START_SECONDS)
         ready.wait_for("the receiver", ready.receiver, _START_SECONDS)
         ready.wait_for("the pipeline", lambda: heard.pipeline_reads, _START_SECONDS)
     except ready.NotReadyError as error:
@@ -139,19 +138,6 @@ def _guide(folder: Path, values: dict[str, str], ports: Ports) -> str:
         bigquery=values["BIGQUERY_EMULATOR_HOST"],
         secret=values["PARLEY_FACEBOOK_APP_SECRETS"].split(",")[0],
     )
-
-
-def _tables_answer() -> bool:
-    from pipelines.bigquery.target import Target, client  # noqa: PLC0415 - slow to import
-
-    if not ready.bigquery():
-        return False
-    where = Target.from_environment()
-    try:
-        client(where).get_table(where.view("messages"))
-    except NotFound:
-        return False
-    return True
 
 
 if __name__ == "__main__":
