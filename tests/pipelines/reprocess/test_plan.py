@@ -7,7 +7,7 @@ import pytest
 from reprocess_support import Warehouse
 
 from pipelines.archive import Selection
-from pipelines.reprocess import RefusedError, State, diff, staging
+from pipelines.reprocess import State, diff, staging
 from pipelines.reprocess.plan import narrowed
 from pipelines.reprocess.runs import Staging
 from tests.raw_events import NOON, raw_event, text_message
@@ -89,27 +89,6 @@ def test_only_events_that_were_asked_for_are_compared(warehouse: Warehouse):
     assert (by_range.events, by_id.events, none.events) == (2, 1, 0)
     assert json.loads(by_id.selection)["events"] == 1
     assert warehouse.apply(none).state is State.APPLIED
-
-
-def test_a_damaged_segment_makes_a_plan_incomplete(warehouse: Warehouse):
-    events = [text_message(n) for n in range(10)]
-    warehouse.live(events)
-    path = warehouse.archived(events)
-    content = bytearray(path.read_bytes())
-    sync = bytes(content[-16:])
-    middle = content.index(sync, len(content) // 2) + len(sync)
-    content[middle : middle + 40] = b"\xff" * 40
-    path.write_bytes(content)
-
-    run = warehouse.plan()
-
-    (damage,) = run.damages
-    assert damage.path == str(path)
-    assert damage.offset <= middle < damage.offset + damage.size
-    assert run.events == 8
-    with pytest.raises(RefusedError, match=f"incomplete: 1 places .* {path} at offset {damage.offset}"):
-        warehouse.apply(run)
-    assert warehouse.apply(run, force=True, reason="the rest is lost").state is State.APPLIED
 
 
 def test_what_a_run_keeps_is_deleted_some_day(warehouse: Warehouse):

@@ -1,0 +1,171 @@
+"""The commands as scripts and people use them: what they print, and their exit codes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from reprocess_support import Warehouse
+
+from pipelines import sources
+from pipelines.reprocess.commands import backfill
+from pipelines.reprocess.dead_letter_commands import dead_letters
+from pipelines.reprocess.reconcile_command import reconcile
+from tests.raw_events import NOON, raw_event, text_message
+
+Parley = Callable[..., Result]
+COMMANDS = {"backfill": backfill, "dead-letters": dead_letters, "reconcile": reconcile}
+
+
+@pytest.fixture
+def parley(warehouse: Warehouse) -> Parley:
+    """Runs `parley …` on the warehouse."""
+    environ = {
+        "PARLEY_PROJECT": warehouse.target.project,
+        "PARLEY_DATASET_PREFIX": warehouse.target.rows_dataset.removesuffix("parley_rows"),
+        "PARLEY_ARCHIVE": str(warehouse.archive),
+        "COLUMNS": "200",
+    }
+
+    def run(command: str, *arguments: object, code: int = 0) -> Result:
+        result = CliRunner(env=environ).invoke(COMMANDS[command], [str(argument) for argument in arguments])
+        assert result.exit_code == code, (result.output, result.exception)
+        return result
+
+    return run
+
+
+def damage(path: Path) -> int:
+    """Overwrite some bytes in the middle of a segment; return where."""
+    content = bytearray(path.read_bytes())
+    sync = bytes(content[-16:])
+    middle = content.index(sync, len(content) // 2) + len(sync)
+    content[middle : middle + 40] = b"\xff" * 40
+    path.write_bytes(content)
+    return middle
+
+
+def test_a_run_by_command_from_plan_to_discard(warehouse: Warehouse, parley: Parley, tmp_path: Path):
+    events = [text_message(n) for n in range(4)]
+    hostile = text_message(9)
+    hostile = raw_event(hostile.data.replace(b"text 9", b"<script>alert(1)</script>"), number=9)
+    warehouse.received([*events, hostile])
+    warehouse.query(f"UPDATE `T.messages` SET direction = 'outbound' WHERE event_id = '{hostile.event_id}'")
+    warehouse.query(f"DELETE FROM `T.messages` WHERE event_id = '{events[0].event_id}'")
+    report = tmp_path / "report.html"
+
+    planned = parley("backfill", "plan", "--quiet", "--reason", "try", "--report", report)
+    run = planned.stdout.strip()
+
+    html = report.read_text("utf-8")
+    assert run in html
+    assert "changed in messages" in html
+    assert html.count("<svg") == 3
+    assert "<script" not in html
+    assert not [word for word in ('src="', "url(h", "@import", "<link", "<iframe") if word in html]
+    shown = parley("backfill", "show", run, "--samples", 2).stdout
+    assert f"Run {run}" in shown
+    assert "planned by" in shown
+    assert "outbound" in shown
+    told = json.loads(parley("backfill", "show", "latest", "--json").stdout)
+    assert (told["state"], told["events"]) == ("planned", 5)
+    assert told["counts"]["messages"] == {"added": 1, "removed": 0, "changed": 1, "unchanged": 3}
+    assert run in parley("backfill", "list").stdout
+
+    assert "is applied" in parley("backfill", "apply", run).stdout
+    assert "is applied" in parley("backfill", "apply", run).stdout
+    assert "needed to roll it back" in parley("backfill", "discard", run, code=3).output
+    assert "is rolled back" in parley("backfill", "rollback", run, "--reason", "no").stdout
+    assert "is discarded" in parley("backfill", "discard", run).stdout
+    assert "is discarded" in parley("backfill", "apply", run, code=3).output
+    assert "What the run kept is gone" in parley("backfill", "show", run).stdout
+    assert "no run of that name" in parley("backfill", "apply", "0000", code=1).output
+    assert "needs --reason" in parley("backfill", "apply", run, "--force", code=2).output
+
+
+def test_a_plan_of_named_events_and_of_dead_letters(warehouse: Warehouse, parley: Parley, tmp_path: Path):
+    events = [text_message(n) for n in range(5)]
+    warehouse.received([*events, raw_event(b"no json", number=90)])
+    names = tmp_path / "ids"
+    names.write_text(f"{events[1].event_id}\n\n  {events[3].event_id}\n")
+
+    parley("backfill", "plan", "--quiet", "--events", names)
+    assert warehouse.run("latest").events == 2
+    parley("backfill", "plan", "--quiet", "--events", names, "--dead-letters")
+    assert warehouse.run("latest").events == 3
+    assert "no archive at" in parley("backfill", "plan", "--archive", tmp_path / "none", code=1).output
+
+
+def test_what_can_be_read_of_a_damaged_archive_is_planned_and_the_exit_code_says_so(
+    warehouse: Warehouse, parley: Parley
+):
+    path = warehouse.archived([text_message(n) for n in range(10)])
+    offset = damage(path)
+
+    shown = parley("backfill", "plan", code=4).stdout.replace("\n", "")
+
+    run = warehouse.run("latest")
+    assert run.events == 8
+    (lost,) = run.damages
+    assert lost.offset <= offset < lost.offset + lost.size
+    assert f"{path}: {lost.size} bytes at offset {lost.offset} cannot be read" in shown
+    assert f"{path} at offset {lost.offset}" in parley("backfill", "apply", "latest", code=3).output
+    parley("backfill", "apply", "latest", "--force", "--reason", "the rest is lost")
+    assert warehouse.query("SELECT COUNT(*) AS n FROM `V.messages`") == [{"n": 8}]
+
+
+def test_dead_letters_become_rows_after_a_fix(
+    warehouse: Warehouse, parley: Parley, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(event: object, lineage: object) -> None:
+        raise ArithmeticError("of the parser's own")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(sources.PARSERS, "facebook", broken)
+        warehouse.received([text_message(1), text_message(2)])
+    warehouse.received([text_message(3), raw_event(b"no json", number=90)])
+
+    listed = parley("dead-letters", "list").stdout
+    assert "ArithmeticError" in listed
+    assert "of the parser's own" in listed
+    assert listed.count("facebook") == 2
+    shown = parley("dead-letters", "show", text_message(1).event_id).stdout
+    assert '"text": "text 1"' in shown
+    none = parley("dead-letters", "redrive", "--class", "KeyError").stdout
+    assert "No dead letter" in none
+
+    parley("dead-letters", "redrive", "--class", "ArithmeticError", "--apply", "--quiet")
+
+    assert warehouse.run("latest").events == 2
+    assert warehouse.query("SELECT COUNT(*) AS n FROM `V.messages`") == [{"n": 3}]
+    assert [row["event_id"] for row in warehouse.query("SELECT event_id FROM `V.dead_letters`")] == [
+        raw_event(b"", number=90).event_id
+    ]
+
+
+def test_what_is_missing_is_found_and_made_again(warehouse: Warehouse, parley: Parley, tmp_path: Path):
+    events = [text_message(n) for n in range(4)] + [raw_event(b"no json", number=90)]
+    warehouse.received(events)
+    warehouse.live(events[:2])
+    agreed = parley("reconcile", "--from", NOON.date(), "--to", "2026-03-15").stdout
+    assert "Archive, ledger and rows agree" in agreed
+
+    missing, alone = text_message(5), text_message(6)
+    warehouse.archived([missing])
+    warehouse.live([alone])
+    warehouse.query(f"DELETE FROM `T.messages` WHERE event_id = '{events[3].event_id}'")
+    found = tmp_path / "lacking"
+    differing = parley("reconcile", "--list", found, "--redrive", code=5).stdout
+
+    assert f"1 in the archive, not in the ledger: {missing.event_id}" in differing
+    assert f"1 in the ledger, not in the archive: {alone.event_id}" in differing
+    assert f"1 with other rows than the ledger says: {events[3].event_id}" in differing
+    assert found.read_text().split() == sorted([events[3].event_id, missing.event_id])
+    assert "2 events were normalized again" in differing
+    again = parley("reconcile", code=5).stdout
+    assert "not in the ledger" not in again
+    assert "with other rows" not in again
+    numbers = next(line for line in again.splitlines() if "facebook" in line).replace("│", " ").split()
+    # archived = normalized + partial + ignored + failed + missing - not archived
+    assert numbers[2:] == ["6", "6", "0", "0", "1", "0", "1", "0"]
