@@ -19,6 +19,7 @@ from pipelines.rows import TABLES
 
 # Told apart without colour vision too (Okabe and Ito), and by order.
 _COLORS: Final = {"added": "#009e73", "removed": "#d55e00", "changed": "#e69f00"}
+_FEWEST_DAYS: Final = 6
 _BEFORE, _AFTER = "#999999", "#0072b2"
 
 
@@ -29,7 +30,7 @@ def html(run: Run, difference: Difference) -> str:
     moved = [total for total in difference.totals if total.added or total.removed or total.changed]
     counts = {name: numbers for name, numbers in difference.by_table().items() if name in TABLES}
     charts = [
-        ("Rows that differ, by table", _chart(_by_table(difference), len(counts))),
+        ("Rows that differ, by table", _chart(_by_table(difference), len({total.table for total in moved}))),
         ("Rows that differ, by day of receipt", _chart(_by_day(difference), 6)),
         ("Dead letters before and after", _chart(_letters(difference), len(difference.letters))),
     ]
@@ -71,7 +72,7 @@ def _by_table(difference: Difference) -> Callable[[Axes], None]:
         left = [0] * len(names)
         for kind, color in _COLORS.items():
             widths = [counts[name][kind] for name in names]
-            axes.barh(names, widths, left=left, color=color, label=kind)
+            axes.barh(names, widths, 0.6, left=left, color=color, label=kind)
             left = [sum(pair) for pair in zip(left, widths, strict=True)]
         _finish(axes, "rows")
 
@@ -86,11 +87,14 @@ def _by_day(difference: Difference) -> Callable[[Axes], None]:
         bottom = [0] * len(days)
         for kind, color in _COLORS.items():
             heights = [sum(getattr(t, kind) for t in difference.totals if t.day == day) for day in days]
-            axes.bar(names, heights, bottom=bottom, color=color, label=kind)
+            axes.bar(names, heights, 0.6, bottom=bottom, color=color, label=kind)
             bottom = [sum(pair) for pair in zip(bottom, heights, strict=True)]
         axes.set_xticks(_some(range(len(names))), _some(names))
+        # A day alone does not fill the page.
+        axes.set_xlim(-0.5, max(len(names), _FEWEST_DAYS) - 0.5)
         axes.set_ylabel("rows")
-        axes.legend(frameon=False)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        _explain(axes)
 
     return draw
 
@@ -112,7 +116,12 @@ def _letters(difference: Difference) -> Callable[[Axes], None]:
 def _finish(axes: Axes, label: str) -> None:
     axes.set_xlabel(label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False)
+    _explain(axes)
+
+
+def _explain(axes: Axes) -> None:
+    """Say above the drawing what its colours mean, where no bar is in the way."""
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0)
 
 
 def _some(items: Sequence[Any]) -> list[Any]:
