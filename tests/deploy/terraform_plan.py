@@ -1,7 +1,7 @@
 """Validates `deploy/terraform` and records what it would make, for the tests: `make terraform`.
 
 Terraform itself runs, with `stand_in_provider` in place of Google's providers and the variables of
-example.tfvars.json. terraform_plan.json then holds each resource with its values, and the fingerprint of all that it
+example.tfvars.json. terraform_plan.json then holds each resource with its values, and the fingerprint of all it
 follows from, by which a test finds out that it is of today.
 """
 
@@ -37,7 +37,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, running() as found:
         copy = Path(folder) / "terraform"
         shutil.copytree(TERRAFORM, copy, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*"))
-        shutil.copy(VARIABLES, copy / "terraform.tfvars.json")
         shutil.copy(SOURCES, copy / SOURCES.name)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
         environ = {**kept, **found, "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"}
@@ -52,6 +51,10 @@ def main() -> None:
         terraform("fmt", "-check", "-diff")
         terraform("init", "-backend=false", "-input=false")
         sys.stdout.write(terraform("validate", "-no-color"))
+        # First as docs/deploy.md begins, without receivers and job, then with everything.
+        (copy / "terraform.tfvars.json").write_text(json.dumps(_first_step()), "utf-8")
+        terraform("plan", "-input=false")
+        shutil.copy(VARIABLES, copy / "terraform.tfvars.json")
         terraform("plan", "-input=false", "-out=plan")
         shown = json.loads(terraform("show", "-json", "plan"))
     recorded = {
@@ -61,6 +64,11 @@ def main() -> None:
     }
     PLAN.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n", "utf-8")
     sys.stdout.write(f"{len(recorded['resources'])} resources: see {PLAN.relative_to(ROOT)}\n")
+
+
+def _first_step() -> dict[str, Any]:
+    variables = json.loads(VARIABLES.read_text("utf-8"))
+    return {name: variables[name] for name in ("project", "region", "domain")}
 
 
 def resources(shown: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from pathlib import Path
 import click
 import command_flags as known
 import pytest
-
 from apache_beam.options.pipeline_options import PipelineOptions
 
 import pipelines.options  # noqa: F401 - lets Beam know the pipeline's options

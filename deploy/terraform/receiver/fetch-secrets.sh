@@ -21,7 +21,7 @@ mkdir -p "$folder"
 chown "$owner" "$folder"
 for name in "$@"; do
   get "$api/v1/projects/$project/secrets/$name/versions/latest:access" <<<"Authorization: Bearer $token" |
-    field data | base64 --decode >"$folder/.new"
+    field data | base64 --decode >"$folder/.new" || { echo "the secret $name cannot be read" >&2; exit 1; }
   test -s "$folder/.new" || { echo "the secret $name is empty" >&2; exit 1; }
   chown "$owner" "$folder/.new"
   mv "$folder/.new" "$folder/$name"

@@ -1,0 +1,359 @@
+"""What Terraform would make fits the code and the documents. The plan is recorded by `make terraform`."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import terraform_plan
+from prometheus_client import CollectorRegistry
+
+from pipelines import sources, stream
+from pipelines.bigquery import deploy
+from pipelines.bigquery.target import Target
+from pipelines.deploy import template
+from pipelines.options import STREAMING
+from receiver import metrics
+from receiver.app import create_app
+from receiver.config import Config
+from receiver.health import MAX_SPOOL_AGE_SECONDS, MAX_UPLOAD_AGE_SECONDS
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PROJECT = "parley-example"
+# Google's own, https://cloud.google.com/monitoring/api/metrics_gcp, with the resource that they are measured of.
+CLOUD_METRICS = {
+    "dataflow.googleapis.com/job/is_failed": "dataflow_job",
+    "pubsub.googleapis.com/subscription/num_undelivered_messages": "pubsub_subscription",
+    "pubsub.googleapis.com/subscription/oldest_unacked_message_age": "pubsub_subscription",
+}
+RECORDED = json.loads(terraform_plan.PLAN.read_text("utf-8"))
+VARIABLES = json.loads(terraform_plan.VARIABLES.read_text("utf-8"))
+
+
+def resources(kind: str) -> dict[str, dict[str, Any]]:
+    """Return the planned resources of a type by name and key, such as raw["facebook"]."""
+    prefix = f"google_{kind}."
+    return {
+        address.removeprefix(prefix): values
+        for address, values in RECORDED["resources"].items()
+        if address.startswith(prefix)
+    }
+
+
+def receiver_files(name: str = "a") -> dict[str, str]:
+    """Return the files that a receiver's machine is started with, by path."""
+    user_data = resources("compute_instance_template")[f'receiver["{name}"]']["metadata"]["user-data"]
+    parts = re.findall(
+        r"  - path: (\S+)\n    permissions: \"\d+\"\n    content: \|\n((?:      .*\n|\n)*)", user_data
+    )
+    return {path: re.sub(r"^      ", "", content, flags=re.MULTILINE) for path, content in parts}
+
+
+def environment() -> dict[str, str]:
+    lines = receiver_files()["/etc/parley/receiver.env"].splitlines()
+    return dict(line.split("=", 1) for line in lines if line)
+
+
+def test_the_plan_is_of_these_files():
+    assert RECORDED["fingerprint"] == terraform_plan.fingerprint(), "deploy/terraform has changed: make terraform"
+
+
+# Pub/Sub
+
+
+def test_every_source_has_its_topic_and_the_subscription_that_the_pipeline_reads(monkeypatch):
+    monkeypatch.delenv("PARLEY_SOURCES_FILE", raising=False)
+    named = set(sources.PARSERS) | set(VARIABLES["custom_sources"])
+    topics = {values["name"]: key for key, values in resources("pubsub_topic").items()}
+    prefix = Config(project="p", archive="none", data_dir=Path()).topic_prefix
+    assert {f"{prefix}{name}" for name in named} == topics.keys() - {"parley-dead-letters"}
+
+    read = {name.rpartition("/")[2] for name in stream.default_subscriptions(PROJECT)} | {"parley-shop"}
+    subscriptions = resources("pubsub_subscription")
+    assert read == {values["name"] for key, values in subscriptions.items() if key != "dead_letters"}
+    for name in named:
+        assert subscriptions[f'pipeline["{name}"]']["topic"].endswith(f"/{prefix}{name}")
+
+
+def test_no_subscription_expires_or_gives_up_early():
+    for key, subscription in resources("pubsub_subscription").items():
+        assert subscription["expiration_policy"] == [{"ttl": ""}]
+        assert subscription["message_retention_duration"] == "604800s"
+        if key != "dead_letters":
+            (policy,) = subscription["dead_letter_policy"]
+            assert policy["max_delivery_attempts"] == 100
+            assert policy["dead_letter_topic"].endswith("/parley-dead-letters")
+
+
+# The receivers
+
+
+def test_what_a_machine_sets_configures_a_receiver_of_its_sources(tmp_path):
+    environ = environment()
+    script = receiver_files()["/etc/systemd/system/parley-receiver.service"]
+    fetched = re.search(r"fetch-secrets.sh \S+ (\S+) (.+)", script)
+    assert fetched is not None
+    for name in fetched.group(2).split():
+        assert environ[f"{name}_FILE"] == f"{fetched.group(1)}/{name}"
+        (tmp_path / name).write_text("whsec_" + "QUJD" * 12)
+        environ[f"{name}_FILE"] = str(tmp_path / name)
+    (tmp_path / "sources.toml").write_text(receiver_files()["/etc/parley/sources.toml"])
+    environ |= {"PARLEY_SOURCES_FILE": str(tmp_path / "sources.toml"), "PARLEY_DATA_DIR": str(tmp_path / "data")}
+
+    assert {"facebook", "twilio", "custom"} <= create_app(environ).blueprints.keys()
+    assert Config.from_environ(environ).archive == f"gs://{PROJECT}-parley-archive/raw"
+
+
+def test_every_variable_that_a_machine_sets_is_documented():
+    page = (DOCS / "configuration.md").read_text("utf-8")
+    known = set(re.findall(r"PARLEY_[A-Z_]+[A-Z]", page)) | {"PARLEY_SOURCE_SHOP_SECRETS"}
+
+    assert {name if name in known else name.removesuffix("_FILE") for name in environment()} - known == set()
+
+
+def test_no_secret_passes_terraform():
+    assert resources("secret_manager_secret_version") == {}
+    secret = {values["secret_id"] for values in resources("secret_manager_secret").values()}
+    assert secret == {*VARIABLES["receiver_secrets"], "PARLEY_METRICS_TOKENS"}
+    assert secret & environment().keys() == set()
+
+
+def test_the_disk_outlives_the_machine_and_holds_what_was_promised():
+    unit = receiver_files()["/etc/systemd/system/parley-receiver.service"]
+    mounted = re.search(r"prepare.sh /dev/disk/by-id/google-(\S+) (\S+)", unit)
+    assert mounted is not None
+    assert f"--volume {mounted.group(2)}:{environment()['PARLEY_DATA_DIR']} " in unit
+    for template_ in resources("compute_instance_template").values():
+        (disk,) = (disk for disk in template_["disk"] if disk.get("device_name") == mounted.group(1))
+        assert disk["auto_delete"] is False
+    for group in resources("compute_instance_group_manager").values():
+        assert group["stateful_disk"] == [{"device_name": mounted.group(1), "delete_rule": "NEVER"}]
+        assert group["target_size"] == 1
+        (policy,) = group["update_policy"]
+        assert (policy["replacement_method"], policy["max_surge_fixed"]) == ("RECREATE", 0)
+
+
+def test_a_receiver_may_finish_before_it_is_killed():
+    config = Config(project="p", archive="none", data_dir=Path())
+    unit = receiver_files()["/etc/systemd/system/parley-receiver.service"]
+    stop, unit_stop = (int(re.search(pattern, unit)[1]) for pattern in (r"stop -t (\d+)", r"TimeoutStopSec=(\d+)"))  # type: ignore[index]
+
+    assert config.shutdown_seconds < stop < unit_stop
+    (backend,) = resources("compute_backend_service").values()
+    assert backend["timeout_sec"] > config.commit_seconds
+    # The load balancer keeps idle connections for 600 seconds.
+    assert config.keep_alive_seconds > 600
+
+
+def test_the_load_balancer_asks_what_the_receiver_answers(tmp_path):
+    environ = {"PARLEY_PROJECT": PROJECT, "PARLEY_ARCHIVE": "none", "PARLEY_DATA_DIR": str(tmp_path)}
+    (check,) = resources("compute_health_check").values()
+    (http,) = check["http_health_check"]
+
+    assert create_app(environ).test_client().get(http["request_path"]).status_code == 200
+    ports = {str(http["port"]), *resources("compute_firewall")["receivers"]["allow"][0]["ports"]}
+    ports |= {
+        str(group["named_port"][0]["port"]) for group in resources("compute_instance_group_manager").values()
+    }
+    assert ports == {str(Config(project="p", archive="none", data_dir=Path()).port)}
+
+
+def test_receivers_have_no_public_address():
+    for template_ in resources("compute_instance_template").values():
+        assert all("access_config" not in interface for interface in template_["network_interface"])
+
+
+# Buckets and datasets
+
+
+def test_nothing_deletes_the_archive_and_nobody_outside_reads_it():
+    buckets = resources("storage_bucket")
+    actions = [rule["action"][0]["type"] for rule in buckets["archive"]["lifecycle_rule"]]
+    assert set(actions) == {"SetStorageClass"}
+    assert buckets["archive"]["soft_delete_policy"][0]["retention_duration_seconds"] == 30 * 86_400
+    for bucket in buckets.values():
+        assert (bucket["public_access_prevention"], bucket["uniform_bucket_level_access"]) == ("enforced", True)
+
+
+def test_only_rows_in_passing_are_deleted_from_the_bucket_of_jobs():
+    (rule,) = resources("storage_bucket")["jobs"]["lifecycle_rule"]
+
+    # Where pipelines.options puts them: rows in --temp_location.
+    temp_location = f"gs://{PROJECT}-parley-jobs/dataflow"
+    assert rule["condition"][0]["matches_prefix"] == [f"{temp_location.split('/', 3)[3]}/rows/"]
+    (job,) = resources("dataflow_flex_template_job").values()
+    assert job["staging_location"] == f"{temp_location}/staging"
+
+
+def test_datasets_are_those_that_tables_are_deployed_to():
+    target = Target.prefixed(PROJECT)
+    datasets = resources("bigquery_dataset")
+
+    assert datasets["rows"]["dataset_id"] == target.rows_dataset
+    assert datasets["views"]["dataset_id"] == target.views_dataset
+    # Else `parley tables deploy` and Terraform would undo each other.
+    assert {key: values["description"] for key, values in datasets.items()} == deploy._DATASETS
+
+
+# The job
+
+
+def test_the_job_has_only_parameters_that_its_template_has():
+    (job,) = resources("dataflow_flex_template_job").values()
+    parameters = {parameter["name"]: parameter for parameter in template.metadata(STREAMING)["parameters"]}
+
+    assert job["parameters"].keys() <= parameters.keys()
+    required = {name for name, parameter in parameters.items() if not parameter["isOptional"]}
+    assert required <= job["parameters"].keys()
+    assert len(job["parameters"]["subscription"].split(",")) == len(sources.PARSERS) + 1
+
+
+# Alerts
+
+
+def documented_alerts() -> dict[str, tuple[str, str]]:
+    """Return expression and runbook of each alert of docs/operations.md."""
+    rows = re.findall(
+        r"^\| ([a-z ]+) \| (.+) \| \[.*\]\((#.*)\) \|$", (DOCS / "operations.md").read_text("utf-8"), re.M
+    )
+    return {name: (expression, f"docs/operations.md{anchor}") for name, expression, anchor in rows}
+
+
+def policies() -> dict[str, tuple[dict[str, Any], str]]:
+    """Return the condition and the runbook of each planned alert."""
+    found = {}
+    for policy in resources("monitoring_alert_policy").values():
+        (condition,) = policy["conditions"]
+        runbook = re.match(r"What to do: (\S+) in", policy["documentation"][0]["content"])
+        assert runbook is not None
+        found[condition["display_name"]] = (condition, runbook[1])
+        assert policy["notification_channels"] != []
+    return found
+
+
+def test_each_alert_of_the_runbooks_is_made_as_it_is_there():
+    made = policies()
+    for name, (expression, runbook) in documented_alerts().items():
+        condition, leads_to = made[name]
+        assert leads_to == runbook
+        if expression.startswith("log: "):
+            assert expression.removeprefix("log: ").strip("`") in condition["condition_matched_log"][0]["filter"]
+        else:
+            query = condition["condition_prometheus_query_language"][0]["query"]
+            assert f"`{query}`" == expression.replace("\\|", "|")
+
+
+def test_each_alert_leads_to_a_section():
+    for _, runbook in policies().values():
+        page, anchor = runbook.split("#")
+        headings = re.findall(r"^#+ (.*)$", (ROOT / page).read_text("utf-8"), re.MULTILINE)
+        assert anchor in {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_each_alert_is_about_a_metric_that_exists():
+    registry = CollectorRegistry()
+    for metric in (metrics.REQUESTS, metrics.REJECTED, metrics.COMMIT_SECONDS, metrics.GROUP_EVENTS):
+        registry.register(metric)
+    exported = {f"{name}{end}" for name in registry._names_to_collectors for end in ("", "_total", "_bucket")}
+    # Gauges are made when they are asked for.
+    exported |= set(re.findall(r'"(parley_receiver_\w+)"', (ROOT / "receiver/health.py").read_text("utf-8")))
+    for condition, _ in policies().values():
+        for query in condition.get("condition_prometheus_query_language", []):
+            assert set(re.findall(r"parley_receiver_\w+", query["query"])) <= exported
+        for threshold in condition.get("condition_threshold", []):
+            named = re.match(r'metric.type = "(\S+)" AND resource.type = "(\w+)"', threshold["filter"])
+            assert named is not None
+            assert CLOUD_METRICS[named[1]] == named[2]
+
+
+def test_alerts_and_health_agree_on_what_is_late():
+    queries = {
+        name: condition["condition_prometheus_query_language"][0]["query"]
+        for name, (condition, _) in policies().items()
+        if "condition_prometheus_query_language" in condition
+    }
+    assert queries["spool grows"].endswith(f"> {MAX_SPOOL_AGE_SECONDS:g}")
+    assert queries["uploads late"].endswith(f"> {MAX_UPLOAD_AGE_SECONDS:g}")
+    assert queries["receiver gone"].endswith(f"< {len(VARIABLES['receivers'])}")
+
+
+# Who may do what
+
+MEMBERS = {
+    f"serviceAccount:parley-{name}@stand-in.iam.gserviceaccount.com": name
+    for name in ("receiver", "streaming", "batch")
+} | {"group:operators@example.org": "operators", "group:analysts@example.org": "analysts"}
+
+
+def granted() -> set[tuple[str, str, str]]:
+    """Return who has which role on what, as the plan grants it."""
+    grants = set()
+    for address, values in RECORDED["resources"].items():
+        kind, _, name = address.partition(".")
+        if kind.endswith("_iam_member"):
+            # Pub/Sub's own account is only known once the project is.
+            who = MEMBERS[values["member"]] if "member" in values else "Pub/Sub"
+            grants.add((who, values["role"].rpartition("_custom_role/")[2], thing(kind, name, values)))
+    for key, dataset in resources("bigquery_dataset").items():
+        for access in dataset["access"]:
+            if "role" in access:
+                grants.add((holder(access), access["role"].rpartition("/")[2], key))
+    return grants
+
+
+def thing(kind: str, name: str, values: dict[str, Any]) -> str:
+    """Say what a grant is on, in the words of the table."""
+    if kind == "google_pubsub_topic_iam_member":
+        return "`parley-dead-letters`" if values["topic"].endswith("dead-letters") else "each `raw-` topic"
+    if kind == "google_storage_bucket_iam_member":
+        return str(values["bucket"].rpartition("-")[2])
+    if kind == "google_service_account_iam_member":
+        return "streaming" if "streaming" in name else "batch"
+    return {
+        "google_project_iam_member": "project",
+        "google_pubsub_subscription_iam_member": "each `parley-` subscription",
+        "google_secret_manager_secret_iam_member": "each of its secrets",
+        "google_artifact_registry_repository_iam_member": "images",
+    }[kind]
+
+
+def holder(access: dict[str, Any]) -> str:
+    if access.get("special_group") == "projectOwners":
+        return "owners of the project"
+    if "group_by_email" in access:
+        return str(MEMBERS[f"group:{access['group_by_email']}"])
+    return str(MEMBERS[f"serviceAccount:{access['user_by_email']}"])
+
+
+def test_every_grant_is_in_the_table_and_nothing_else_is():
+    section = (DOCS / "deploy.md").read_text("utf-8").split("## Who may do what")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| ([\w/ -]+) \| `([\w./]+)`[^|]* \| ([^|]+) \|", section, re.MULTILINE)
+    table = {(who, role, on) for who, role, things in rows for on in things.split(", ")}
+
+    assert granted() == table
+
+
+@pytest.mark.parametrize(
+    ("role", "permissions"),
+    [
+        ("archiver", {"storage.objects.create", "storage.objects.get"}),
+        ("appender", {"bigquery.tables.get", "bigquery.tables.updateData"}),
+    ],
+)
+def test_roles_of_our_own_permit_what_is_needed_and_no_more(role, permissions):
+    assert set(resources("project_iam_custom_role")[role]["permissions"]) == permissions
+
+
+def test_no_role_reaches_the_whole_project_that_could_be_narrower():
+    on_project = {values["role"] for values in resources("project_iam_member").values()}
+
+    assert on_project <= {
+        "roles/bigquery.jobUser",
+        "roles/bigquery.user",
+        "roles/dataflow.developer",
+        "roles/dataflow.worker",
+        "roles/logging.logWriter",
+        "roles/monitoring.metricWriter",
+    }
