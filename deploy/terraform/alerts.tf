@@ -25,6 +25,8 @@ locals {
     "receiver gone" = {
       query   = "(sum(up{job=\"parley-receiver\"}) or vector(0)) < ${length(var.receivers)}"
       runbook = "docs/deploy.md#receiver-gone"
+      # Longer than it takes to roll one.
+      duration = "600s"
     }
   }
 
@@ -33,7 +35,7 @@ locals {
     "pipeline behind" = {
       metric    = "pubsub.googleapis.com/subscription/oldest_unacked_message_age"
       resource  = "pubsub_subscription"
-      where     = " AND resource.labels.subscription_id = starts_with(\"parley-\") AND NOT resource.labels.subscription_id = \"parley-dead-letters\""
+      where     = " AND resource.labels.subscription_id = starts_with(\"parley-\") AND resource.labels.subscription_id != \"parley-dead-letters\""
       threshold = 300
       runbook   = "docs/deploy.md#pipeline-behind"
     }
@@ -81,7 +83,7 @@ resource "google_monitoring_alert_policy" "receiver" {
 
     condition_prometheus_query_language {
       query               = each.value.query
-      duration            = "120s"
+      duration            = try(each.value.duration, "120s")
       evaluation_interval = "60s"
     }
   }

@@ -159,6 +159,20 @@ resource "google_project_iam_member" "operator" {
   member  = each.value.member
 }
 
+# The datasets that runs keep their rows in, whoever planned them: a batch job, or another operator.
+resource "google_project_iam_member" "operator_owns_runs" {
+  for_each = var.operators
+
+  project = var.project
+  role    = "roles/bigquery.dataOwner"
+  member  = "group:${each.value}"
+
+  condition {
+    title      = "datasets of runs"
+    expression = "resource.name.startsWith(\"projects/${var.project}/datasets/${local.views_dataset}_run_\")"
+  }
+}
+
 resource "google_service_account_iam_member" "operator_starts_streaming" {
   for_each = var.operators
 

@@ -24,10 +24,6 @@ resource "google_project_service" "used" {
   disable_on_destroy = false
 }
 
-data "google_project" "this" {
-  depends_on = [google_project_service.used]
-}
-
 resource "google_artifact_registry_repository" "images" {
   repository_id = "parley"
   description   = "Images of Parley's receiver and pipeline."

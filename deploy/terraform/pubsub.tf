@@ -4,7 +4,6 @@ locals {
   built_in_sources = ["airy", "chatplugin", "facebook", "google", "twilio", "whatsapp"]
   sources          = toset(concat(local.built_in_sources, tolist(var.custom_sources)))
   week             = "604800s"
-  pubsub_agent     = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
 }
 
 resource "google_pubsub_topic" "raw" {
@@ -57,10 +56,19 @@ resource "google_pubsub_subscription" "dead_letters" {
 }
 
 # Pub/Sub itself moves dead letters: https://cloud.google.com/pubsub/docs/handling-failures#grant_forwarding_permissions
+# Its account is made when it is first asked for, which this does.
+resource "google_project_service_identity" "pubsub" {
+  provider = google-beta
+
+  service = "pubsub.googleapis.com"
+
+  depends_on = [google_project_service.used]
+}
+
 resource "google_pubsub_topic_iam_member" "agent_publishes_dead_letters" {
   topic  = google_pubsub_topic.dead_letters.id
   role   = "roles/pubsub.publisher"
-  member = local.pubsub_agent
+  member = google_project_service_identity.pubsub.member
 }
 
 resource "google_pubsub_subscription_iam_member" "agent_takes_dead_letters" {
@@ -68,5 +76,5 @@ resource "google_pubsub_subscription_iam_member" "agent_takes_dead_letters" {
 
   subscription = google_pubsub_subscription.pipeline[each.value].name
   role         = "roles/pubsub.subscriber"
-  member       = local.pubsub_agent
+  member       = google_project_service_identity.pubsub.member
 }

@@ -6,7 +6,8 @@ terraform {
       source  = "hashicorp/google"
       version = "~> 6.50"
     }
-    # Only for google_dataflow_flex_template_job, which the other provider does not have.
+    # Only for what the other provider does not have: google_dataflow_flex_template_job and
+    # google_project_service_identity.
     google-beta = {
       source  = "hashicorp/google-beta"
       version = "~> 6.50"

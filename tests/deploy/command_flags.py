@@ -26,7 +26,7 @@ TERRAFORM = {
     "output": {"-json", "-raw"},
 }
 DOCKER = {
-    "build": {"--build-arg", "--file", "--tag", "--target"},
+    "build": {"--build-arg", "--file", "--platform", "--tag", "--target"},
     "image inspect": {"--format"},
     "push": {"--quiet"},
 }

@@ -14,6 +14,7 @@ from pipelines.bigquery import deploy
 from pipelines.bigquery.target import Target
 from pipelines.deploy import template
 from pipelines.options import STREAMING
+from pipelines.reprocess.runs import Staging
 from receiver import metrics
 from receiver.app import create_app
 from receiver.config import Config
@@ -284,7 +285,11 @@ def test_alerts_and_health_agree_on_what_is_late():
 MEMBERS = {
     f"serviceAccount:parley-{name}@stand-in.iam.gserviceaccount.com": name
     for name in ("receiver", "streaming", "batch")
-} | {"group:operators@example.org": "operators", "group:analysts@example.org": "analysts"}
+} | {
+    "group:operators@example.org": "operators",
+    "group:analysts@example.org": "analysts",
+    "google_project_service_identity/it/member": "Pub/Sub",
+}
 
 
 def granted() -> set[tuple[str, str, str]]:
@@ -293,8 +298,7 @@ def granted() -> set[tuple[str, str, str]]:
     for address, values in RECORDED["resources"].items():
         kind, _, name = address.partition(".")
         if kind.endswith("_iam_member"):
-            # Pub/Sub's own account is only known once the project is.
-            who = MEMBERS[values["member"]] if "member" in values else "Pub/Sub"
+            who = MEMBERS[values["member"]]
             grants.add((who, values["role"].rpartition("_custom_role/")[2], thing(kind, name, values)))
     for key, dataset in resources("bigquery_dataset").items():
         for access in dataset["access"]:
@@ -309,6 +313,8 @@ def thing(kind: str, name: str, values: dict[str, Any]) -> str:
         return "`parley-dead-letters`" if values["topic"].endswith("dead-letters") else "each `raw-` topic"
     if kind == "google_storage_bucket_iam_member":
         return str(values["bucket"].rpartition("-")[2])
+    if "condition" in values:
+        return str(values["condition"][0]["title"])
     if kind == "google_service_account_iam_member":
         return "streaming" if "streaming" in name else "batch"
     return {
@@ -335,6 +341,19 @@ def test_every_grant_is_in_the_table_and_nothing_else_is():
     assert granted() == table
 
 
+def test_operators_reach_the_dataset_of_any_run_and_no_other_by_name():
+    (grant,) = (values for values in resources("project_iam_member").values() if "condition" in values)
+    condition = grant["condition"][0]["expression"]
+    begins = re.fullmatch(r'resource.name.startsWith\("projects/(\S+)/datasets/(\S+)"\)', condition)
+    assert begins is not None
+    target = Target.prefixed(PROJECT)
+    run = Staging.of(target, "01234567-89ab-7def-8123-456789abcdef")
+
+    assert run.dataset.startswith(f"{begins[1]}.{begins[2]}")
+    assert not target.rows_dataset.startswith(begins[2])
+    assert not target.views_dataset.startswith(begins[2])
+
+
 @pytest.mark.parametrize(
     ("role", "permissions"),
     [
@@ -347,7 +366,8 @@ def test_roles_of_our_own_permit_what_is_needed_and_no_more(role, permissions):
 
 
 def test_no_role_reaches_the_whole_project_that_could_be_narrower():
-    on_project = {values["role"] for values in resources("project_iam_member").values()}
+    grants = resources("project_iam_member").values()
+    on_project = {values["role"] for values in grants if "condition" not in values}
 
     assert on_project <= {
         "roles/bigquery.jobUser",
