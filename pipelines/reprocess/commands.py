@@ -81,7 +81,9 @@ def apply_run(run: str, force: bool, reason: str | None) -> None:
     with shell.failures(), console.status("applying …"):
         done = apply(warehouse, where, run, shell.actor(), force=force, reason=reason)
     terminal.show_counts(console, done.differences())
-    console.print(f"Run {done.run_id} is applied ({time.monotonic() - started:.1f} s).")
+    seconds = time.monotonic() - started
+    rate = f"{done.events or 0:,} events in {seconds:,.1f} s: {(done.events or 0) / seconds:,.0f} a second"
+    console.print(f"Run {done.run_id} is applied, {rate}.")
     console.print(f"To take it back: parley backfill rollback {done.run_id}")
 
 

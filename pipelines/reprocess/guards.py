@@ -64,13 +64,14 @@ def _objections(client: bigquery.Client, live: Target, run: Run, runs: Sequence[
     newest = _newest_generation(client, live, run)
     if newest > run.generation:
         yield f"rows of generation {newest} are there, and the run's are of generation {run.generation}"
-    planned = run.reached(State.PLANNED)
+    # Not when it was planned: by then another may have replaced what it was compared with.
+    begun = run.history[0].at
     for other in runs:
         moved = max(
             (change.at for change in other.history if change.state in {State.APPLIED, State.ROLLED_BACK}),
             default=None,
         )
-        since = other.run_id != run.run_id and moved is not None and planned is not None and moved > planned
+        since = other.run_id != run.run_id and moved is not None and moved > begun
         if since and _shared(client, live, run, other):
             yield f"run {other.run_id} was {other.state.replace('_', ' ')} for the same events since the plan"
 

@@ -129,6 +129,16 @@ def test_whoever_decides_on_an_old_state_decides_anew(warehouse: Warehouse):
         warehouse.apply(first, steps=InterruptAt("checked", meanwhile))
 
 
+def test_a_run_that_was_applied_while_another_was_planned_is_in_its_way(warehouse: Warehouse):
+    warehouse.received(EVENTS)
+    second = warehouse.plan()
+
+    first = warehouse.plan(InterruptAt("compared", lambda: warehouse.apply(second)))
+
+    with pytest.raises(RefusedError, match=f"run {second.run_id} was applied for the same events since the plan"):
+        warehouse.apply(first)
+
+
 def test_a_run_over_other_events_does_not_object(warehouse: Warehouse):
     warehouse.received(EVENTS)
     first = warehouse.plan(events=frozenset([EVENTS[0].event_id]))
