@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo run test lint fuzz storm recount golden bench bench-receiver bench-reprocess runners flink terraform test-runners widget clean
+.PHONY: help setup lock demo run test lint fuzz storm recount golden test-dataflow dataflow-files bench bench-receiver bench-reprocess runners flink terraform test-runners widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -61,6 +61,12 @@ bench-reprocess: setup ## Plan, apply and roll back 100,000 and 1,000,000 events
 
 bench-receiver: setup
 	@$(BIN)/python tests/bench/bench_receiver.py
+
+test-dataflow: setup ## Submit jobs to a local stand-in of Google, and do their work with what was staged.
+	@$(BIN)/python -m pytest tests/pipelines/deploy/submission.py
+
+dataflow-files: setup ## Write the files of deploy/dataflow that follow from the code.
+	@$(BIN)/python -m pipelines.deploy.files
 
 test-runners: setup ## Run the pipeline on Flink and on Prism (see docs/runners.md).
 	-@$(MAKE) --no-print-directory --keep-going runners

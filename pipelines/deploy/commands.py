@@ -72,8 +72,8 @@ def deploy_dataflow(
         )
         further = [*_datasets(where), *([f"--archive={archive}"] if mode == BATCH and archive else []), *ctx.args]
         arguments = dataflow.arguments(job, further)
-        if unknown := dataflow.unknown(arguments):
-            raise click.UsageError(f"neither Beam nor the pipeline has the option {', '.join(unknown)}")
+        if problems := dataflow.problems(arguments):
+            raise click.UsageError("; ".join(problems))
         if dry_run:
             _show(arguments)
         else:

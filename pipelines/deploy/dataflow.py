@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, TestOptions
+from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
+from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
 from pipelines.bigquery.target import ConfigurationError
 from pipelines.options import STREAMING
@@ -70,11 +72,19 @@ def packages(further: Sequence[str], checkout: Path = CHECKOUT) -> list[str]:
     return [f"--setup_file={setup}", f"--requirements_file={requirements}", "--requirements_cache=skip"]
 
 
-def unknown(given: Sequence[str]) -> list[str]:
-    """Return the arguments that neither Beam nor the pipeline knows; Beam itself only drops them."""
+def problems(given: Sequence[str]) -> list[str]:
+    """Return what is wrong with the arguments of a job, as far as that can be told without Dataflow."""
     options = PipelineOptions(list(given))
     known = options.get_all_options().keys()
-    return sorted(f"--{name}" for name in options.get_all_options(retain_unknown_options=True).keys() - known)
+    # Beam itself drops them, and says so among other warnings.
+    unknown = sorted(options.get_all_options(retain_unknown_options=True).keys() - known)
+    options.view_as(TestOptions).dry_run = True
+    validator = PipelineOptionsValidator(options, DataflowRunner())
+    # First by itself: where it is wrong, the whole validation would make a bucket.
+    said = (
+        validator.validate_gcs_path(options.view_as(GoogleCloudOptions), "temp_location") or validator.validate()
+    )
+    return [*(f"neither Beam nor the pipeline has an option --{name}" for name in unknown), *said]
 
 
 def lost_steps(running: set[str], new: set[str], mapping: Mapping[str, str] | None) -> list[str]:
