@@ -1,5 +1,6 @@
 """What sources that send JSON share: typed reading, exact slices, tolerance of what is no strict JSON."""
 
+import codecs
 import re
 from typing import Final, TypeVar
 
@@ -32,12 +33,22 @@ _LONGEST_KEY: Final = 64
 T = TypeVar("T")
 
 
+def _marked(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "?" * (error.end - error.start), error.end
+
+
+_MARKED: Final = "parley.marked"
+codecs.register_error(_MARKED, _marked)
+
+
 class Body:
     """A JSON body: read by typed decoders, with the exact bytes of whatever they give as `Raw`.
 
-    A strict decoder refuses a whole body for one lone surrogate, `NaN`, bare control character or
-    very deep nesting anywhere in it. Only then is a copy of the same length read instead, in which
-    these are replaced; the slices are of the original all the same.
+    A strict decoder refuses a whole body for one lone surrogate, `NaN`, bare control character, byte that
+    is no UTF-8 or very deep nesting anywhere in it. Only then is a copy of the same length read instead, in
+    which these are replaced; the slices are of the original all the same.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -58,7 +69,7 @@ class Body:
             return decoder.decode(self._readable if part is None else part)
         except msgspec.ValidationError:
             raise
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             if self._repaired is not None and part is None:
                 raise
         if part is None:
@@ -91,9 +102,11 @@ class Body:
 def repaired(data: bytes) -> bytes:
     """Return a copy of the same length in which what strict JSON decoders refuse is replaced.
 
-    Lone surrogates and NUL become U+FFFD, bare control characters blanks; `NaN`, infinities and what is
-    nested too deeply become empty strings. What is no JSON beyond that stays so.
+    Lone surrogates and NUL become U+FFFD, bytes that are no UTF-8 question marks, bare control characters
+    blanks; `NaN`, infinities and what is nested too deeply become empty strings. What is no JSON beyond
+    that stays so.
     """
+    data = data.decode("utf-8", _MARKED).encode()
     copy = bytearray(data)
     depth = too_deep = 0
     for token in _TOKEN.finditer(data):

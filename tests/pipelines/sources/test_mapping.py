@@ -227,6 +227,17 @@ def test_receipt_of_the_viber_example_joins_its_message():
     assert seen.metadata.conversation_id == received.messages.conversation_id
 
 
+def test_bytes_that_are_not_utf8_fail_the_item_that_has_them_and_no_other():
+    broken = {"id": "1", "from": "u1", "text": "\ud800"}
+    bot = BOTS["bots"][0] | {"x": "\ud800", "messages": [broken, *BOTS["bots"][0]["messages"]]}
+    body = json.dumps(BOTS | {"bots": [bot]}, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+    rows = normalized("bot", body)
+
+    assert rows.dead_letters.pointer == "/bots/0/messages/0"
+    assert {row.source_message_id for row in rows["messages"]} == {"4912661846655238145", "2"}
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "from", "at", "x"]), inner),
