@@ -13,7 +13,9 @@ from apache_beam.options.pipeline_options import (
     SetupOptions,
     TestOptions,
 )
+from apache_beam.utils.retry import PermanentException
 from google.api_core.exceptions import GoogleAPICallError
+from google.cloud.dataflow_v1beta3 import JobState
 
 from pipelines import launch
 from pipelines.bigquery.target import ConfigurationError, Target
@@ -64,13 +66,19 @@ def deploy_dataflow(
     checkout with its pinned requirements, unless --sdk_container_image names an image that has them.
     """
     _log_to_terminal()
+    if update and mode == BATCH:
+        raise click.UsageError("--update is for streaming: Dataflow replaces no batch job")
     with _failures():
         where = Target.from_environment()
         name = job_name or (f"parley-{mode}" if mode == STREAMING else time.strftime("parley-batch-%Y%m%d-%H%M%S"))
         job = dataflow.Job(
             mode, project or where.project, region, temp_location, name, min_num_workers, max_num_workers
         )
-        further = [*_datasets(where), *([f"--archive={archive}"] if mode == BATCH and archive else []), *ctx.args]
+        further = [*_datasets(where), *ctx.args]
+        if mode == BATCH and archive:
+            further.append(f"--archive={archive}")
+        if update:
+            further.append("--update")
         arguments = dataflow.arguments(job, further)
         if problems := dataflow.problems(arguments):
             raise click.UsageError("; ".join(problems))
@@ -79,7 +87,7 @@ def deploy_dataflow(
         else:
             if mode == STREAMING:
                 _check_running(job, arguments, update, force)
-            _submit([*arguments, *(["--update"] if update else [])], job)
+            _submit(arguments, job)
 
 
 @deploy.command("drain", context_settings=_BEAM_ARGUMENTS)
@@ -118,7 +126,8 @@ def pipeline_steps(arguments: list[str]) -> set[str]:
     options = PipelineOptions(arguments)
     # Beam's own dry run: everything of a submission but sending it.
     options.view_as(TestOptions).dry_run = True
-    options.view_as(GoogleCloudOptions).transform_name_mapping = None
+    google = options.view_as(GoogleCloudOptions)
+    google.update, google.transform_name_mapping = False, None
     setup = options.view_as(SetupOptions)
     setup.setup_file = setup.requirements_file = setup.extra_packages = None
     return steps(launch.start(options).job.proto_pipeline)
@@ -127,13 +136,17 @@ def pipeline_steps(arguments: list[str]) -> set[str]:
 def _check_running(job: dataflow.Job, arguments: list[str], update: bool, force: bool) -> None:
     options = PipelineOptions(arguments)
     running = Jobs(options).active(job.job_name)
-    if running is None and update:
-        raise click.ClickException(f"no active job is called {job.job_name!r}: deploy without --update")
-    if running is not None and not update:
-        raise click.ClickException(
-            f"{job.job_name!r} is running ({running.id}): --update replaces it, parley deploy drain ends it"
-        )
-    if running is None or force:
+    if running is None:
+        if update:
+            raise click.ClickException(f"no active job is called {job.job_name!r}: deploy without --update")
+        return
+    there = f"{job.job_name!r} is {running.current_state.name} ({running.id})"
+    if not update:
+        raise click.ClickException(f"{there}: --update replaces it, parley deploy drain ends it")
+    if running.current_state != JobState.JOB_STATE_RUNNING:
+        # Beam would look for a running one until it finds it.
+        raise click.ClickException(f"{there}: it cannot be replaced")
+    if force:
         return
     mapping = options.view_as(GoogleCloudOptions).transform_name_mapping
     if lost := dataflow.lost_steps(steps_of(running), pipeline_steps(arguments), mapping):
@@ -156,7 +169,7 @@ def _submit(arguments: list[str], job: dataflow.Job) -> None:
 def _failures() -> Iterator[None]:
     try:
         yield
-    except (ConfigurationError, NoSuchJobError, FileNotFoundError) as error:
+    except (ConfigurationError, NoSuchJobError, OSError, PermanentException) as error:
         raise click.ClickException(str(error)) from error
     except GoogleAPICallError as error:
         raise click.ClickException(error.message or str(error)) from error

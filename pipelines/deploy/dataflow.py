@@ -48,6 +48,7 @@ def arguments(job: Job, further: Sequence[str], checkout: Path = CHECKOUT) -> li
         *(f"--{name}={value}" for name, value in values.items()),
         "--autoscaling_algorithm=THROUGHPUT_BASED",
         *(f"--dataflow_service_options={service}" for service in services),
+        *(["--streaming"] if job.mode == STREAMING else []),
         "--no_wait_until_finish",
         *packages(further, checkout),
         *further,

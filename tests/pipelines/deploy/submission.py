@@ -6,6 +6,7 @@ Run by `make test-dataflow`, since each submission is a process that builds what
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -153,6 +154,24 @@ def test_workers_get_this_checkout_and_its_pinned_requirements(google: Google):
     assert ours - packed == set()
 
 
+def test_the_plain_command_that_a_dry_run_shows_submits_the_job(google: Google):
+    asked = [*common(google, "plain"), subscriptions("twilio"), IMAGE, "--labels=team=customer care"]
+    shown = parley(google, "dataflow", "--mode=streaming", *asked, "--dry_run").stdout
+    _, *arguments = shlex.split(shown.partition("makes a job of these steps:")[0])
+
+    subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, **google.environment, "PARLEY_PROJECT": ""},
+        cwd=ROOT,
+        check=True,
+        timeout=120,
+    )
+
+    (job,) = [job for job in google.dataflow.jobs.values() if job["name"] == "plain"]
+    assert job["labels"] == {"team": "customer care"}
+    assert leaves(google.pipeline(job)) == expected_steps("twilio")
+
+
 def test_with_an_image_nothing_is_installed_at_start(google: Google):
     job = deployed(google, "streaming", "image", IMAGE)
 
@@ -163,7 +182,7 @@ def test_with_an_image_nothing_is_installed_at_start(google: Google):
 
 def test_a_running_job_is_only_replaced_on_request_and_by_one_with_its_steps(google: Google):
     first = deployed(google, "streaming", "updated", subscriptions("facebook"), IMAGE)
-    assert f"is running ({first['id']})" in refused(google, "updated", subscriptions("facebook"), IMAGE)
+    assert f"is JOB_STATE_RUNNING ({first['id']})" in refused(google, "updated", subscriptions("facebook"), IMAGE)
     assert "no active job is called 'other'" in refused(google, "other", IMAGE, "--update")
 
     lost = refused(google, "updated", subscriptions("google"), IMAGE, "--update")
@@ -209,6 +228,7 @@ def test_a_job_is_drained_by_name(google: Google):
         assert f"drained is draining ({job['id']})" in done.stdout
         assert google.dataflow.jobs[job["id"]]["currentState"] == "JOB_STATE_DRAINING"
 
+    assert "is JOB_STATE_DRAINING" in refused(google, "drained", IMAGE, "--update")
     missing = parley(google, "drain", *where, "--job_name=missing")
     assert (missing.returncode, "'missing'" in missing.stderr) == (1, True)
 

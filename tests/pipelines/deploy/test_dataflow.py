@@ -31,9 +31,12 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)
 
 
-@pytest.mark.parametrize("job", [JOB, PLAN])
-def test_beam_knows_every_argument_and_finds_nothing_wrong(job: dataflow.Job):
-    assert dataflow.problems(dataflow.arguments(job, [])) == []
+@pytest.mark.parametrize(
+    ("job", "further"),
+    [(JOB, []), (PLAN, ["--from=2026-03-01"]), (JOB, ["--update", '--transform_name_mapping={"a": "b"}'])],
+)
+def test_beam_knows_every_argument_and_finds_nothing_wrong(job: dataflow.Job, further: list[str]):
+    assert dataflow.problems(dataflow.arguments(job, further)) == []
 
 
 def test_beam_understands_what_is_meant():
@@ -46,7 +49,8 @@ def test_beam_understands_what_is_meant():
     assert (workers.max_num_workers, workers.autoscaling_algorithm) == (7, "THROUGHPUT_BASED")
     assert workers.use_public_ips is False
     standard = options.view_as(StandardOptions)
-    assert (standard.runner, standard.no_wait_until_finish) == ("DataflowRunner", True)
+    assert (standard.runner, standard.streaming) == ("DataflowRunner", True)
+    assert standard.no_wait_until_finish is True
     setup = options.view_as(SetupOptions)
     assert (Path(setup.setup_file), Path(setup.requirements_file)) == (
         ROOT / "setup.py",
@@ -132,10 +136,12 @@ def test_a_dry_run_shows_the_plain_command_and_the_steps(monkeypatch: pytest.Mon
     assert {"  Normalize", "  Read/Read one/Read"} <= set(found.splitlines())
 
 
-def test_a_dry_run_with_a_typing_error_shows_what_is_wrong(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("wrong", [["--mode=streaming", "--machine_typ=x"], ["--mode=batch", "--update"]])
+def test_what_cannot_be_meant_is_refused(wrong: list[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PARLEY_PROJECT", "a-project")
-    asked = ["--mode=streaming", "--region=a-region", "--temp_location=gs://a-bucket/temp", "--dry_run"]
 
-    shown = CliRunner().invoke(deploy_dataflow, [*asked, "--machine_typ=x"])
+    shown = CliRunner().invoke(
+        deploy_dataflow, ["--region=a-region", "--temp_location=gs://a-bucket/temp", *wrong]
+    )
 
-    assert (shown.exit_code, "--machine_typ" in shown.output) == (2, True)
+    assert (shown.exit_code, wrong[1].partition("=")[0] in shown.output) == (2, True)
