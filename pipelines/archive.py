@@ -10,11 +10,14 @@ from typing import BinaryIO
 
 import fastavro
 import msgspec
-from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystem import CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
 from schemas.archive import OPEN_SUFFIX, SUFFIX
 from schemas.raw_event import EVENT_ID, InvalidRawEventError, RawEvent
+
+GROUP_BYTES = 8 * 1024 * 1024
+"""Segments are read together up to this size; a larger one is a unit of work by itself."""
 
 _FOLDER = re.compile(r"(source|date|hour)=([^/]+)")
 _SYNC_SIZE = 16
@@ -68,6 +71,39 @@ class Damage(msgspec.Struct, frozen=True):
     error: str
 
 
+class Group(msgspec.Struct, frozen=True):
+    """Segments that are read together, one after another: a unit of work."""
+
+    segments: tuple[str, ...]
+    size: int
+    """Bytes."""
+
+    @property
+    def origin(self) -> str:
+        """The name of the group: that of its first segment."""
+        return origin(self.segments[0])
+
+
+def find_groups(root: str, selection: Selection) -> list[Group]:
+    """Return the segments that `find_segments` finds, small neighbours together.
+
+    An archive of little traffic has a small segment for every hour and source, and what is done once for each
+    unit of work takes longer there than its events.
+
+    Raises:
+        FileNotFoundError: as `find_segments`.
+    """
+    groups: list[list[FileMetadata]] = []
+    size = GROUP_BYTES
+    for entry in _find(root, selection):
+        if size + entry.size_in_bytes > GROUP_BYTES:
+            groups.append([])
+            size = 0
+        groups[-1].append(entry)
+        size += entry.size_in_bytes
+    return [Group(tuple(e.path for e in group), sum(e.size_in_bytes for e in group)) for group in groups]
+
+
 def find_segments(root: str, selection: Selection) -> list[str]:
     """Return the files under an archive's root (a folder or `gs://…`) that may hold selected events.
 
@@ -76,12 +112,16 @@ def find_segments(root: str, selection: Selection) -> list[str]:
     Raises:
         FileNotFoundError: there is no such folder.
     """
+    return [entry.path for entry in _find(root, selection)]
+
+
+def _find(root: str, selection: Selection) -> list[FileMetadata]:
     pattern = f"{root.rstrip('/')}/**"
     found = FileSystems.match([pattern])[0].metadata_list
     if not found and not FileSystems.exists(root.rstrip("/")):
         raise FileNotFoundError(f"no archive at {root}")
-    paths = sorted(entry.path for entry in found)
-    return [p for p in paths if p.endswith((SUFFIX, OPEN_SUFFIX)) and selection.has_folder(p)]
+    entries = (e for e in found if e.path.endswith((SUFFIX, OPEN_SUFFIX)) and selection.has_folder(e.path))
+    return sorted(entries, key=lambda entry: entry.path)
 
 
 def read_segment(path: str, damages: list[Damage]) -> Iterator[RawEvent]:

@@ -1,7 +1,9 @@
 """Runs the pipeline over the archive: into Parquet files, and these into tables."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import IO
 
 import apache_beam as beam
@@ -12,17 +14,22 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from google.cloud import bigquery
 
-from pipelines.archive import Selection, find_segments
+from pipelines.archive import Group, Selection, find_groups
 from pipelines.bigquery import arrow
 from pipelines.bigquery.target import Target
+from pipelines.cli import quiet_beam
 from pipelines.normalize import build
+from pipelines.options import ParleyOptions
 from pipelines.read_archive import ReadArchive
 from pipelines.rows import TABLES
 from pipelines.stream import counted
 from pipelines.write_parquet import SUFFIX, WriteParquet
 from schemas import loader
 
+WORTH_A_PROCESS = 32 * 1024 * 1024
+"""Bytes of archive for each process: with less, it takes as long to start as it saves."""
 _LARGEST_UPLOAD = 64 * 1024 * 1024
+_ROW_GROUP_BYTES = 16 * 1024 * 1024
 
 
 class BatchResult(msgspec.Struct, frozen=True):
@@ -42,17 +49,42 @@ def damages_folder(output: str) -> str:
 def run(archive: str, selection: Selection, output: str, options: PipelineOptions) -> BatchResult:
     """Normalize the selected events of an archive into `<output>/<table>/*.parquet`.
 
+    Where the runner runs in this process, a large archive is divided among processes, each with a pipeline of
+    its own over its share. This process takes one share itself.
+
     Raises:
         FileNotFoundError: there is no archive.
+        concurrent.futures.process.BrokenProcessPool: a process was killed.
     """
-    segments = find_segments(archive, selection)
-    if not segments:
+    groups = find_groups(archive, selection)
+    if not groups:
         return BatchResult(0, 0, 0)
+    divided = shares(groups, options.view_as(ParleyOptions).most_processes())
+    if len(divided) == 1:
+        return _run_share(groups, selection, output, options)
+    # Spawned, not forked: this process may have threads of gRPC, which do not survive a fork.
+    with ProcessPoolExecutor(len(divided) - 1, get_context("spawn"), initializer=quiet_beam) as others:
+        running = [others.submit(_run_share, share, selection, output, options) for share in divided[1:]]
+        done = [_run_share(divided[0], selection, output, options), *(each.result() for each in running)]
+    return BatchResult(*(sum(counts) for counts in zip(*map(msgspec.structs.astuple, done), strict=True)))
+
+
+def shares(groups: Sequence[Group], most: int) -> list[Sequence[Group]]:
+    """Divide groups so that each share has as much of every source and time, and is worth a process."""
+    worth = sum(group.size for group in groups) // WORTH_A_PROCESS
+    count = max(1, min(most, worth, len(groups)))
+    return [groups[first::count] for first in range(count)]
+
+
+def _run_share(
+    groups: Sequence[Group], selection: Selection, output: str, options: PipelineOptions
+) -> BatchResult:
     pipeline = beam.Pipeline(options=options)
-    build(pipeline, ReadArchive(segments, selection, damages=damages_folder(output)), WriteParquet(output))
+    build(pipeline, ReadArchive(groups, selection, damages=damages_folder(output)), WriteParquet(output))
     result = pipeline.run()
     result.wait_until_finish()
-    return BatchResult(len(segments), counted(result, "events"), counted(result, "damages"))
+    segments = sum(len(group.segments) for group in groups)
+    return BatchResult(segments, counted(result, "events"), counted(result, "damages"))
 
 
 def load(client: bigquery.Client, where: Target, output: str) -> dict[str, int]:
@@ -122,9 +154,25 @@ def _uploads(files: Iterable[tuple[str, int]]) -> Iterator[list[str]]:
 def _join(paths: Iterable[str], schema: pa.Schema, file: IO[bytes]) -> int:
     rows = 0
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for path in paths:
-            with pq.ParquetFile(path) as part:
-                for batch in part.iter_batches():
-                    writer.write_batch(batch)
-                    rows += batch.num_rows
+        for batches in _together(paths):
+            table = pa.Table.from_batches(batches, schema)
+            # One row group, since each of them costs whoever reads the file.
+            writer.write_table(table, row_group_size=len(table))
+            rows += len(table)
     return rows
+
+
+def _together(paths: Iterable[str]) -> Iterator[list[pa.RecordBatch]]:
+    """Yield the batches of files, so many at once as make a good row group."""
+    group: list[pa.RecordBatch] = []
+    size = 0
+    for path in paths:
+        with pq.ParquetFile(path) as part:
+            for batch in part.iter_batches():
+                group.append(batch)
+                size += batch.nbytes
+                if size >= _ROW_GROUP_BYTES:
+                    yield group
+                    group, size = [], 0
+    if group:
+        yield group

@@ -30,6 +30,11 @@ COMMANDS = {
 """Each command: where it is, and what it does, told here so that `--help` need not import it."""
 
 
+def quiet_beam() -> None:
+    """Leave out what Beam says at import and nobody needs; processes that are started here call it as well."""
+    logging.getLogger().addFilter(_is_worth_saying)
+
+
 def _is_worth_saying(record: logging.LogRecord) -> bool:
     """Drop what Beam says at import where its old BigQuery client is missing: Parley does not use it."""
     return not str(record.msg).startswith("apitools not found")
@@ -51,7 +56,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        logging.getLogger().addFilter(_is_worth_saying)
+        quiet_beam()
         module, name = COMMANDS[cmd_name][0].split(":")
         try:
             command: Any = getattr(importlib.import_module(module), name)

@@ -2,8 +2,9 @@
 
 import argparse
 import datetime as dt
+import os
 
-from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
 
 from pipelines.archive import Selection
 from pipelines.bigquery.target import ConfigurationError, Target
@@ -11,7 +12,10 @@ from pipelines.bigquery.target import ConfigurationError, Target
 STREAMING = "streaming"
 BATCH = "batch"
 BOTH = "both modes"
+HERE = "this machine"
 """The groups of the options, and of these the first two are the modes."""
+
+_RUNNERS_HERE = frozenset({"FnApiRunner", "DirectRunner", "BundleBasedDirectRunner"})
 
 
 def moment(text: str) -> dt.datetime:
@@ -45,7 +49,8 @@ class ParleyOptions(PipelineOptions):
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        both, streaming, batch = (parser.add_argument_group(mode) for mode in (BOTH, STREAMING, BATCH))
+        titles = (BOTH, STREAMING, BATCH, HERE)
+        both, streaming, batch, here = (parser.add_argument_group(title) for title in titles)
         both.add_argument(
             "--mode",
             choices=[STREAMING, BATCH],
@@ -83,6 +88,12 @@ class ParleyOptions(PipelineOptions):
             help="endpoints, with commas; by default all",
         )
         batch.add_argument("--reason", help="why; kept with the run")
+        here.add_argument(
+            "--processes",
+            type=int,
+            help="batch: how many processes share a large archive at most; by default one a core, "
+            "and one where the runner is elsewhere",
+        )
         both.add_argument("--bigquery_project", help="the project of the datasets; by default --project")
         both.add_argument("--dataset_prefix", default="", help="what the datasets' names begin with")
         both.add_argument("--bigquery_location", default="US", help="where the datasets are")
@@ -91,6 +102,13 @@ class ParleyOptions(PipelineOptions):
         """Return which raw events a batch run reads."""
         start, end = (moment(text) if text else None for text in (self.start, self.end))
         return Selection(start, end, tuple(self.sources))
+
+    def most_processes(self) -> int:
+        """Return among how many processes of this machine a batch run may be divided."""
+        if self.processes:
+            return int(self.processes)
+        runner = (self.view_as(StandardOptions).runner or "").rpartition(".")[2]
+        return os.cpu_count() or 1 if runner in _RUNNERS_HERE else 1
 
     def target(self) -> Target:
         """Return where rows go.

@@ -1,4 +1,4 @@
-"""The reader of batch runs: segments of the archive, each a unit of work."""
+"""The reader of batch runs: segments of the archive, the small ones in groups, each a unit of work."""
 
 import logging
 from collections.abc import Iterator, Sequence, Set
@@ -7,7 +7,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
-from pipelines.archive import Damage, Selection, describe, origin, read_segment, write_damages
+from pipelines.archive import Damage, Group, Selection, describe, read_segment, write_damages
 from pipelines.batches import EventBatch
 from schemas.raw_event import EVENT_ID, RawEvent
 
@@ -19,27 +19,27 @@ _log = logging.getLogger(__name__)
 
 
 class ReadArchive(beam.PTransform):
-    """Reads the selected events of segments; nothing is shuffled, so that a segment stays together."""
+    """Reads the selected events of segments; nothing is shuffled, so that a group stays together."""
 
     def __init__(
         self,
-        segments: Sequence[str],
+        groups: Sequence[Group],
         selection: Selection,
         already_stored: Set[str] = frozenset(),
         damages: str | None = None,
     ) -> None:
-        """Read the segments' selected events, except those whose ids are stored already.
+        """Read the groups' selected events, except those whose ids are stored already.
 
         What cannot be read is logged, and also written into the folder `damages`, where one is given.
         """
         super().__init__()
-        self._segments = tuple(segments)
+        self._groups = tuple(groups)
         self._read = _Read(selection, frozenset(already_stored), damages)
 
     def expand(self, pbegin: Any) -> Any:
         """Return batches of raw events."""
         return (
-            pbegin | "Segments" >> beam.Create(self._segments, reshuffle=True) | "Events" >> beam.ParDo(self._read)
+            pbegin | "Segments" >> beam.Create(self._groups, reshuffle=True) | "Events" >> beam.ParDo(self._read)
         )
 
 
@@ -51,18 +51,25 @@ class _Read(beam.DoFn):
         self._events = Metrics.counter(METRICS, "events")
         self._damaged = Metrics.counter(METRICS, "damages")
 
-    def process(self, segment: str) -> Iterator[EventBatch]:
-        damages: list[Damage] = []
-        for index, events in enumerate(_batches(self._selected(segment, damages))):
+    def process(self, group: Group) -> Iterator[EventBatch]:
+        for index, events in enumerate(_batches(self._selected(group))):
             self._events.inc(len(events))
-            yield EventBatch(events, origin(segment), index)
-        if damages:
-            self._damaged.inc(len(damages))
-            _log.error("the archive is damaged:\n%s", describe(damages))
-            if self._damages is not None:
-                write_damages(self._damages, segment, damages)
+            yield EventBatch(events, group.origin, index)
 
-    def _selected(self, segment: str, damages: list[Damage]) -> Iterator[RawEvent]:
+    def _selected(self, group: Group) -> Iterator[RawEvent]:
+        for segment in group.segments:
+            damages: list[Damage] = []
+            yield from self._selected_of(segment, damages)
+            if damages:
+                self._note(segment, damages)
+
+    def _note(self, segment: str, damages: list[Damage]) -> None:
+        self._damaged.inc(len(damages))
+        _log.error("the archive is damaged:\n%s", describe(damages))
+        if self._damages is not None:
+            write_damages(self._damages, segment, damages)
+
+    def _selected_of(self, segment: str, damages: list[Damage]) -> Iterator[RawEvent]:
         for event in read_segment(segment, damages):
             if self._selection.has(event) and event.attributes.get(EVENT_ID) not in self._already_stored:
                 yield event

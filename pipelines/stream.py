@@ -9,7 +9,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from pipelines import read_pubsub, sources
-from pipelines.archive import Selection, find_segments
+from pipelines.archive import Selection, find_groups
 from pipelines.bigquery import target
 from pipelines.bigquery.sink import AppendRows
 from pipelines.bigquery.target import Target
@@ -52,11 +52,11 @@ def catch_up(archive: str, options: PipelineOptions, where: Target) -> int:
     its rows are the same and the views show them once.
     """
     selection = Selection()
-    segments = find_segments(archive, selection)
-    if not segments:
+    groups = find_groups(archive, selection)
+    if not groups:
         return 0
     pipeline = beam.Pipeline(options=options)
-    build(pipeline, ReadArchive(segments, selection, stored_events(where)), AppendRows(where))
+    build(pipeline, ReadArchive(groups, selection, stored_events(where)), AppendRows(where))
     result = pipeline.run()
     result.wait_until_finish()
     return counted(result, "events")

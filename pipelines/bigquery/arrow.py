@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from functools import cache
+from operator import attrgetter
 from typing import BinaryIO
 
-import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -43,8 +43,7 @@ def record_batch(table: str, rows: Sequence[Row], processed_at_micros: int) -> p
         pa.ArrowException, UnicodeError, OverflowError: a value does not fit its column.
     """
     *columns, processed_at = schema(table)
-    values = zip(*map(msgspec.structs.astuple, rows), strict=True)
-    arrays = [pa.array(column, field.type) for field, column in zip(columns, values, strict=True)]
+    arrays = [pa.array(list(map(attrgetter(field.name), rows)), field.type) for field in columns]
     for field, array in zip(columns, arrays, strict=True):
         if array.null_count and not field.nullable:
             raise NullInRequiredColumnError(f"{field.name} is required but has no value")

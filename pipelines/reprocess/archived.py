@@ -11,7 +11,7 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipelines.archive import Selection, find_segments
+from pipelines.archive import Selection, find_groups
 from pipelines.batch import damages_folder
 from pipelines.batches import EventBatch
 from pipelines.read_archive import ReadArchive
@@ -35,11 +35,11 @@ def write(archive: str, selection: Selection, output: str, options: PipelineOpti
     Raises:
         FileNotFoundError: there is no archive.
     """
-    segments = find_segments(archive, selection)
-    if not segments:
+    groups = find_groups(archive, selection)
+    if not groups:
         return
     pipeline = beam.Pipeline(options=options)
-    read = ReadArchive(segments, selection, damages=damages_folder(output))
+    read = ReadArchive(groups, selection, damages=damages_folder(output))
     _ = pipeline | "Read" >> read | "Write" >> beam.ParDo(_Write(output.rstrip("/")))
     pipeline.run().wait_until_finish()
 

@@ -8,7 +8,7 @@ import apache_beam as beam
 import uuid_utils
 from apache_beam.options.pipeline_options import PipelineOptions, TestOptions
 
-from pipelines.archive import find_segments
+from pipelines.archive import find_groups
 from pipelines.batch import damages_folder
 from pipelines.bigquery import target
 from pipelines.bigquery.target import Target
@@ -39,14 +39,14 @@ def start(live: Target, request: Request, options: PipelineOptions, files: str) 
         FileNotFoundError: there is no archive.
     """
     selection = narrowed(request.selection)
-    segments = find_segments(request.archive, selection)
+    groups = find_groups(request.archive, selection)
     run_id = str(uuid_utils.uuid7())
     output = f"{files.rstrip('/')}/{run_id}"
     if not options.view_as(TestOptions).dry_run:
         with target.client(live) as client:
             Runs(client, live).begin(run_id, request)
     pipeline = beam.Pipeline(options=options)
-    read = ReadArchive(segments, selection, damages=damages_folder(output))
+    read = ReadArchive(groups, selection, damages=damages_folder(output))
     _ = build(pipeline, read, WriteParquet(output)) | "Plan" >> FinishPlan(live, run_id, output)
     return Started(run_id, pipeline.run())
 

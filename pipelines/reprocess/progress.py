@@ -8,7 +8,7 @@ from typing import Final
 
 from apache_beam.io.filesystems import FileSystems
 
-from pipelines.archive import Selection, find_segments, origin
+from pipelines.archive import Selection, find_groups
 from pipelines.reprocess.steps import Steps
 from pipelines.write_parquet import SUFFIX, file_name
 
@@ -17,7 +17,7 @@ _POLL_SECONDS: Final = 0.5
 
 @contextlib.contextmanager
 def watched(archive: str, selection: Selection, made: str, what: str, steps: Steps) -> Iterator[None]:
-    """Tell how far a pipeline is that runs in the block and makes one file or more per segment in a folder.
+    """Tell how far a pipeline is that runs in the block and makes files of every group of segments in a folder.
 
     Raises:
         FileNotFoundError: there is no archive.
@@ -43,9 +43,5 @@ def watched(archive: str, selection: Selection, made: str, what: str, steps: Ste
 
 
 def _sizes(archive: str, selection: Selection) -> dict[str, int]:
-    """Return the bytes of each segment by the name of the first file that is made of it."""
-    segments = find_segments(archive, selection)
-    found = FileSystems.match(segments) if segments else []
-    return {
-        file_name(origin(entry.path), 0): entry.size_in_bytes for match in found for entry in match.metadata_list
-    }
+    """Return the bytes of each group of segments by the name of the first file that is made of it."""
+    return {file_name(group.origin, 0): group.size for group in find_groups(archive, selection)}

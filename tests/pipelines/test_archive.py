@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.archive import Damage, Selection, find_segments, origin, read_segment
+from pipelines import archive
+from pipelines.archive import Damage, Selection, find_groups, find_segments, origin, read_segment
 from tests.raw_events import NOON, raw_event, text_message, write_segment
 
 HOUR = dt.timedelta(hours=1)
@@ -130,3 +131,17 @@ def test_the_origin_of_a_segment_is_the_same_open_or_closed_and_under_any_root(t
 
     assert origin(f"{path}.open") == origin(str(path))
     assert origin(str(path)) == "source=facebook/date=2026-03-14/hour=12/host-1-0-0.avro"
+
+
+def test_small_neighbours_are_read_together_and_a_large_segment_alone(tmp_path: Path, monkeypatch):
+    paths = [write_segment(tmp_path, [text_message(n)], f"{n}.avro") for n in range(5)]
+    paths.append(write_segment(tmp_path, [text_message(n) for n in range(100)], "5.avro"))
+    size = paths[0].stat().st_size
+    monkeypatch.setattr(archive, "GROUP_BYTES", 3 * size + 2)
+
+    groups = find_groups(str(tmp_path), Selection())
+
+    assert [len(group.segments) for group in groups] == [3, 2, 1]
+    assert [path for group in groups for path in group.segments] == [str(path) for path in paths]
+    assert [group.size for group in groups] == [3 * size, 2 * size, paths[5].stat().st_size]
+    assert [group.origin for group in groups] == [origin(str(paths[first])) for first in (0, 3, 5)]

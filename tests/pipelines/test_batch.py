@@ -1,16 +1,19 @@
 """Batch makes exactly the rows of `normalize`, and only of the events that were asked for."""
 
 import datetime as dt
+import os
 from pathlib import Path
 
 import msgspec
 import pyarrow.parquet as pq
+import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipelines import batch
-from pipelines.archive import Selection
+from pipelines import archive, batch
+from pipelines.archive import Group, Selection, read_damages
 from pipelines.bigquery import arrow
 from pipelines.events import normalize
+from pipelines.options import ParleyOptions
 from pipelines.rows import TABLE_OF, TABLES
 from tests.raw_events import NOON, raw_event, text_message, write_segment
 
@@ -97,3 +100,76 @@ def test_an_event_that_nothing_can_be_traced_to_is_a_dead_letter(tmp_path: Path)
     (letter,) = read(tmp_path / "rows")["dead_letters"]
     assert (letter["stage"], letter["event_id"], letter["data"]) == ("event", None, b"{}")
     assert "event_id" in letter["error_message"]
+
+
+def test_a_damaged_segment_takes_nothing_from_the_others_of_its_group(tmp_path: Path):
+    for n in range(3):
+        path = write_segment(tmp_path / "archive", [text_message(4 * n + m) for m in range(4)], f"{n}.avro")
+        if n == 1:
+            path.write_bytes(path.read_bytes()[:-20])
+
+    done = batch.run(str(tmp_path / "archive"), Selection(), str(tmp_path / "rows"), OPTIONS)
+
+    assert done == batch.BatchResult(segments=3, events=10, damages=1)
+    assert len(read(tmp_path / "rows")["events"]) == 10
+    (damage,) = read_damages(batch.damages_folder(str(tmp_path / "rows")))
+    assert damage.path.endswith("1.avro")
+
+
+def test_a_large_archive_is_divided_among_processes_with_the_same_rows(tmp_path: Path, monkeypatch):
+    segments = [[text_message(10 * n + m) for m in range(10)] for n in range(4)]
+    for n, events in enumerate(segments):
+        write_segment(tmp_path / "archive", events, f"{n}.avro")
+    monkeypatch.setattr(archive, "GROUP_BYTES", 1)
+    monkeypatch.setattr(batch, "WORTH_A_PROCESS", 1)
+    here = PipelineOptions(["--runner=FnApiRunner", "--processes=1"])
+    two = PipelineOptions(["--runner=FnApiRunner", "--processes=2"])
+
+    results = {
+        name: batch.run(str(tmp_path / "archive"), Selection(), str(tmp_path / name), options)
+        for name, options in (("one", here), ("two", two))
+    }
+
+    assert set(results.values()) == {batch.BatchResult(segments=4, events=40, damages=0)}
+    assert read(tmp_path / "one") == read(tmp_path / "two")
+    assert len(read(tmp_path / "two")["messages"]) == 40
+
+
+def test_only_what_is_worth_it_is_given_a_process_of_its_own(monkeypatch):
+    groups = [Group((f"{n}.avro",), 10) for n in range(6)]
+    monkeypatch.setattr(batch, "WORTH_A_PROCESS", 20)
+
+    assert batch.shares(groups, 8) == [[groups[0], groups[3]], [groups[1], groups[4]], [groups[2], groups[5]]]
+    assert batch.shares(groups, 2) == [groups[::2], groups[1::2]]
+    assert batch.shares(groups[:1], 8) == [groups[:1]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "processes"),
+    [
+        (["--runner=FnApiRunner"], os.cpu_count()),
+        (["--runner=apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner"], os.cpu_count()),
+        (["--runner=FnApiRunner", "--processes=3"], 3),
+        (["--runner=DataflowRunner"], 1),
+        (["--runner=PortableRunner"], 1),
+    ],
+)
+def test_a_runner_elsewhere_divides_the_work_itself(arguments: list[str], processes: int):
+    assert PipelineOptions(arguments).view_as(ParleyOptions).most_processes() == processes
+
+
+def test_files_are_joined_into_row_groups_of_a_good_size(tmp_path: Path, monkeypatch):
+    rows = [row for n in range(6) for row in normalize(text_message(n)) if TABLE_OF[type(row)] == "messages"]
+    for n, row in enumerate(rows):
+        arrow.write_parquet("messages", [[row]], str(tmp_path / f"{n}.parquet"), 0)
+    one = arrow.record_batch("messages", rows[:1], 0).nbytes
+    monkeypatch.setattr(batch, "_ROW_GROUP_BYTES", 3 * one - 10)
+    paths = [str(tmp_path / f"{n}.parquet") for n in range(6)]
+
+    with (tmp_path / "joined").open("wb") as file:
+        count = batch._join(paths, arrow.schema("messages"), file)
+
+    joined = pq.ParquetFile(tmp_path / "joined")
+    assert count == 6
+    assert [joined.metadata.row_group(n).num_rows for n in range(joined.num_row_groups)] == [3, 3]
+    assert joined.read().to_pylist() == arrow.record_batch("messages", rows, 0).to_pylist()
