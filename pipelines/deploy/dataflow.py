@@ -12,7 +12,7 @@ from apache_beam.options.pipeline_options_validator import PipelineOptionsValida
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
 from pipelines.bigquery.target import ConfigurationError
-from pipelines.options import STREAMING
+from pipelines.options import STREAMING, ParleyOptions
 
 CHECKOUT = Path(__file__).parents[2]
 """Where Parley's setup.py is, unless it was installed as a package."""
@@ -85,6 +85,9 @@ def problems(given: Sequence[str]) -> list[str]:
     said = (
         validator.validate_gcs_path(options.view_as(GoogleCloudOptions), "temp_location") or validator.validate()
     )
+    parley = options.view_as(ParleyOptions)
+    local = [folder for folder in (parley.archive, parley.output) if folder and not folder.startswith("gs://")]
+    said += [f"workers do not have the folder {folder}: it must begin with gs://" for folder in local]
     return [*(f"neither Beam nor the pipeline has an option --{name}" for name in unknown), *said]
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pipelines.options import BATCH, BOTH, STREAMING, ParleyOptions
 
-NAMES: Final = {STREAMING: "Parley: live", BATCH: "Parley: plan a reprocessing"}
+_NAMES: Final = {STREAMING: "Parley: live", BATCH: "Parley: plan a reprocessing"}
 _DESCRIPTIONS: Final = {
     STREAMING: "Reads raw events from Pub/Sub and appends contacts, conversations and messages to BigQuery.",
     BATCH: "Makes rows of the archive again, loads them beside the current ones and compares. "
@@ -32,7 +32,7 @@ _BUCKET: Final = r"^gs://[^\n\r]+$"
 def metadata(mode: str) -> dict[str, Any]:
     """Return the metadata of the template for a mode, as `gcloud dataflow flex-template build` takes it."""
     described = {
-        "name": NAMES[mode],
+        "name": _NAMES[mode],
         "description": _DESCRIPTIONS[mode],
         "streaming": mode == STREAMING,
         "parameters": [*(_parameter(option, mode) for option in options(mode)), _IMAGE],
@@ -70,10 +70,6 @@ def _parameter(option: argparse.Action, mode: str) -> dict[str, Any]:
     }
     if name == "mode":
         return parameter | {"paramType": "ENUM", "enumOptions": [{"value": mode}], "defaultValue": mode}
-    if option.choices:
-        parameter |= {"paramType": "ENUM", "enumOptions": [{"value": choice} for choice in option.choices]}
-    elif name in _FOLDERS:
-        parameter |= {"paramType": _FOLDERS[name], "regexes": [_BUCKET]}
-    else:
-        parameter["paramType"] = "TEXT"
-    return parameter | ({"defaultValue": option.default} if option.default else {})
+    if name in _FOLDERS:
+        return parameter | {"paramType": _FOLDERS[name], "regexes": [_BUCKET]}
+    return parameter | {"paramType": "TEXT"} | ({"defaultValue": option.default} if option.default else {})

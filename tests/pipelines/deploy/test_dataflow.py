@@ -71,6 +71,8 @@ def test_batch_is_not_a_mode_of_streaming():
         (["--min_num_worker", "3"], "neither Beam nor the pipeline has an option --min_num_worker"),
         (["--temp_location=a-bucket/temp"], "Invalid GCS path"),
         (["--job_name=A job"], "Invalid job_name"),
+        (["--archive=raw"], "workers do not have the folder raw"),
+        (["--output=/rows"], "workers do not have the folder /rows"),
         (["--num_workers=9"], "num_workers (9) cannot exceed max_num_workers (7)"),
     ],
 )
