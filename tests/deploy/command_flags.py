@@ -11,6 +11,7 @@ GCLOUD = {
     "auth configure-docker": set[str](),
     "auth login": {"--brief", "--force", "--launch-browser", "--update-adc"},
     "compute instance-groups managed rolling-action restart": {"--max-unavailable", "--region", "--zone"},
+    "compute instance-groups managed wait-until": {"--region", "--stable", "--timeout", "--zone"},
     "compute instances list": {"--filter", "--limit", "--sort-by", "--zones"},
     "config set": {"--installation"},
     "dataflow flex-template build": {"--image", "--metadata-file", "--sdk-language", "--print-only"},
