@@ -1,6 +1,8 @@
 """What a job on Dataflow is given, checked against Beam's own definitions of its options."""
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -147,3 +149,17 @@ def test_what_cannot_be_meant_is_refused(wrong: list[str], monkeypatch: pytest.M
     )
 
     assert (shown.exit_code, wrong[1].partition("=")[0] in shown.output) == (2, True)
+
+
+def test_where_dataflows_client_is_missing_the_extra_is_named():
+    code = (
+        "import sys; sys.modules['google.cloud.dataflow_v1beta3'] = None; from pipelines.cli import main; main()"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, "deploy", "drain"], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+
+    assert done.returncode == 1
+    assert "needs the package google.cloud.dataflow_v1beta3" in done.stderr
+    assert "parley[dataflow]" in done.stderr
