@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo run test lint fuzz storm recount golden test-dataflow dataflow-files bench bench-receiver bench-reprocess runners flink terraform test-runners widget clean
+.PHONY: help setup lock demo run test lint fuzz storm recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -54,13 +54,21 @@ recount: setup ## Recount a generated world of 100,000 messages without the pipe
 golden: setup ## Record what the samples become, for a new generation or new samples.
 	@$(BIN)/python tests/pipelines/reprocess/golden.py
 
-bench: bench-receiver ## Measure speed; figures go to build/bench.
+bench: bench-receiver bench-batch bench-streaming ## Measure speed (a quarter of an hour); figures go to build/bench.
+	@$(BIN)/python -m tests.bench.bench_reprocess 10000 100000
 
 bench-reprocess: setup ## Plan, apply and roll back 100,000 and 1,000,000 events (about an hour).
-	@PYTHONPATH=. $(BIN)/python tests/bench/bench_reprocess.py
+	@$(BIN)/python -m tests.bench.bench_reprocess
 
 bench-receiver: setup
 	@$(BIN)/python tests/bench/bench_receiver.py
+
+# PARLEY_BENCH_EVENTS="10000 100000 1000000 10000000" asks for other volumes.
+bench-batch: setup
+	@$(BIN)/python -m tests.bench.bench_batch
+
+bench-streaming: setup
+	@$(BIN)/python -m tests.bench.bench_streaming
 
 test-dataflow: setup ## Submit jobs to a local stand-in of Google, and do their work with what was staged.
 	@$(BIN)/python -m pytest tests/pipelines/deploy/submission.py
