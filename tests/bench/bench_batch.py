@@ -22,6 +22,8 @@ from tests.bench.plot import draw
 from tests.bench.world import OUT, archive
 
 VOLUMES = (10_000, 100_000, 1_000_000)
+ASKED_FOR = "PARLEY_BENCH_EVENTS"
+"""The environment variable that names other volumes, with blanks between."""
 LAST_VOLUME_OF_SLOW_WAYS = 100_000
 SOURCES = ("airy", "chatplugin", "facebook", "google", "twilio", "whatsapp")
 SLOW = frozenset({"beam_workers", "per_row"})
@@ -112,15 +114,7 @@ def ratios(found: Sequence[Measured]) -> dict[str, float]:
 
 
 @click.command()
-@click.option(
-    "--events",
-    "volumes",
-    multiple=True,
-    type=int,
-    default=VOLUMES,
-    show_default=True,
-    envvar="PARLEY_BENCH_EVENTS",
-)
+@click.option("--events", "volumes", multiple=True, type=int, default=VOLUMES, show_default=True, envvar=ASKED_FOR)
 @click.option("--every-way", is_flag=True, help="Also the slow ways at every volume.")
 @click.option("--way", "ways", multiple=True, type=click.Choice(list(WAYS)), default=tuple(WAYS))
 def main(volumes: Sequence[int], every_way: bool, ways: Sequence[str]) -> None:
