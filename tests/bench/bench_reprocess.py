@@ -1,6 +1,6 @@
 """Measures planning, applying and rolling back over a sample archive on one machine.
 
-    python tests/bench/bench_reprocess.py [events ...]
+    python -m tests.bench.bench_reprocess [events ...]
 
 By default 100,000 and 1,000,000 events: the memory of the first and of the second tells whether it grows with
 the range. What is there before is what a wrong generation made, so that the difference is not empty. Prints a
@@ -27,7 +27,7 @@ EVENTS_PER_CONVERSATION = 11.9
 DAYS = 30
 OUT = Path("build/bench")
 PAGE = os.sysconf("SC_PAGE_SIZE")
-RIGHT, WRONG = "pipelines.cli", "pipelines.local.miscounting"
+RIGHT, WRONG, TIMED = "pipelines.cli", "pipelines.local.miscounting", "tests.bench.timed"
 
 console = Console()
 
@@ -40,6 +40,8 @@ class Measured(msgspec.Struct):
     seconds: float
     peak_mb: float
     bigquery_peak_mb: float
+    parts: dict[str, float] = {}
+    """Seconds of a plan by what was done then: `normalized` is the batch pipeline, `compared` the difference."""
 
 
 class Peak(threading.Thread):
@@ -114,9 +116,10 @@ def bench(events: int, folder: Path) -> list[Measured]:
         )
         subprocess.run([sys.executable, "-m", RIGHT, "tables", "deploy"], check=True, stdout=subprocess.DEVNULL)
         found = []
-        for name, module in (("wrong", WRONG), ("right", RIGHT)):
+        for name, module in (("wrong", WRONG), ("right", TIMED)):
             planned, output = measure(emulator, events, f"plan, {name}", module, "backfill", "plan", "--quiet")
-            run = output.split()[-1]
+            *lines, run = output.split("\n")[:-1]
+            planned.parts = {step: float(seconds) for step, seconds in (line.rsplit(" ", 1) for line in lines)}
             shown = subprocess.check_output([sys.executable, "-m", RIGHT, "backfill", "show", run, "--json"])
             planned.events = json.loads(shown)["events"]
             console.print(json.loads(shown)["counts"])
@@ -134,6 +137,10 @@ def show(found: list[Measured]) -> None:
         numbers = (f"{one.seconds:.1f}", f"{rate:,.0f}", f"{one.peak_mb:,.0f}", f"{one.bigquery_peak_mb:,.0f}")
         table.add_row(one.command, f"{one.events:,}", *numbers)
     console.print(table)
+    for one in found:
+        if one.parts:
+            parts = (f"{step} {seconds / one.seconds:.0%}" for step, seconds in one.parts.items())
+            console.print(f"{one.command}, {one.events:,} events: {', '.join(parts)}; the rest is starting")
 
 
 @click.command()
