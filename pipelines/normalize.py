@@ -18,7 +18,7 @@ def build(pipeline: beam.Pipeline, reader: beam.PTransform, writer: beam.PTransf
     return (
         pipeline
         | "Read" >> reader  # EventBatch
-        | "Normalize" >> beam.ParDo(NormalizeEvents())  # NormalizedBatch
+        | "Normalize" >> beam.ParDo(NormalizeEvents()).with_output_types(NormalizedBatch)
         | "Write" >> writer
     )
 

@@ -39,7 +39,9 @@ class ReadArchive(beam.PTransform):
     def expand(self, pbegin: Any) -> Any:
         """Return batches of raw events."""
         return (
-            pbegin | "Segments" >> beam.Create(self._groups, reshuffle=True) | "Events" >> beam.ParDo(self._read)
+            pbegin
+            | "Segments" >> beam.Create(self._groups, reshuffle=True)
+            | "Events" >> beam.ParDo(self._read).with_output_types(EventBatch)
         )
 
 

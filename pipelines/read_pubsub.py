@@ -57,7 +57,7 @@ class ReadSubscriptions(beam.PTransform):
             | beam.BatchElements(
                 min_batch_size=1, max_batch_size=LARGEST_BATCH, target_batch_duration_secs=LONGEST_WAIT
             )
-            | "Unwrap" >> beam.Map(_unwrap)
+            | "Unwrap" >> beam.Map(_unwrap).with_output_types(EventBatch)
         )
 
 
@@ -78,7 +78,9 @@ class PullSubscriptions(beam.PTransform):
 
     def expand(self, pbegin: Any) -> Any:
         """Return batches of raw events."""
-        return pbegin | ReadFromUnboundedSource(self._source, poll_interval=0, max_records_per_bundle=1)
+        batches = pbegin | ReadFromUnboundedSource(self._source, poll_interval=0, max_records_per_bundle=1)
+        batches.element_type = EventBatch
+        return batches
 
 
 def _unwrap(messages: Sequence[PubsubMessage]) -> EventBatch:
