@@ -10,7 +10,7 @@ RUNNERS := build/runners
 FLINK_VERSION := 1.19.3
 
 help: ## Show this help.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make the virtual environment from the lock file.
 
@@ -78,13 +78,13 @@ dataflow-files: setup ## Write the files of deploy/dataflow that follow from the
 
 test-runners: setup ## Run the pipeline on Flink and on Prism (see docs/runners.md).
 	-@$(MAKE) --no-print-directory --keep-going runners
-	@$(BIN)/python -m pytest tests/runners/test_*.py
+	@$(BIN)/python -m pytest --timeout=1800 tests/runners/test_*.py
 
 terraform: setup ## Validate and plan deploy/terraform without a cloud, for its tests (needs Terraform 1.9).
 	@$(BIN)/uv run --quiet --no-project --python $(BIN)/python --with tf==1.2.0 tests/deploy/terraform_plan.py
 
 flink: $(RUNNERS)/pyflink $(RUNNERS)/job-server/job-server.jar ## Run a local Flink cluster until Ctrl-C (needs Java 17 and Maven).
-	@$(BIN)/python tests/runners/flink_cluster.py
+	@$(BIN)/python -m tests.runners.flink_cluster
 
 runners: $(RUNNERS)/prism $(RUNNERS)/pyflink $(RUNNERS)/job-server/job-server.jar
 
