@@ -153,7 +153,7 @@ def _uploads(files: Iterable[tuple[str, int]]) -> Iterator[list[str]]:
 
 def _join(paths: Iterable[str], schema: pa.Schema, file: IO[bytes]) -> int:
     rows = 0
-    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+    with pq.ParquetWriter(file, schema, **arrow.PARQUET) as writer:
         for batches in _together(paths):
             table = pa.Table.from_batches(batches, schema)
             # One row group, since each of them costs whoever reads the file.

@@ -1,6 +1,7 @@
 """The pipeline: raw events in, rows out. Streaming and batch differ in their reader and writer alone."""
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,10 +37,11 @@ class NormalizeEvents(beam.DoFn):
 
     def process(self, batch: EventBatch) -> Iterator[NormalizedBatch]:
         """Return the batch with its rows by table."""
-        rows: dict[str, list[Row]] = {}
+        made: defaultdict[type[Row], list[Row]] = defaultdict(list)
         for event in batch.events:
             for row in normalize_or_bury(event):
-                rows.setdefault(TABLE_OF[type(row)], []).append(row)
+                made[type(row)].append(row)
+        rows = {TABLE_OF[kind]: each for kind, each in made.items()}
         yield NormalizedBatch(batch.events, rows, batch.origin, batch.index)
 
 

@@ -2,7 +2,8 @@
 
 import datetime as dt
 import math
-from typing import NamedTuple
+
+import msgspec
 
 MICROS_PER_SECOND = 1_000_000
 MICROS_PER_DAY = 86_400 * MICROS_PER_SECOND
@@ -20,7 +21,7 @@ _LONGEST_TEXT = 64
 Written = int | float | str | None
 
 
-class EventTime(NamedTuple):
+class EventTime(msgspec.Struct, frozen=True, gc=False):
     """When something happened, and how that is known."""
 
     micros: int

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from functools import cache
 from operator import attrgetter
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +12,8 @@ from pipelines.rows import Row
 from schemas import loader
 
 PROCESSED_AT = "processed_at"
+PARQUET: dict[str, Any] = {"compression": "zstd", "use_dictionary": False}
+"""How Parquet is written: most values are ids and texts of their own, and zstd finds the others by itself."""
 
 _TYPES: dict[str, pa.DataType] = {
     "STRING": pa.string(),
@@ -62,7 +64,7 @@ def write_parquet(
         NullInRequiredColumnError, pa.ArrowException, UnicodeError, OverflowError: as `record_batch`.
     """
     count = 0
-    with pq.ParquetWriter(file, schema(table), compression="zstd") as writer:
+    with pq.ParquetWriter(file, schema(table), **PARQUET) as writer:
         for rows in groups:
             if rows:
                 writer.write_batch(record_batch(table, rows, processed_at_micros))
