@@ -57,7 +57,7 @@ golden: setup ## Record what the samples become, for a new generation or new sam
 bench: bench-receiver bench-batch bench-streaming ## Measure speed (a quarter of an hour); figures go to build/bench.
 	@$(BIN)/python -m tests.bench.bench_reprocess 10000 100000
 
-bench-reprocess: setup ## Plan, apply and roll back 100,000 and 1,000,000 events (about an hour).
+bench-reprocess: setup ## Plan, apply and roll back 100,000 and 1,000,000 events (about half an hour).
 	@$(BIN)/python -m tests.bench.bench_reprocess
 
 bench-receiver: setup
