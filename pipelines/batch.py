@@ -10,6 +10,7 @@ import apache_beam as beam
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from google.cloud import bigquery
@@ -53,7 +54,7 @@ def run(archive: str, selection: Selection, output: str, options: PipelineOption
     its own over its share. This process takes one share itself.
 
     Raises:
-        FileNotFoundError: there is no archive.
+        FileNotFoundError: there is no archive, or what workers elsewhere have written is not in `output` here.
         concurrent.futures.process.BrokenProcessPool: a process was killed.
     """
     groups = find_groups(archive, selection)
@@ -61,12 +62,15 @@ def run(archive: str, selection: Selection, output: str, options: PipelineOption
         return BatchResult(0, 0, 0)
     divided = shares(groups, options.view_as(ParleyOptions).most_processes())
     if len(divided) == 1:
-        return _run_share(groups, selection, output, options)
-    # Spawned, not forked: this process may have threads of gRPC, which do not survive a fork.
-    with ProcessPoolExecutor(len(divided) - 1, get_context("spawn"), initializer=quiet_beam) as others:
-        running = [others.submit(_run_share, share, selection, output, options) for share in divided[1:]]
-        done = [_run_share(divided[0], selection, output, options), *(each.result() for each in running)]
-    return BatchResult(*(sum(counts) for counts in zip(*map(msgspec.structs.astuple, done), strict=True)))
+        done = _run_share(groups, selection, output, options)
+    else:
+        done = _run_shares(divided, selection, output, options)
+    if done.events and not any(_files(f"{output.rstrip('/')}/{table}") for table in TABLES):
+        raise FileNotFoundError(
+            f"the rows of {done.events} events are not in {output}: workers of other machines have written them "
+            "to a folder of their own; name one that every machine reaches"
+        )
+    return done
 
 
 def shares(groups: Sequence[Group], most: int) -> list[Sequence[Group]]:
@@ -74,6 +78,16 @@ def shares(groups: Sequence[Group], most: int) -> list[Sequence[Group]]:
     worth = sum(group.size for group in groups) // WORTH_A_PROCESS
     count = max(1, min(most, worth, len(groups)))
     return [groups[first::count] for first in range(count)]
+
+
+def _run_shares(
+    divided: Sequence[Sequence[Group]], selection: Selection, output: str, options: PipelineOptions
+) -> BatchResult:
+    # Spawned, not forked: this process may have threads of gRPC, which do not survive a fork.
+    with ProcessPoolExecutor(len(divided) - 1, get_context("spawn"), initializer=quiet_beam) as others:
+        running = [others.submit(_run_share, share, selection, output, options) for share in divided[1:]]
+        done = [_run_share(divided[0], selection, output, options), *(each.result() for each in running)]
+    return BatchResult(*(sum(counts) for counts in zip(*map(msgspec.structs.astuple, done), strict=True)))
 
 
 def _run_share(
@@ -115,8 +129,7 @@ def load_files(
     Raises:
         google.api_core.exceptions.GoogleAPICallError: BigQuery refuses a file.
     """
-    pattern = f"{folder}/*{SUFFIX}"
-    files = FileSystems.match([pattern])[0].metadata_list
+    files = _files(folder)
     parquet = bigquery.ParquetOptions()
     parquet.enable_list_inference = True
     config = bigquery.LoadJobConfig(
@@ -128,13 +141,19 @@ def load_files(
     if not files:
         return 0
     if folder.startswith("gs://"):
-        return int(client.load_table_from_uri(pattern, table, job_config=config).result().output_rows or 0)
+        return int(
+            client.load_table_from_uri(f"{folder}/*{SUFFIX}", table, job_config=config).result().output_rows or 0
+        )
     rows = 0
     for paths in _uploads(sorted((file.path, file.size_in_bytes) for file in files)):
         with tempfile.TemporaryFile() as file:
             rows += _join(paths, schema, file)
             client.load_table_from_file(file, table, rewind=True, job_config=config).result()
     return rows
+
+
+def _files(folder: str) -> list[FileMetadata]:
+    return list(FileSystems.match([f"{folder}/*{SUFFIX}"])[0].metadata_list)
 
 
 def _uploads(files: Iterable[tuple[str, int]]) -> Iterator[list[str]]:

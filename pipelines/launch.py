@@ -19,7 +19,8 @@ _log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Start what the arguments ask for, and wait for its end unless `--no_wait_until_finish` is given."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    # Beam has logged something while it was imported, and with that configured logging as it likes.
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", force=True)
     options = PipelineOptions(list(sys.argv[1:] if arguments is None else arguments))
     try:
         result = start(options)

@@ -15,6 +15,7 @@ from pipelines.bigquery import arrow
 from pipelines.events import normalize
 from pipelines.options import ParleyOptions
 from pipelines.rows import TABLE_OF, TABLES
+from pipelines.write_parquet import WriteParquet
 from tests.raw_events import NOON, raw_event, text_message, write_segment
 
 OPTIONS = PipelineOptions(["--runner=FnApiRunner"])
@@ -100,6 +101,15 @@ def test_an_event_that_nothing_can_be_traced_to_is_a_dead_letter(tmp_path: Path)
     (letter,) = read(tmp_path / "rows")["dead_letters"]
     assert (letter["stage"], letter["event_id"], letter["data"]) == ("event", None, b"{}")
     assert "event_id" in letter["error_message"]
+
+
+def test_rows_that_workers_wrote_elsewhere_are_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_segment(tmp_path / "archive", [text_message(1)])
+    elsewhere = WriteParquet(str(tmp_path / "of another machine"))
+    monkeypatch.setattr(batch, "WriteParquet", lambda _: elsewhere)
+
+    with pytest.raises(FileNotFoundError, match="the rows of 1 events are not in"):
+        batch.run(str(tmp_path / "archive"), Selection(), str(tmp_path / "rows"), OPTIONS)
 
 
 def test_a_damaged_segment_takes_nothing_from_the_others_of_its_group(tmp_path: Path):
