@@ -45,8 +45,13 @@ def normalize(event: RawEvent) -> list[rows.Row]:
         lineage.failures.clear()
         dead = [dead_letter(event, received, "parse", "", error)]
     dead += [dead_letter(event, received, "item", where, error) for where, error in lineage.failures]
-    made = list(dict.fromkeys(lineage.rows))
+    made = _distinct(lineage.rows)
     return [_ledger_row(event, lineage, source, made, dead, ignored), *made, *dead]
+
+
+def _distinct(made: list[rows.Row]) -> list[rows.Row]:
+    """Return rows without repetitions; where all are of different tables, there is no need to look."""
+    return made if len(set(map(type, made))) == len(made) else list(dict.fromkeys(made))
 
 
 def dead_letter(

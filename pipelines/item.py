@@ -1,6 +1,6 @@
 """What a parser holds while it reads one item of a body: the item's bytes, and how to make rows of it."""
 
-from collections.abc import Callable
+import msgspec
 
 from pipelines import ids, rows
 from pipelines.generation import GENERATION
@@ -32,52 +32,27 @@ class Lineage:
 
         The rows that the item had made before it failed are dropped with it.
         """
-        item = Item(self, pointer, raw, source, content_type)
-        item.dated(time, envelope_time)
-        return item
+        return Item(self, len(self.rows), pointer, raw, source, content_type, time, envelope_time)
 
 
-class Item:
-    """One item of a body: makes the rows that the item tells of."""
+class Item(msgspec.Struct, eq=False):
+    """One item of a body: makes the rows that the item tells of. `Lineage.item` and `part` give them."""
 
-    # A body may have a thousand items: slots, and times and text only once somebody asks.
-    __slots__ = (
-        "_add",
-        "_before",
-        "_content",
-        "_content_type",
-        "_day",
-        "_envelope_time",
-        "_event_id",
-        "_lineage",
-        "_own_time",
-        "_pointer",
-        "_raw",
-        "_received",
-        "_time",
-        "flags",
-        "source",
-        "told",
-    )
-
-    def __init__(self, lineage: Lineage, pointer: str, raw: bytes, source: str, content_type: str) -> None:
-        self.source = source
-        self.flags: list[str] = []
-        self.told = False
-        """Whether the item has made a message or a fact, not only sightings."""
-        self._own_time: Written = None
-        self._envelope_time: Written = None
-        self._time: EventTime | None = None
-        self._day = 0
-        self._raw = raw
-        self._content: str | None = None
-        self._pointer = pointer
-        self._content_type = content_type
-        self._lineage = lineage
-        self._add: Callable[[rows.Row], None] = lineage.rows.append
-        self._event_id = lineage.event_id
-        self._received = lineage.received_micros
-        self._before = len(lineage.rows)
+    # A body may have a thousand items: a struct of C, and times and text only once somebody asks.
+    _lineage: Lineage
+    _before: int
+    _pointer: str
+    _raw: bytes
+    source: str
+    _content_type: str
+    _own_time: Written = None
+    _envelope_time: Written = None
+    flags: list[str] = []
+    told: bool = False
+    """Whether the item has made a message or a fact, not only sightings."""
+    _time: EventTime | None = None
+    _day: int = 0
+    _content: str | None = None
 
     def __enter__(self) -> "Item":
         return self
@@ -104,17 +79,25 @@ class Item:
 
         The path, of JSON Pointer's form without the first slash, leads from the item to the part.
         """
-        part = Item(self._lineage, f"{self._pointer}/{path}", raw, self.source, self._content_type)
-        part.flags = self.flags.copy()
-        part._own_time, part._envelope_time = self._own_time, self._envelope_time
-        return part
+        return Item(
+            self._lineage,
+            len(self._lineage.rows),
+            f"{self._pointer}/{path}",
+            raw,
+            self.source,
+            self._content_type,
+            self._own_time,
+            self._envelope_time,
+            self.flags.copy(),
+        )
 
     @property
     def time(self) -> EventTime:
         """When the item happened, and how that is known."""
         if self._time is None:
-            self._time = event_time(self._own_time, self._envelope_time, self._received)
-            self._day = partition_day(self._time.micros, self._received)
+            received = self._lineage.received_micros
+            self._time = event_time(self._own_time, self._envelope_time, received)
+            self._day = partition_day(self._time.micros, received)
         return self._time
 
     @property
@@ -132,7 +115,7 @@ class Item:
         """Note that the channel was seen, and return its id."""
         channel_id = ids.channel_id(self.source, source_channel_id)
         time = self.time
-        self._add(
+        self._lineage.rows.append(
             rows.Channel(
                 channel_id=channel_id,
                 source=self.source,
@@ -140,8 +123,8 @@ class Item:
                 display_name=display_name,
                 seen_at=time.micros,
                 seen_date=self._day,
-                event_id=self._event_id,
-                received_at=self._received,
+                event_id=self._lineage.event_id,
+                received_at=self._lineage.received_micros,
                 generation=GENERATION,
             )
         )
@@ -167,7 +150,7 @@ class Item:
         """
         contact_id = ids.contact_id(self.source, scope, source_contact_id)
         time = self.time
-        self._add(
+        self._lineage.rows.append(
             rows.Contact(
                 contact_id=contact_id,
                 source=self.source,
@@ -182,8 +165,8 @@ class Item:
                 alternative_ids=alternative_ids,
                 seen_at=time.micros,
                 seen_date=self._day,
-                event_id=self._event_id,
-                received_at=self._received,
+                event_id=self._lineage.event_id,
+                received_at=self._lineage.received_micros,
                 generation=GENERATION,
             )
         )
@@ -193,7 +176,7 @@ class Item:
         """Note that the conversation was seen, and return its id."""
         conversation_id = ids.conversation_id(channel_id, source_conversation_id)
         time = self.time
-        self._add(
+        self._lineage.rows.append(
             rows.Conversation(
                 conversation_id=conversation_id,
                 channel_id=channel_id,
@@ -202,8 +185,8 @@ class Item:
                 source_conversation_id=source_conversation_id,
                 seen_at=time.micros,
                 seen_date=self._day,
-                event_id=self._event_id,
-                received_at=self._received,
+                event_id=self._lineage.event_id,
+                received_at=self._lineage.received_micros,
                 generation=GENERATION,
             )
         )
@@ -232,7 +215,7 @@ class Item:
         else:
             message_id = ids.message_id_of_item(channel_id, self._raw)
         time = self.time
-        self._add(
+        self._lineage.rows.append(
             rows.Message(
                 message_id=message_id,
                 conversation_id=conversation_id,
@@ -251,8 +234,8 @@ class Item:
                 content_type=self._content_type,
                 pointer=self._pointer,
                 flags=tuple(self.flags),
-                event_id=self._event_id,
-                received_at=self._received,
+                event_id=self._lineage.event_id,
+                received_at=self._lineage.received_micros,
                 generation=GENERATION,
             )
         )
@@ -271,7 +254,7 @@ class Item:
         """Make one fact about a subject, its content the item's exact bytes."""
         self.told = True
         time = self.time
-        self._add(
+        self._lineage.rows.append(
             rows.Metadata(
                 metadata_id=ids.metadata_id(subject_id, key, self._raw),
                 subject_type=subject_type,
@@ -289,8 +272,8 @@ class Item:
                 content_type=self._content_type,
                 pointer=self._pointer,
                 flags=tuple(self.flags),
-                event_id=self._event_id,
-                received_at=self._received,
+                event_id=self._lineage.event_id,
+                received_at=self._lineage.received_micros,
                 generation=GENERATION,
             )
         )

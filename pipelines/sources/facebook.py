@@ -15,7 +15,7 @@ from msgspec import Raw, Struct
 from pipelines.item import Item, Lineage
 from pipelines.sources.facebook_messaging import read_messaging
 from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, members, scalar, text
-from pipelines.sources.meta import CHANGE, read_entries
+from pipelines.sources.meta import BODY, CHANGE, read_entries
 from pipelines.sources.place import Place
 from schemas.raw_event import RawEvent
 
@@ -58,7 +58,8 @@ CHANGE_VALUE: Final = msgspec.json.Decoder(ChangeValue)
 
 def parse(event: RawEvent, lineage: Lineage) -> str | None:
     """Make the rows of a webhook; return why there are none, where that has a reason."""
-    return read_entries(Body(event.data), lineage, SOURCES, _read_entry)
+    body = Body(event.data)
+    return read_entries(body, body.decode(BODY), lineage, SOURCES, _read_entry)
 
 
 def _read_entry(body: Body, item: Item, part: Raw) -> None:

@@ -31,19 +31,17 @@ class Change(Struct):
 
 
 CHANGE: Final = msgspec.json.Decoder(Change)
-_BODY: Final = msgspec.json.Decoder(Envelope | list[Raw])
+BODY: Final = msgspec.json.Decoder(Envelope | list[Raw])
 _ENVELOPE: Final = msgspec.json.Decoder(Envelope)
 
 
-def read_entries(body: Body, lineage: Lineage, sources: Mapping[str, str], read: ReadEntry) -> str:
-    """Read every entry, each for itself; return why there is nothing in them, if there is not.
+def read_entries(
+    body: Body, whole: Envelope | list[Raw], lineage: Lineage, sources: Mapping[str, str], read: ReadEntry
+) -> str:
+    """Read every entry of what `BODY` gives, each for itself; return why nothing is in them, if so.
 
     `sources` gives a row's source by the envelope's `object`; other objects are not ours.
-
-    Raises:
-        msgspec.DecodeError: the body is no such envelope.
     """
-    whole = body.decode(_BODY)
     envelopes = [("", whole)] if isinstance(whole, Envelope) else []
     # Samples in the documentation are wrapped in an array.
     for n, part in enumerate(whole if isinstance(whole, list) else ()):

@@ -14,13 +14,13 @@ class Place(NamedTuple):
 
     def tell(self, item: Item, key: str, value: str = "", *, message_id: str | None = None) -> None:
         """Make a fact about the closest subject that is known: message, conversation, contact or channel."""
-        subjects = (
-            ("message", message_id),
-            ("conversation", self.conversation_id),
-            ("contact", self.contact_id),
-            ("channel", self.channel_id),
-        )
-        subject_type, subject_id = next((kind, known) for kind, known in subjects if known)
+        subject_type, subject_id = "channel", self.channel_id
+        if message_id:
+            subject_type, subject_id = "message", message_id
+        elif self.conversation_id:
+            subject_type, subject_id = "conversation", self.conversation_id
+        elif self.contact_id:
+            subject_type, subject_id = "contact", self.contact_id
         item.metadata(
             subject_type,
             subject_id,

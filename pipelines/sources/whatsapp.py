@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 
 from pipelines.item import Item, Lineage
 from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_array, members, scalar, text
-from pipelines.sources.meta import CHANGE, read_entries
+from pipelines.sources.meta import BODY, CHANGE, Envelope, read_entries
 from pipelines.sources.whatsapp_items import read_errors, read_fact, read_message, read_status
 from pipelines.sources.whatsapp_people import Contact, Line, Person
 from schemas.raw_event import RawEvent
@@ -88,12 +88,14 @@ def parse(event: RawEvent, lineage: Lineage) -> str | None:
     body = Body(event.data)
     named = parse_qs(event.query).get("channel", [""])[0] if event.query else ""
     whole = body.decode(WHOLE)
-    lists = members(body, whole).keys()
-    if "entry" not in lists and not BARE.isdisjoint(lists):
-        with lineage.item("", body.exact(whole), source="whatsapp") as item:
-            _read_value(item, body, whole, "", named, "messages")
-        return "no list has anything in it"
-    return read_entries(body, lineage, SOURCES, partial(_read_entry, named=named))
+    read = body.decode(BODY, whole)
+    if isinstance(read, Envelope) and read.entry is None:
+        lists = members(body, whole).keys()
+        if "entry" not in lists and not BARE.isdisjoint(lists):
+            with lineage.item("", body.exact(whole), source="whatsapp") as item:
+                _read_value(item, body, whole, "", named, "messages")
+            return "no list has anything in it"
+    return read_entries(body, read, lineage, SOURCES, partial(_read_entry, named=named))
 
 
 def _read_entry(body: Body, item: Item, part: Raw, *, named: str) -> None:

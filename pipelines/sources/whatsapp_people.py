@@ -7,7 +7,7 @@ all channels of a business, so contacts have no scope.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -30,6 +30,10 @@ class Contact(Struct):
     user_id: Id = None
     parent_user_id: Id = None
     profile: Profile | None = None
+
+
+_NO_PROFILE: Final = Profile()
+_NOBODY: Final = Contact()
 
 
 class Person(NamedTuple):
@@ -80,24 +84,24 @@ class Line(NamedTuple):
         key = person.phone or ids["wa_id"] or ids["user_id"]
         if key is None:
             return None, None
-        profile = described.profile or Profile()
+        profile = described.profile or _NO_PROFILE
         contact_id = item.contact(
             channel_id,
             key,
             display_name=profile.name or person.name or None,
             username=profile.username or None,
             phone_number=key if key.removeprefix("+").isdecimal() else None,
-            alternative_ids=tuple(f"{name}={value}" for name, value in ids.items() if value not in {None, key}),
+            alternative_ids=tuple([f"{name}={value}" for name, value in ids.items() if value not in (None, key)]),
         )
         return key, contact_id
 
     def _described(self, person: Person, is_sender: bool) -> Contact:
         """Return what the value says of a person: by id, or as the only sender that it describes."""
-        named = {person.phone, person.user_id} - {None}
+        named = {person.phone, person.user_id} - {None} if self.contacts else set()
         for contact in self.contacts:
             if not named.isdisjoint({text(contact.wa_id), text(contact.user_id)}):
                 return contact
-        return self.contacts[0] if is_sender and len(self.contacts) == 1 else Contact()
+        return self.contacts[0] if is_sender and len(self.contacts) == 1 else _NOBODY
 
 
 def _digits(number: str | None) -> str:

@@ -64,7 +64,9 @@ def measure(way: str, volume: int) -> Measured:
     """Run a way in a process of its own over the archive of a volume."""
     name, _, source = way.partition(":")
     command = [sys.executable, "-m", "tests.bench.ways", name, str(archive(volume))]
-    done = subprocess.run([*command, *([source] if source else [])], stdout=subprocess.PIPE, check=True)
+    done = subprocess.run([*command, *([source] if source else [])], check=False, capture_output=True)
+    if done.returncode:
+        raise click.ClickException(f"{way} at {volume:,} events failed:\n{done.stderr.decode()[-4_000:]}")
     return msgspec.convert({**msgspec.json.decode(done.stdout), "way": way, "volume": volume}, Measured)
 
 

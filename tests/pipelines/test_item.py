@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import pytest
 
 from pipelines.item import Lineage
@@ -85,3 +88,17 @@ def test_item_has_told_something_once_it_made_a_message_or_a_fact(lineage):
     assert not item.told
     item.metadata("channel", channel_id, "source.x", channel_id=channel_id)
     assert item.told
+
+
+def test_what_failed_is_forgotten_with_its_event():
+    def fail() -> weakref.ref[Lineage]:
+        holder = Lineage("event", RECEIVED)
+        with holder.item("", b"{}", source="test") as item:
+            raise ValueError(item.source)
+        assert holder.failures
+        return weakref.ref(holder)
+
+    reference = fail()
+    gc.collect()
+
+    assert reference() is None
