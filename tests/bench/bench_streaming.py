@@ -55,6 +55,8 @@ class Measured(msgspec.Struct):
     delays_ms: dict[str, float]
     histogram: dict[str, int]
     """Events by their delay's upper bound in milliseconds."""
+    pipeline_cores: float
+    """Processors that the pipeline kept busy while events were published."""
     pipeline_mb: list[float]
     """Resident memory of the pipeline, a tenth of the time apart."""
 
@@ -128,8 +130,9 @@ def measure(rate: int, seconds: float) -> Measured:
             stack.wait_until("SELECT COUNT(*) FROM {rows}.events", 1)
             watched = Watched(stack._processes["pipeline"].pid, seconds / 10)
             watched.start()
-            started = time.monotonic()
+            started, spent = time.monotonic(), cpu_seconds(stack._processes["pipeline"].pid)
             late = publish(where.project, events, rate)
+            cores = (cpu_seconds(stack._processes["pipeline"].pid) - spent) / (time.monotonic() - started)
             memory = watched.end()
             while (count := stack.scalar("SELECT COUNT(DISTINCT event_id) FROM {rows}.events") - 1) < len(events):
                 if time.monotonic() > started + seconds + PATIENCE_SECONDS:
@@ -139,7 +142,15 @@ def measure(rate: int, seconds: float) -> Measured:
             delays = sorted(row[0] for row in client(where).query_and_wait(SQL.format(where.table("events"))))[:-1]
         finally:
             stack.close()
-    return Measured(rate, seconds, len(events), count, took, late, percentiles(delays), histogram(delays), memory)
+    return Measured(
+        rate, seconds, len(events), count, took, late, percentiles(delays), histogram(delays), cores, memory
+    )
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return what a process and its children have spent of the processors."""
+    stats = (Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split() for each in family(pid))
+    return sum(int(words[11]) + int(words[12]) for words in stats) / os.sysconf("SC_CLK_TCK")
 
 
 def percentiles(delays: Sequence[int]) -> dict[str, float]:
@@ -158,13 +169,16 @@ def histogram(delays: Sequence[int]) -> dict[str, int]:
 def table(found: Sequence[Measured]) -> Table:
     """Return rates, delays and memory."""
     delays = ("p50", "p95", "p99")
-    shown = Table("events/s", "stored", "all stored after", *(f"{name} ms" for name in delays), "pipeline MB")
+    shown = Table(
+        "events/s", "stored", "all stored after", *(f"{name} ms" for name in delays), "cores", "pipeline MB"
+    )
     for one in found:
         shown.add_row(
             f"{one.rate:,}",
             f"{one.stored_events:,} of {one.events:,}",
             f"{one.stored_after_seconds:.1f} s of {one.seconds:.0f}",
             *(f"{one.delays_ms[name]:,.0f}" for name in delays),
+            f"{one.pipeline_cores:.2f}",
             f"{one.pipeline_mb[0]:.0f} → {one.pipeline_mb[-1]:.0f}",
         )
     return shown
