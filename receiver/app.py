@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from flask import Flask, Response, abort, request
+from flask import Flask, Request, Response, abort, request
+from flask.sessions import NullSession, SessionInterface
 from werkzeug.exceptions import HTTPException
 
 from receiver import health, intake, metrics, sources
@@ -28,6 +29,7 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
     # Forms are parsed to verify them: they may be as long as any body.
     app.config["MAX_FORM_MEMORY_SIZE"] = config.max_body_bytes
+    app.session_interface = _NoSessions()
     app.register_error_handler(HTTPException, _answer_plainly)
     app.before_request(_require_length)
     committers = Committers(config)
@@ -37,6 +39,16 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     for blueprint in routes:
         app.register_blueprint(blueprint)
     return app
+
+
+class _NoSessions(SessionInterface):
+    """Gives every request the same empty session: webhooks have none, and Flask would make each a new one."""
+
+    _NONE = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        """Return the session of no one."""
+        return self._NONE
 
 
 def _require_length() -> None:

@@ -32,13 +32,14 @@ class UnavailableError(Exception):
 class _Ticket:
     """One request's event, and where its thread waits."""
 
-    __slots__ = ("_released", "event", "failure", "given_up", "size")
+    __slots__ = ("_released", "event", "failure", "given_up", "handed_over", "size")
 
     def __init__(self, event: RawEvent) -> None:
         self.event = event
         self.size = len(event.data)
         self.failure = ""
         self.given_up = False
+        self.handed_over = time.monotonic()
         # A bare lock: threading.Event costs several times as much per request.
         self._released = threading.Lock()
         self._released.acquire()
@@ -98,8 +99,7 @@ class Lane:
             self._waiting_events += 1
             self._waiting_bytes += ticket.size
             self._queue.put(ticket)
-        with self._commit_seconds.time():
-            ticket.wait(self._config.commit_seconds)
+        ticket.wait(self._config.commit_seconds)
 
     def close(self) -> None:
         """Commit what is waiting, refuse what comes later, and close the segments."""
@@ -152,6 +152,8 @@ class Lane:
             # The thread must live on, and no request may wait for a commit that never comes.
             _log.exception("commit failed", extra={"source": self.source})
             failure = f"commit failed: {type(error).__name__}"
+        # Once a group, of whoever waited longest: to count for each request would cost as much as its signature.
+        self._commit_seconds.observe(time.monotonic() - group[0].handed_over)
         for ticket in group:
             ticket.release(failure)
 

@@ -30,7 +30,7 @@ REJECTED: Final = Counter(
 )
 COMMIT_SECONDS: Final = Histogram(
     "parley_receiver_commit_seconds",
-    "From handing an event over until it is durable.",
+    "From handing over the first event of a group until the group is durable.",
     ["source"],
     buckets=_SECONDS,
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 def hmac_hex(secret: str, body: bytes, algorithm: str = "sha256") -> str:
     """Return the lower-case hexadecimal HMAC of a body."""
-    return hmac.new(secret.encode(), body, algorithm).hexdigest()
+    return hmac.digest(secret.encode(), body, algorithm).hex()
 
 
 def hmac_base64(secret: str, body: bytes, algorithm: str = "sha256") -> str:
