@@ -4,6 +4,7 @@ import contextlib
 import getpass
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,7 +31,9 @@ DIFFERENT: Final = 5
 """Exit code: archive, ledger and rows do not agree."""
 BEAM_ARGUMENTS: Final = {"ignore_unknown_options": True, "allow_extra_args": True}
 
-console = Console()
+_WIDTH_OF_FILES: Final = 200
+# What goes into a file or a pipe is not folded to the width of no terminal.
+console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
 
 
 class _Refusal(click.ClickException):

@@ -25,7 +25,6 @@ def parley(warehouse: Warehouse) -> Parley:
         "PARLEY_PROJECT": warehouse.target.project,
         "PARLEY_DATASET_PREFIX": warehouse.target.rows_dataset.removesuffix("parley_rows"),
         "PARLEY_ARCHIVE": str(warehouse.archive),
-        "COLUMNS": "200",
     }
 
     def run(command: str, *arguments: object, code: int = 0) -> Result:
