@@ -73,11 +73,18 @@ def run(archive: str, selection: Selection, output: str, options: PipelineOption
     return done
 
 
-def shares(groups: Sequence[Group], most: int) -> list[Sequence[Group]]:
-    """Divide groups so that each share has as much of every source and time, and is worth a process."""
+def shares(groups: Sequence[Group], most: int) -> list[list[Group]]:
+    """Divide groups into shares of the same size, each of them worth a process."""
     worth = sum(group.size for group in groups) // WORTH_A_PROCESS
     count = max(1, min(most, worth, len(groups)))
-    return [groups[first::count] for first in range(count)]
+    sizes = [0] * count
+    divided: list[list[Group]] = [[] for _ in sizes]
+    # The largest first, each to whoever has least: near to the best, and neighbours of one source part.
+    for group in sorted(groups, key=lambda group: group.size, reverse=True):
+        least = sizes.index(min(sizes))
+        divided[least].append(group)
+        sizes[least] += group.size
+    return divided
 
 
 def _run_shares(

@@ -149,9 +149,19 @@ def test_only_what_is_worth_it_is_given_a_process_of_its_own(monkeypatch):
     groups = [Group((f"{n}.avro",), 10) for n in range(6)]
     monkeypatch.setattr(batch, "WORTH_A_PROCESS", 20)
 
-    assert batch.shares(groups, 8) == [[groups[0], groups[3]], [groups[1], groups[4]], [groups[2], groups[5]]]
-    assert batch.shares(groups, 2) == [groups[::2], groups[1::2]]
+    assert [len(share) for share in batch.shares(groups, 8)] == [2, 2, 2]
+    assert [len(share) for share in batch.shares(groups, 2)] == [3, 3]
     assert batch.shares(groups[:1], 8) == [groups[:1]]
+
+
+def test_shares_are_of_the_same_size_whatever_takes_turns_in_the_archive(monkeypatch):
+    groups = [Group((f"{n}.avro",), size) for n, size in enumerate([50, 1, 50, 1, 50, 1, 50, 1])]
+    monkeypatch.setattr(batch, "WORTH_A_PROCESS", 1)
+
+    divided = batch.shares(groups, 2)
+
+    assert [sum(group.size for group in share) for share in divided] == [102, 102]
+    assert {group for share in divided for group in share} == set(groups)
 
 
 @pytest.mark.parametrize(
