@@ -100,18 +100,18 @@ def _ledger_row(
     else:
         outcome, reason = "ignored", ignored or "nothing in it to keep"
     return rows.Event(
-        event_id=lineage.event_id,
-        source=source,
-        received_at=lineage.received_micros,
-        outcome=outcome,
-        reason=reason,
-        rows=len(made),
-        dead_letters=len(dead),
-        body_bytes=len(event.data),
-        body_sha256=hashlib.sha256(event.data).hexdigest(),
-        content_type=event.content_type or None,
-        verified_by=event.attributes.get(VERIFIED_BY),
-        generation=GENERATION,
+        lineage.event_id,
+        source,
+        lineage.received_micros,
+        outcome,
+        reason,
+        len(made),
+        len(dead),
+        len(event.data),
+        hashlib.sha256(event.data).hexdigest(),
+        event.content_type or None,
+        event.attributes.get(VERIFIED_BY),
+        GENERATION,
     )
 
 

@@ -1,4 +1,7 @@
-"""What a parser holds while it reads one item of a body: the item's bytes, and how to make rows of it."""
+"""What a parser holds while it reads one item of a body: the item's bytes, and how to make rows of it.
+
+Rows are given their columns in the table's order: by name, a row took five times as long to make.
+"""
 
 import msgspec
 
@@ -117,15 +120,15 @@ class Item(msgspec.Struct, eq=False):
         time = self.time
         self._lineage.rows.append(
             rows.Channel(
-                channel_id=channel_id,
-                source=self.source,
-                source_channel_id=source_channel_id,
-                display_name=display_name,
-                seen_at=time.micros,
-                seen_date=self._day,
-                event_id=self._lineage.event_id,
-                received_at=self._lineage.received_micros,
-                generation=GENERATION,
+                channel_id,
+                self.source,
+                source_channel_id,
+                display_name,
+                time.micros,
+                self._day,
+                self._lineage.event_id,
+                self._lineage.received_micros,
+                GENERATION,
             )
         )
         return channel_id
@@ -152,22 +155,22 @@ class Item(msgspec.Struct, eq=False):
         time = self.time
         self._lineage.rows.append(
             rows.Contact(
-                contact_id=contact_id,
-                source=self.source,
-                source_contact_id=source_contact_id,
-                channel_id=channel_id,
-                display_name=display_name,
-                username=username,
-                phone_number=phone_number,
-                locale=locale,
-                time_zone=time_zone,
-                avatar_url=avatar_url,
-                alternative_ids=alternative_ids,
-                seen_at=time.micros,
-                seen_date=self._day,
-                event_id=self._lineage.event_id,
-                received_at=self._lineage.received_micros,
-                generation=GENERATION,
+                contact_id,
+                self.source,
+                source_contact_id,
+                channel_id,
+                display_name,
+                username,
+                phone_number,
+                locale,
+                time_zone,
+                avatar_url,
+                alternative_ids,
+                time.micros,
+                self._day,
+                self._lineage.event_id,
+                self._lineage.received_micros,
+                GENERATION,
             )
         )
         return contact_id
@@ -178,16 +181,16 @@ class Item(msgspec.Struct, eq=False):
         time = self.time
         self._lineage.rows.append(
             rows.Conversation(
-                conversation_id=conversation_id,
-                channel_id=channel_id,
-                contact_id=contact_id,
-                source=self.source,
-                source_conversation_id=source_conversation_id,
-                seen_at=time.micros,
-                seen_date=self._day,
-                event_id=self._lineage.event_id,
-                received_at=self._lineage.received_micros,
-                generation=GENERATION,
+                conversation_id,
+                channel_id,
+                contact_id,
+                self.source,
+                source_conversation_id,
+                time.micros,
+                self._day,
+                self._lineage.event_id,
+                self._lineage.received_micros,
+                GENERATION,
             )
         )
         return conversation_id
@@ -217,26 +220,26 @@ class Item(msgspec.Struct, eq=False):
         time = self.time
         self._lineage.rows.append(
             rows.Message(
-                message_id=message_id,
-                conversation_id=conversation_id,
-                contact_id=contact_id,
-                channel_id=channel_id,
-                source=self.source,
-                source_message_id=source_message_id or None,
-                direction=direction,
-                sender_id=sender_id,
-                kind=kind,
-                sent_at=time.micros,
-                sent_at_from=time.origin,
-                sent_at_raw=time.raw,
-                sent_date=self._day,
-                content=self.content,
-                content_type=self._content_type,
-                pointer=self._pointer,
-                flags=tuple(self.flags),
-                event_id=self._lineage.event_id,
-                received_at=self._lineage.received_micros,
-                generation=GENERATION,
+                message_id,
+                conversation_id,
+                contact_id,
+                channel_id,
+                self.source,
+                source_message_id or None,
+                direction,
+                sender_id,
+                kind,
+                time.micros,
+                time.origin,
+                time.raw,
+                self._day,
+                self.content,
+                self._content_type,
+                self._pointer,
+                tuple(self.flags),
+                self._lineage.event_id,
+                self._lineage.received_micros,
+                GENERATION,
             )
         )
         return message_id
@@ -256,24 +259,24 @@ class Item(msgspec.Struct, eq=False):
         time = self.time
         self._lineage.rows.append(
             rows.Metadata(
-                metadata_id=ids.metadata_id(subject_id, key, self._raw),
-                subject_type=subject_type,
-                subject_id=subject_id,
-                channel_id=channel_id,
-                conversation_id=conversation_id,
-                source=self.source,
-                key=key,
-                value=value,
-                occurred_at=time.micros,
-                occurred_at_from=time.origin,
-                occurred_at_raw=time.raw,
-                occurred_date=self._day,
-                content=self.content,
-                content_type=self._content_type,
-                pointer=self._pointer,
-                flags=tuple(self.flags),
-                event_id=self._lineage.event_id,
-                received_at=self._lineage.received_micros,
-                generation=GENERATION,
+                ids.metadata_id(subject_id, key, self._raw),
+                subject_type,
+                subject_id,
+                channel_id,
+                conversation_id,
+                self.source,
+                key,
+                value,
+                time.micros,
+                time.origin,
+                time.raw,
+                self._day,
+                self.content,
+                self._content_type,
+                self._pointer,
+                tuple(self.flags),
+                self._lineage.event_id,
+                self._lineage.received_micros,
+                GENERATION,
             )
         )
