@@ -12,11 +12,13 @@ RECEIVER = [
     "google-cloud-pubsub>=2.44",
     "google-cloud-storage>=3.17",
     "granian>=2.8",
+    "greenlet>=3",
     "jmespath>=1.1",
     "prometheus-client>=0.26",
     "PyJWT>=2.15",
     "standardwebhooks>=1.1",
     "twilio>=9.13",
+    "uvloop>=0.21",
 ]
 WORKER = [
     "apache-beam>=2.77",

@@ -1,4 +1,4 @@
-"""Group commit: request threads hand over an event and wait until it is durable.
+"""Group commit: requests hand over an event and wait until it is durable.
 
 Every source has its own lane, with its own thread, archive segment and topic, so that trouble with
 one source's topic never delays another source. While a lane commits a group, the next one gathers.
@@ -17,6 +17,7 @@ from receiver.outbox import Outbox
 from receiver.publisher import Publisher
 from receiver.segments import recover
 from receiver.uploader import Uploader
+from receiver.waiting import waiter
 from schemas.raw_event import RawEvent
 
 IDLE_SECONDS: Final = 1.0
@@ -30,9 +31,9 @@ class UnavailableError(Exception):
 
 
 class _Ticket:
-    """One request's event, and where its thread waits."""
+    """One request's event, and its wait."""
 
-    __slots__ = ("_released", "event", "failure", "given_up", "handed_over", "size")
+    __slots__ = ("_waiter", "event", "failure", "given_up", "handed_over", "size")
 
     def __init__(self, event: RawEvent) -> None:
         self.event = event
@@ -40,14 +41,12 @@ class _Ticket:
         self.failure = ""
         self.given_up = False
         self.handed_over = time.monotonic()
-        # A bare lock: threading.Event costs several times as much per request.
-        self._released = threading.Lock()
-        self._released.acquire()
+        self._waiter = waiter()
 
     def release(self, failure: str = "") -> None:
-        """Let the request thread go on."""
+        """Let the request go on."""
         self.failure = failure
-        self._released.release()
+        self._waiter.release()
 
     def wait(self, seconds: float) -> None:
         """Wait until the event is durable.
@@ -55,7 +54,7 @@ class _Ticket:
         Raises:
             UnavailableError: it is not, or not in time.
         """
-        if not self._released.acquire(timeout=seconds):
+        if not self._waiter.wait(seconds):
             self.given_up = True
             raise UnavailableError(f"not committed within {seconds:g} s")
         if self.failure:

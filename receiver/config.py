@@ -145,7 +145,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 8080
     workers: int = 1
-    threads: int = 1024
+    connections: int = 1024
+    body_seconds: float = 60.0
     keep_alive_seconds: int = 620
     shutdown_seconds: int = 25
     log_level: str = "INFO"
@@ -171,7 +172,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             host=settings.text("HOST", "127.0.0.1"),
             port=settings.integer("PORT", 8080, 0, 65535),
             workers=settings.integer("WORKERS", os.cpu_count() or 1, 1, 1024),
-            threads=settings.integer("THREADS", 1024, 1, 65536),
+            connections=settings.integer("CONNECTIONS", 1024, 1, 65536),
+            body_seconds=settings.number("BODY_SECONDS", 60.0, 0.1, 3600.0),
             # Longer than a load balancer keeps its connections (Google's: 600 s): the one that closes
             # first must be the one that sends, or requests meet a closed connection.
             keep_alive_seconds=settings.integer("KEEP_ALIVE_SECONDS", 620, 1, 3600),

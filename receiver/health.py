@@ -18,6 +18,7 @@ from receiver import spool
 from receiver.committer import Committers
 from receiver.config import MIB, Config
 from receiver.segments import make_folder
+from receiver.waiting import in_thread
 
 MIN_FREE_BYTES: Final = 16 * MIB
 MAX_SPOOL_AGE_SECONDS: Final = 60.0
@@ -43,7 +44,7 @@ def init_app(app: Flask, config: Config, committers: Committers) -> None:
     @app.get("/__heartbeat__")
     def heartbeat() -> tuple[Response, int]:
         """Tell how all that a request depends on is doing; 500 when events cannot be accepted."""
-        checks = {name: check() for name, check in _checks(config, committers)}
+        checks = in_thread(lambda: {name: check() for name, check in _checks(config, committers)})
         status = max((check.status for check in checks.values()), key=_WORST.index)
         body = {"status": status, "checks": {k: msgspec.to_builtins(c) for k, c in checks.items()}}
         return jsonify(body), 500 if status == ERROR else 200

@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from receiver.signatures import matches_any
+from receiver.waiting import in_thread
 
 MULTIPROCESS_DIR: Final = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -78,7 +79,7 @@ def init_app(app: Flask, tokens: tuple[str, ...], gauges: Gauges) -> None:
             return Response(status=401, headers={"WWW-Authenticate": "Bearer"})
         registry = CollectorRegistry()
         registry.register(gauges)
-        text = generate_latest(registry) + generate_latest(_processes())
+        text = in_thread(lambda: generate_latest(registry) + generate_latest(_processes()))
         return Response(text, content_type=CONTENT_TYPE_LATEST)
 
 

@@ -1,4 +1,4 @@
-"""Serves the app with granian: worker processes, each with threads that wait for their commits."""
+"""Serves the app with granian: worker processes, each with an event loop (see `receiver.gateway`)."""
 
 import ctypes
 import logging.config
@@ -11,11 +11,12 @@ from multiprocessing import util
 from typing import TYPE_CHECKING, Any, Final
 
 from granian import Granian
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 
 from receiver import logs
 from receiver.config import Config, ConfigError
+from receiver.gateway import Gateway
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -50,14 +51,12 @@ def serve(config: Config) -> None:
         "receiver",
         address=config.host,
         port=port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
+        loop=Loops.uvloop,
         http=HTTPModes.http1,
         websockets=False,
         workers=config.workers,
-        # A thread for every connection: a slow sender then holds up nobody but itself. Threads are
-        # only made as they are needed.
-        blocking_threads=config.threads,
-        backpressure=config.threads,
+        backpressure=config.connections,
         http1_settings=HTTP1Settings(
             # It is the limit for headers, and for the time between two requests as well.
             header_read_timeout=1000 * config.keep_alive_seconds,
@@ -69,15 +68,16 @@ def serve(config: Config) -> None:
     ).serve(target_loader=_load, wrap_loader=False)
 
 
-def _load() -> "Flask":
+def _load() -> Gateway:
     """Make a worker's app, to be closed when the worker has answered its last request."""
     _end_with_parent()
+    config = Config.from_environ(os.environ)
     app = _app()
     committers: Any = app.extensions["committers"]
     committers.start()
     # Workers end through multiprocessing, which does not run atexit's functions.
     util.Finalize(None, committers.close, exitpriority=100)
-    return app
+    return Gateway(app, config.max_body_bytes, config.body_seconds)
 
 
 def _app() -> "Flask":

@@ -27,7 +27,7 @@ class InvalidRawEventError(ValueError):
     """An attribute that every raw event must carry is missing or malformed."""
 
 
-class RawEvent(msgspec.Struct, frozen=True):
+class RawEvent(msgspec.Struct, frozen=True, gc=False):
     """One webhook request: its body untouched, and what the receiver knows of it."""
 
     data: bytes

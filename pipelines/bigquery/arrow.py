@@ -1,8 +1,7 @@
 """Rows as Arrow: what the Storage Write API appends and what Parquet files for load jobs hold."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from operator import attrgetter
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -45,7 +44,7 @@ def record_batch(table: str, rows: Sequence[Row], processed_at_micros: int) -> p
         pa.ArrowException, UnicodeError, OverflowError: a value does not fit its column.
     """
     *columns, processed_at = schema(table)
-    arrays = [pa.array(list(map(attrgetter(field.name), rows)), field.type) for field in columns]
+    arrays = [pa.array(_getter(table, field.name)(rows), field.type) for field in columns]
     for field, array in zip(columns, arrays, strict=True):
         if array.null_count and not field.nullable:
             raise NullInRequiredColumnError(f"{field.name} is required but has no value")
@@ -70,6 +69,14 @@ def write_parquet(
                 writer.write_batch(record_batch(table, rows, processed_at_micros))
                 count += len(rows)
     return count
+
+
+@cache
+def _getter(table: str, column: str) -> Callable[[Sequence[Row]], list[Any]]:
+    """Return a function that gives a column of a table's rows."""
+    # Half the time of `attrgetter`: of code that names an attribute, the interpreter learns where it lies in a row.
+    getter: Callable[[Sequence[Row]], list[Any]] = eval(f"lambda rows: [row.{column} for row in rows]")  # noqa: S307
+    return getter
 
 
 def _field(column: loader.Column) -> pa.Field:

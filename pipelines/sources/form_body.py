@@ -1,6 +1,6 @@
 """What sources that send forms share: fields of a form or a query, whatever bytes they hold."""
 
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 
 def read(form: bytes) -> tuple[dict[str, str], bool]:
@@ -17,9 +17,14 @@ def read(form: bytes) -> tuple[dict[str, str], bool]:
         if not field:
             continue
         name, _, value = field.partition("=")
-        name = unquote(name) if "%" in name else name
+        name = _unquoted(name) if "%" in name else name
         repeated |= name in fields
         if value:
-            value = (unquote(value) if "%" in value else value).replace("\0", "").strip()
+            value = (_unquoted(value) if "%" in value else value).replace("\0", "").strip()
         fields.setdefault(name, value)
     return fields, repeated
+
+
+def _unquoted(escaped: str) -> str:
+    # Half the time of `unquote`, which takes text apart into what is ASCII and what is not.
+    return unquote_to_bytes(escaped).decode("utf-8", "replace")

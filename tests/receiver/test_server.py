@@ -139,3 +139,15 @@ def test_a_sender_of_slow_headers_is_cut_off(environ, bus, tmp_path):
 
 def test_keeps_a_connection_open_longer_than_a_load_balancer_does(environ):
     assert Config.from_environ(environ).keep_alive_seconds > 600
+
+
+def test_a_sender_of_a_slow_body_is_cut_off(environ, bus, tmp_path):
+    environ = environ | unsigned(environ) | {"PARLEY_ALLOW_UNSIGNED": "facebook", "PARLEY_BODY_SECONDS": "0.2"}
+    with serving(environ, tmp_path / "log") as server:
+        assert answer_to(server, b"Content-Length: 100\r\n\r\n1", goes_away=False) == b"HTTP/1.1 408"
+        assert server.post(b"whole") == 200
+    assert bodies(bus.published()) == {b"whole"}
+
+
+def test_a_body_that_is_too_long_is_refused_before_it_comes(server):
+    assert answer_to(server, b"Content-Length: 100000000\r\n\r\n1", goes_away=False) == b"HTTP/1.1 413"

@@ -1,0 +1,15 @@
+"""An app that tells what it was asked, served both by granian's own WSGI and by the receiver's gateway."""
+
+import json
+
+from receiver.gateway import Gateway
+
+
+def echo(environ, start_response):
+    body = environ["wsgi.input"].read()
+    told = {name: value for name, value in environ.items() if isinstance(value, str)}
+    start_response("200 OK", [("content-type", "application/json"), ("x-answer", "1"), ("x-answer", "2")])
+    return [json.dumps(told | {"body": body.decode("latin-1")}).encode()]
+
+
+gateway = Gateway(echo, 1000, 60)
