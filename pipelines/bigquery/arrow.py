@@ -74,7 +74,7 @@ def write_parquet(
 @cache
 def _getter(table: str, column: str) -> Callable[[Sequence[Row]], list[Any]]:
     """Return a function that gives a column of a table's rows."""
-    # Half the time of `attrgetter`: of code that names an attribute, the interpreter learns where it lies in a row.
+    # Half the time of `attrgetter`: where code names an attribute, the interpreter learns where it lies in a row.
     getter: Callable[[Sequence[Row]], list[Any]] = eval(f"lambda rows: [row.{column} for row in rows]")  # noqa: S307
     return getter
 
