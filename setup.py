@@ -75,7 +75,6 @@ setup(
             "dashboard/static/vendor/*",
             "dashboard/templates/*.html",
             "dashboard/templates/panels/*.html",
-            "local/samples/*",
             "py.typed",
             "reprocess/*.j2",
         ],

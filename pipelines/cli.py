@@ -16,7 +16,7 @@ COMMANDS = {
         "What could not be normalized, and trying again.",
     ),
     "deploy": ("pipelines.deploy.commands:deploy", "Run the pipeline as a job on Dataflow."),
-    "demo": ("pipelines.local.demo:demo", "Run the main job end to end on this machine."),
+    "demo": ("pipelines.demo.command:demo", "Run the main job end to end on this machine."),
     "generate": ("pipelines.generate.command:generate", "Make a sample world of signed webhooks."),
     "preview": ("pipelines.preview:preview", "Show the rows that a webhook's body makes."),
     "query": ("pipelines.bigquery.commands:query", "Run SQL and print what it gives."),

@@ -27,7 +27,7 @@ EVENTS_PER_CONVERSATION = 11.9
 DAYS = 30
 OUT = Path("build/bench")
 PAGE = os.sysconf("SC_PAGE_SIZE")
-RIGHT, WRONG, TIMED = "pipelines.cli", "pipelines.local.miscounting", "tests.bench.timed"
+RIGHT, WRONG, TIMED = "pipelines.cli", "pipelines.demo.miscounting", "tests.bench.timed"
 
 console = Console()
 

@@ -17,9 +17,9 @@ import pytest
 from google.api_core.exceptions import GoogleAPICallError, RetryError
 
 from pipelines.bigquery.target import Target, client
+from pipelines.demo.samples import sign
 from pipelines.local import environment, ready
 from pipelines.local.environment import Ports
-from pipelines.local.samples import sign
 from pipelines.local.stack import commands
 
 PATIENCE = 90.0

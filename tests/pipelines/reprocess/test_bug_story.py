@@ -10,8 +10,8 @@ from reprocess_support import Warehouse
 from pipelines.batches import NormalizedBatch
 from pipelines.bigquery import appender
 from pipelines.bigquery.bundle import Bundle
+from pipelines.demo import miscounting
 from pipelines.events import normalize
-from pipelines.local import miscounting
 from pipelines.reprocess import diff
 from pipelines.reprocess.runs import Staging
 from pipelines.rows import TABLE_OF, Row

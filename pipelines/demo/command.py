@@ -15,9 +15,10 @@ import click
 from rich.console import Console
 
 from pipelines.bigquery.target import Target, client
-from pipelines.local import bug_story, environment, miscounting, ready, samples
-from pipelines.local.demo_warehouse import Warehouse
-from pipelines.local.demo_webhooks import post_text, send_all
+from pipelines.demo import bug_story, miscounting, samples
+from pipelines.demo.warehouse import Warehouse
+from pipelines.demo.webhooks import post_text, send_all
+from pipelines.local import environment, ready
 from pipelines.local.environment import Ports
 from pipelines.local.processes import Processes
 from pipelines.local.stack import commands

@@ -10,8 +10,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.local.demo_warehouse import Warehouse
-from pipelines.local.demo_webhooks import ARRIVING, Arrivals
+from pipelines.demo.warehouse import Warehouse
+from pipelines.demo.webhooks import ARRIVING, Arrivals
 from pipelines.reprocess import Run
 from pipelines.reprocess.commands import backfill
 from pipelines.reprocess.runs import Runs
@@ -20,7 +20,7 @@ Counts = dict[str, int]
 """Messages by source."""
 
 _WRONG: Final = (
-    "The pipeline that has run so far has a bug (pipelines/local/miscounting.py): it takes each reaction of "
+    "The pipeline that has run so far has a bug (pipelines/demo/miscounting.py): it takes each reaction of "
     "Messenger and Instagram for a message. The line without a text is no message, and the counts are too high."
 )
 _FIX: Final = (

@@ -1,6 +1,6 @@
 """A generation that miscounts, for the demo to find and to mend: it takes reactions for messages.
 
-Nothing but the demo and tests knows of it. `python -m pipelines.local.miscounting stream …` is the command
+Nothing but the demo and tests knows of it. `python -m pipelines.demo.miscounting stream …` is the command
 `parley` with this parser in the place of the right one.
 """
 
