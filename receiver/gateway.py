@@ -10,16 +10,16 @@ import functools
 import io
 import logging
 import sys
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from werkzeug.exceptions import RequestTimeout
+from granian.rsgi import ProtocolClosed
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestTimeout
 
 from receiver.waiting import Fibers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
-    from granian.rsgi import Scope
+    from granian.rsgi import HTTPProtocol, Scope
 
 _log = logging.getLogger(__name__)
 
@@ -38,18 +38,6 @@ _CONSTANT: Final = {
 }
 
 
-class Exchange(Protocol):
-    """What granian's `HTTPProtocol` does for us: it has a request's body, and takes the answer."""
-
-    def __call__(self) -> Awaitable[bytes]:
-        """Receive the body."""
-        ...
-
-    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        """Send the answer."""
-        ...
-
-
 class Gateway:
     """An RSGI application that answers as a WSGI app does."""
 
@@ -64,7 +52,7 @@ class Gateway:
         self._loop = loop
         self._fibers = Fibers(loop)
 
-    async def __call__(self, scope: "Scope", protocol: "Exchange") -> None:
+    async def __call__(self, scope: "Scope", protocol: "HTTPProtocol") -> None:
         """Answer a request."""
         variables = environ(scope)
         if 0 < length(variables) <= self._max_body_bytes:
@@ -77,15 +65,17 @@ class Gateway:
             answer = _SERVER_ERROR
         protocol.response_bytes(*answer)
 
-    async def _receive(self, protocol: "Exchange") -> "io.BytesIO | _TooSlow":
-        """Return a request's body."""
+    async def _receive(self, protocol: "HTTPProtocol") -> "io.BytesIO | _NotReceived":
+        """Return a request's body, or what tells the app why there is none."""
         task = cast("asyncio.Task[None]", asyncio.current_task())
         # asyncio.timeout costs ten times as much.
         too_late = self._loop.call_later(self._body_seconds, task.cancel)
         try:
             return io.BytesIO(await protocol())
         except asyncio.CancelledError:
-            return _TooSlow()
+            return _NotReceived(RequestTimeout())
+        except ProtocolClosed:
+            return _NotReceived(ClientDisconnected())
         finally:
             too_late.cancel()
 
@@ -104,11 +94,14 @@ class Gateway:
         return head[0], head[1], body
 
 
-class _TooSlow(io.RawIOBase):
-    """A body that did not come in time: whoever reads it answers that."""
+class _NotReceived(io.RawIOBase):
+    """A body that did not come: the answer to a request is why, as soon as the app reads it."""
+
+    def __init__(self, why: HTTPException) -> None:
+        self._why = why
 
     def readinto(self, buffer: Any) -> int:
-        raise RequestTimeout
+        raise self._why
 
 
 def environ(scope: "Scope") -> "WSGIEnvironment":

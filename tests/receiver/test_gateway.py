@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from flask import Flask, request
+from granian.rsgi import ProtocolClosed
 from receiver_support import wait_until
 
 from receiver.gateway import Gateway
@@ -108,10 +109,12 @@ def test_a_body_over_the_limit_is_not_received(ports):
 class Answered(list):
     """A protocol that keeps the answer, and whose body may never come."""
 
-    def __init__(self, body: bytes | None = b"") -> None:
+    def __init__(self, body: bytes | Exception | None = b"") -> None:
         self._body = body
 
     async def __call__(self) -> bytes:
+        if isinstance(self._body, Exception):
+            raise self._body
         return self._body if self._body is not None else await asyncio.Future()
 
     def response_bytes(self, *answer) -> None:
@@ -161,7 +164,7 @@ def test_what_an_app_answers_is_closed_when_it_is_read():
     assert chunks.closed
 
 
-def test_a_body_that_does_not_come_in_time_is_for_the_app_to_answer():
+def test_a_body_that_does_not_come_is_for_the_app_to_answer():
     app = Flask("test")
 
     @app.post("/")
@@ -170,5 +173,7 @@ def test_a_body_that_does_not_come_in_time_is_for_the_app_to_answer():
 
     [(status, *_)] = answer_of(app, Answered(None), **{"content-length": "3"})
     assert status == 408
+    [(status, *_)] = answer_of(app, Answered(ProtocolClosed()), **{"content-length": "3"})
+    assert status == 400
     [(status, _, body)] = answer_of(app, Answered(b"abc"), **{"content-length": "3"})
     assert (status, body) == (200, b"abc")

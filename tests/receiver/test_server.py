@@ -107,6 +107,7 @@ def test_a_body_that_its_sender_cuts_off_is_not_kept(server, bus, tmp_path):
     assert server.post(b"whole") == 200
     assert server.terminate() == 0
     assert bodies(archived(tmp_path / "archive")) == {b"whole"} == bodies(bus.published())
+    assert "Traceback" not in server.log
 
 
 def test_slow_senders_hold_up_nobody_else(server):
