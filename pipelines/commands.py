@@ -1,6 +1,5 @@
 """The commands that run the pipeline."""
 
-import logging
 import tempfile
 from datetime import datetime
 
@@ -8,6 +7,7 @@ import click
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines import batch as batches
+from pipelines import logs
 from pipelines import stream as live
 from pipelines.archive import Selection
 from pipelines.bigquery.commands import target
@@ -32,7 +32,7 @@ def local_options(arguments: list[str]) -> PipelineOptions:
 @click.pass_context
 def stream(ctx: click.Context, catch_up: str | None) -> None:
     """Run the live pipeline. Further options are Beam's and the pipeline's (see docs/configuration.md)."""
-    _log_to_terminal()
+    logs.to_terminal()
     where = target()
     if not any(argument.startswith("--live_reader") for argument in ctx.args):
         ctx.args.append("--live_reader=pull")
@@ -40,7 +40,10 @@ def stream(ctx: click.Context, catch_up: str | None) -> None:
         count = live.catch_up(catch_up, local_options(ctx.args), where)
         click.echo(f"caught up: {count} events of the archive were not in the ledger")
     click.echo(ready.PIPELINE_READS)
-    live.run(local_options(ctx.args), where)
+    try:
+        live.run(local_options(ctx.args), where)
+    except live.NotAllStoredError as error:
+        raise click.ClickException(str(error)) from error
 
 
 @click.command(context_settings=_BEAM_ARGUMENTS)
@@ -59,7 +62,7 @@ def batch(
     into: str,
 ) -> None:
     """Normalize an archive into datasets of their own, beside those that analysts read."""
-    _log_to_terminal()
+    logs.to_terminal()
     where = Target.prefixed(target().project, into)
     bigquery = client(where)
     if any(dataset.dataset_id == where.rows_dataset for dataset in bigquery.list_datasets()):
@@ -74,9 +77,3 @@ def batch(
     click.echo(f"{done.events} events of {done.segments} segments: {rows}")
     if done.damages:
         raise click.ClickException(f"{done.damages} places of the archive could not be read: see the log")
-
-
-def _log_to_terminal() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    # Beam tells of each of its steps.
-    logging.getLogger("apache_beam").setLevel(logging.WARNING)

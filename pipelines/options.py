@@ -94,6 +94,12 @@ class ParleyOptions(PipelineOptions):
             help="batch: how many processes share a large archive at most; by default one a core, "
             "and one where the runner is elsewhere",
         )
+        here.add_argument(
+            "--stop_seconds",
+            type=float,
+            default=20.0,
+            help="streaming with the pulling reader: how long a stop waits for BigQuery to take what was read",
+        )
         both.add_argument("--bigquery_project", help="the project of the datasets; by default --project")
         both.add_argument("--dataset_prefix", default="", help="what the datasets' names begin with")
         both.add_argument("--bigquery_location", default="US", help="where the datasets are")

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 
 from pipelines import read_pubsub, sources
 from pipelines.archive import Selection, find_groups
-from pipelines.bigquery import target
+from pipelines.bigquery import appender, target
 from pipelines.bigquery.sink import AppendRows
 from pipelines.bigquery.target import Target
 from pipelines.normalize import build
@@ -23,24 +24,38 @@ _READERS = {"native": ReadSubscriptions, "pull": PullSubscriptions}
 _log = logging.getLogger(__name__)
 
 
+class NotAllStoredError(Exception):
+    """BigQuery had not taken all that was read when the pipeline had to stop: Pub/Sub delivers the rest again."""
+
+
 def run(options: PipelineOptions, where: Target) -> Any:
     """Run the streaming pipeline; with the pulling reader, again and again until SIGTERM or SIGINT.
 
     With the runner's own reader it returns the runner's result at once, since the job runs there.
+
+    Raises:
+        NotAllStoredError: BigQuery has not taken everything within `--stop_seconds` of a signal.
     """
     parley = options.view_as(ParleyOptions)
     native = parley.live_reader == "native"
     options.view_as(StandardOptions).streaming = native
     subscriptions = parley.subscriptions or default_subscriptions(where.project)
     if not native:
-        _stop_on_signals()
+        _stop_on_signals(where, parley.stop_seconds)
     while True:
         pipeline = beam.Pipeline(options=options)
         build(pipeline, _READERS[parley.live_reader](subscriptions), AppendRows(where))
-        result = pipeline.run()
-        if native:
-            return result
-        result.wait_until_finish()
+        try:
+            result = pipeline.run()
+            if native:
+                return result
+            result.wait_until_finish()
+        except Exception as error:
+            if read_pubsub.stopping.is_set():
+                raise NotAllStoredError(
+                    "stopped before BigQuery had taken all rows; Pub/Sub delivers what is missing again"
+                ) from error
+            raise
         if read_pubsub.stopping.is_set():
             return result
 
@@ -80,10 +95,19 @@ def default_subscriptions(project: str) -> Sequence[str]:
     return [f"projects/{project}/subscriptions/parley-{name}" for name in sorted(sources.PARSERS)]
 
 
-def _stop_on_signals() -> None:
+def _stop_on_signals(where: Target, seconds: float) -> None:
+    def give_up() -> None:
+        # Rows are tried without end while BigQuery is away: nobody else would end that.
+        appender.shared(where).close()
+
     def stop(number: int, frame: Any) -> None:
+        if read_pubsub.stopping.is_set():
+            return
         _log.info("%s: storing what has been read, then stopping", signal.Signals(number).name)
         read_pubsub.stopping.set()
+        last = threading.Timer(seconds, give_up)
+        last.daemon = True
+        last.start()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

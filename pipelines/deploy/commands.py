@@ -1,7 +1,6 @@
 """`parley deploy`: start, replace and drain the pipeline as a job on Dataflow."""
 
 import contextlib
-import logging
 import shlex
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from apache_beam.utils.retry import PermanentException
 from google.api_core.exceptions import GoogleAPICallError
 from google.cloud.dataflow_v1beta3 import JobState
 
-from pipelines import launch
+from pipelines import launch, logs
 from pipelines.bigquery.target import ConfigurationError, Target
 from pipelines.deploy import dataflow
 from pipelines.deploy.jobs import Jobs, NoSuchJobError, steps, steps_of
@@ -65,7 +64,7 @@ def deploy_dataflow(
     --no_use_public_ips, --sdk_container_image, --subscription, --from and --to. Workers install this
     checkout with its pinned requirements, unless --sdk_container_image names an image that has them.
     """
-    _log_to_terminal()
+    logs.to_terminal()
     if update and mode == BATCH:
         raise click.UsageError("--update is for streaming: Dataflow replaces no batch job")
     with _failures():
@@ -173,8 +172,3 @@ def _failures() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
     except GoogleAPICallError as error:
         raise click.ClickException(error.message or str(error)) from error
-
-
-def _log_to_terminal() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    logging.getLogger("apache_beam").setLevel(logging.WARNING)

@@ -15,6 +15,7 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.cloud import bigquery
 from rich.console import Console
 
+from pipelines import logs
 from pipelines.bigquery.commands import target
 from pipelines.bigquery.target import Target, client
 from pipelines.commands import local_options
@@ -101,7 +102,7 @@ def show_planned(
 
 def connect() -> tuple[Target, bigquery.Client]:
     """Return the target of the environment and a client."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    logs.to_terminal(logging.WARNING)
     where = target()
     return where, client(where)
 
