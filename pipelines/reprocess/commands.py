@@ -58,6 +58,9 @@ def plan_run(
     if only_dead:
         letters = dead_letters.events(warehouse, where, dead_letters.Filter(start, end, sources))
         chosen = letters | (chosen or frozenset())
+    if chosen is not None and not chosen:
+        click.echo("Nothing to plan: no event is named, and none that is asked for has a dead letter.", err=True)
+        return
     request = Request(shell.archive_root(archive), Selection(start, end, sources, chosen), shell.actor(), reason)
     run = shell.run_plan(ctx.args, where, warehouse, request, files, quiet)
     shell.show_planned(where, warehouse, run, quiet, samples, report_to)

@@ -96,6 +96,15 @@ def test_a_plan_of_named_events_and_of_dead_letters(warehouse: Warehouse, parley
     assert "no archive at" in parley("backfill", "plan", "--archive", tmp_path / "none", code=1).output
 
 
+def test_a_plan_of_no_event_is_no_run(warehouse: Warehouse, parley: Parley, tmp_path: Path):
+    warehouse.received([text_message(1)])
+    names = tmp_path / "ids"
+    names.write_text("\n")
+    for arguments in (["--dead-letters"], ["--events", names], ["--events", names, "--dead-letters"]):
+        assert "Nothing to plan" in parley("backfill", "plan", *arguments).stderr
+    assert warehouse.query("SELECT * FROM `T.runs`") == []
+
+
 def test_what_can_be_read_of_a_damaged_archive_is_planned_and_the_exit_code_says_so(
     warehouse: Warehouse, parley: Parley
 ):
