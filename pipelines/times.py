@@ -10,6 +10,8 @@ MICROS_PER_DAY = 86_400 * MICROS_PER_SECOND
 PARTITION_DAYS_BEFORE = 7
 PARTITION_HOURS_AFTER = 1
 
+_PARTITION_BEFORE = PARTITION_DAYS_BEFORE * MICROS_PER_DAY
+_PARTITION_AFTER = PARTITION_HOURS_AFTER * 3_600 * MICROS_PER_SECOND
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 # A time outside of these years is no time: a zero, a counter, or a unit that nobody uses.
 _EARLIEST = int(dt.datetime(2000, 1, 1, tzinfo=dt.UTC).timestamp()) * MICROS_PER_SECOND
@@ -67,10 +69,10 @@ def parse(written: Written) -> int | None:
     Numbers (also as text) are seconds, milliseconds, microseconds or nanoseconds by their size; other
     text is RFC 3339, where nanoseconds are cut to microseconds and a missing zone means UTC.
     """
-    if written is None or isinstance(written, bool):
-        return None
     if isinstance(written, str):
         return _parse_text(written)
+    if written is None or isinstance(written, bool):
+        return None
     return _from_number(written)
 
 
@@ -80,9 +82,7 @@ def partition_day(micros: int, received_micros: int) -> int:
     It is the date of the event where that lies within 7 days before and 1 hour after receipt, else
     the date of receipt: a redelivery lands in the same partition, a wrong clock cannot scatter rows.
     """
-    earliest = received_micros - PARTITION_DAYS_BEFORE * MICROS_PER_DAY
-    latest = received_micros + PARTITION_HOURS_AFTER * 3_600 * MICROS_PER_SECOND
-    plausible = earliest <= micros <= latest
+    plausible = -_PARTITION_BEFORE <= micros - received_micros <= _PARTITION_AFTER
     return (micros if plausible else received_micros) // MICROS_PER_DAY
 
 
@@ -113,8 +113,9 @@ def _parse_rfc3339(text: str) -> int | None:
 def _from_number(number: int | float) -> int | None:
     if isinstance(number, float) and not math.isfinite(number):
         return None
+    size = abs(number)
     for limit, multiplier, divisor in _UNITS:
-        if abs(number) < limit:
+        if size < limit:
             return _within_our_years(int(number * multiplier // divisor))
     return None
 
