@@ -15,6 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import apache_beam as beam
+
+# Beam imports its runner when it runs; but a way's time is to be without imports.
+import apache_beam.runners.portability.fn_api_runner
 import duckdb
 import msgspec
 import orjson
