@@ -1,9 +1,12 @@
 """What the receiver's tests share: events, a view of Pub/Sub, waiting."""
 
+import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import fastavro
 import grpc
@@ -55,6 +58,12 @@ class Bus:
             response_deserializer=parse,
         )
         return call(request, timeout=20)
+
+
+def run_loop(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Run an event loop in a thread of its own: a browser of other tests may have one in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(main())).result()
 
 
 def event(number: int = 0, source: str = "facebook", at: str = "2026-03-01T10:00:00.000000Z", size: int = 0):

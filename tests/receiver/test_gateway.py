@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from flask import Flask, request
 from granian.rsgi import ProtocolClosed
-from receiver_support import wait_until
+from receiver_support import run_loop, wait_until
 
 from receiver.gateway import Gateway
 
@@ -139,7 +139,7 @@ def answer_of(app, protocol, **headers):
         gateway.__rsgi_init__(asyncio.get_running_loop())
         await gateway(scope, protocol)
 
-    asyncio.run(main())
+    run_loop(main)
     return protocol
 
 

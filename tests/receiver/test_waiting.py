@@ -4,6 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from receiver_support import run_loop
 
 from receiver.waiting import Fibers, in_thread, waiter
 
@@ -15,7 +16,7 @@ def on_a_loop(*calls):
         fibers = Fibers(asyncio.get_running_loop())
         return await asyncio.gather(*(fibers.run(call) for call in calls), return_exceptions=True)
 
-    return asyncio.run(main())
+    return run_loop(main)
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_a_fiber_is_used_again_also_after_an_error():
         assert await fibers.run(lambda: 1) == 1
         return len(fibers._idle)
 
-    assert asyncio.run(main()) == 1
+    assert run_loop(main) == 1
 
 
 def test_calls_side_by_side_do_not_see_each_others_context():
@@ -171,5 +172,5 @@ def test_a_release_after_the_end_of_the_loop_is_ignored(thread):
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(main())
+    run_loop(main)
     kept[0].release()
