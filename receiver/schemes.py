@@ -68,8 +68,10 @@ def _standard_webhooks(secrets: Sequence[str]) -> Proof:
 
 
 def _verifies(webhook: Webhook, request: Request) -> bool:
+    # Not below: a body that did not come has an answer of its own.
+    body = request.get_data()
     try:
-        webhook.verify(request.get_data(), dict(request.headers), json_parse=False)
+        webhook.verify(body, dict(request.headers), json_parse=False)
     except Exception:
         # Besides its own error the library raises others for malformed headers and bodies.
         return False
@@ -119,9 +121,9 @@ def _code(source: str, secrets: Sequence[str]) -> Proof:
         raise ValueError(f"{points[0].value} cannot be used: {type(error).__name__}: {error}") from error
 
     def is_signed(request: Request) -> bool:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        body = request.get_data()
         try:
-            headers = {name.lower(): value for name, value in request.headers.items()}
-            body = request.get_data()
             return in_thread(lambda: verify(headers, body, secrets)) is True
         except Exception:
             # Foreign code: whatever it stumbles over is not proven.

@@ -50,7 +50,7 @@ class Fibers:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        # Kept to be used again: the first steps of a greenlet cost as much as half a request.
+        # Kept to be used again: the first steps of a greenlet cost as much as a third of a request.
         self._idle: list[_Fiber] = []
         self._released: deque[asyncio.Future[bool]] = deque()
         self._waking = False

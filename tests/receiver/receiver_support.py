@@ -13,6 +13,7 @@ import grpc
 from google.pubsub_v1 import AcknowledgeRequest, PullRequest, PullResponse
 
 from pipelines.local.pubsub import PubSubServer
+from receiver.waiting import Fibers
 from schemas.raw_event import RawEvent
 
 PROJECT = "parley-test"
@@ -64,6 +65,16 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """Run an event loop in a thread of its own: a browser of other tests may have one in this one."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(lambda: asyncio.run(main())).result()
+
+
+def on_a_loop(*calls):
+    """Run calls side by side as a worker's event loop runs requests, and return their results."""
+
+    async def main():
+        fibers = Fibers(asyncio.get_running_loop())
+        return await asyncio.gather(*(fibers.run(call) for call in calls), return_exceptions=True)
+
+    return run_loop(main)
 
 
 def event(number: int = 0, source: str = "facebook", at: str = "2026-03-01T10:00:00.000000Z", size: int = 0):

@@ -1,12 +1,14 @@
 import base64
 import datetime as dt
 import hmac
+import io
 import sys
 import time
 
 import pytest
 from endpoints import one_byte_changed, only, published, receiving
 from standardwebhooks import Webhook
+from werkzeug.exceptions import RequestTimeout
 
 from receiver.app import create_app
 from receiver.config import ConfigError
@@ -230,6 +232,20 @@ def test_code_of_an_installed_package_proves_its_source(environ, bus, sources_fi
         for wrong in ({}, {"X-Odd": "s3"}, {"X-Odd": "stumble"}):
             assert post(client, "/sources/odd", headers=wrong).status_code == 403
     assert only(bus, "odd").attributes["verified_by"] == "code"
+
+
+class TooSlow(io.BytesIO):
+    def readinto(self, buffer):
+        raise RequestTimeout
+
+
+def test_a_body_that_does_not_come_is_no_forgery(environ, bus, sources_file, installed):
+    text = "[odd]\nscheme = 'code'\n[shop]"
+    more = {"SOURCE_ODD_SECRETS": "s1", "SOURCE_SHOP_SECRETS": SECRET}
+    with receiving(environ, "odd", SOURCES_FILE=sources_file(text), **more) as client:
+        for source, headers in (("odd", {"X-Odd": "s1"}), ("shop", standard())):
+            slow = {"input_stream": TooSlow(BODY)}
+            assert client.post(f"/sources/{source}", headers=headers, **slow).status_code == 408
 
 
 def test_registered_source_needs_no_table_but_secrets(environ, bus, installed):

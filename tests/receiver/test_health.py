@@ -1,9 +1,10 @@
 import errno
+import threading
 import time
 
 import grpc
 import pytest
-from receiver_support import event, wait_until
+from receiver_support import event, on_a_loop, wait_until
 
 from receiver import health, intake
 from receiver.app import create_app
@@ -39,6 +40,19 @@ def test_says_500_when_events_cannot_be_kept(app, monkeypatch, failing):
 def test_says_500_when_the_disk_is_almost_full(app, monkeypatch):
     monkeypatch.setattr(health, "MIN_FREE_BYTES", 1 << 60)
     assert heartbeat(app)[0] == 500
+
+
+def test_a_disk_that_hangs_holds_up_only_who_asks_for_it(app, monkeypatch):
+    go_on = threading.Event()
+    monkeypatch.setattr(health, "check_disk", lambda folder: health.Check("ok", {"waited": go_on.wait(20)}))
+
+    def request():
+        assert app.test_client().get("/__lbheartbeat__").status_code == 200
+        go_on.set()
+
+    (code, body), _ = on_a_loop(lambda: heartbeat(app), request)
+    assert code == 200
+    assert body["checks"]["disk"]["details"] == {"waited": True}
 
 
 def test_warns_while_pubsub_is_down_but_goes_on(app, bus):

@@ -4,19 +4,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from receiver_support import run_loop
+from receiver_support import on_a_loop, run_loop
 
 from receiver.waiting import Fibers, in_thread, waiter
-
-
-def on_a_loop(*calls):
-    """Run calls side by side as a worker's event loop runs requests, and return their results."""
-
-    async def main():
-        fibers = Fibers(asyncio.get_running_loop())
-        return await asyncio.gather(*(fibers.run(call) for call in calls), return_exceptions=True)
-
-    return run_loop(main)
 
 
 @pytest.fixture
