@@ -42,22 +42,24 @@ def run(options: PipelineOptions, where: Target) -> Any:
     subscriptions = parley.subscriptions or default_subscriptions(where.project)
     if not native:
         _stop_on_signals(where, parley.stop_seconds)
-    while True:
-        pipeline = beam.Pipeline(options=options)
-        build(pipeline, _READERS[parley.live_reader](subscriptions), AppendRows(where))
-        try:
+    try:
+        while True:
+            pipeline = beam.Pipeline(options=options)
+            build(pipeline, _READERS[parley.live_reader](subscriptions), AppendRows(where))
             result = pipeline.run()
             if native:
                 return result
             result.wait_until_finish()
-        except Exception as error:
             if read_pubsub.stopping.is_set():
-                raise NotAllStoredError(
-                    "stopped before BigQuery had taken all rows; Pub/Sub delivers what is missing again"
-                ) from error
-            raise
+                return result
+    except Exception as error:
         if read_pubsub.stopping.is_set():
-            return result
+            raise NotAllStoredError(
+                "stopped before BigQuery had taken all rows; Pub/Sub delivers what is missing again"
+            ) from error
+        raise
+    finally:
+        read_pubsub.stop_pulling()
 
 
 def catch_up(archive: str, options: PipelineOptions, where: Target) -> int:

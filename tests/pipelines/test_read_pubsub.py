@@ -19,6 +19,8 @@ from pipelines.read_pubsub import PullSubscriptions, ReadSubscriptions
 from tests.raw_events import text_message
 
 PROJECT = "parley-test"
+SOON = 30
+"""Seconds; the client lets Pub/Sub wait for sixty until it delivers again what it does not hear of."""
 TOPICS = {"raw-facebook": "parley-facebook", "raw-twilio": "parley-twilio"}
 SUBSCRIPTIONS = [f"projects/{PROJECT}/subscriptions/{name}" for name in TOPICS.values()]
 
@@ -47,19 +49,21 @@ class _Store(beam.DoFn):
 
 
 @pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
+def _fresh(pubsub: PubSubServer) -> Iterator[None]:
     stored.clear()
     refuse.clear()
     read_pubsub.stopping.clear()
     yield
+    read_pubsub.stop_pulling()
     read_pubsub.stopping.clear()
 
 
 def publish(events) -> None:
     publisher = pubsub_v1.PublisherClient()
-    for event in events:
-        topic = f"projects/{PROJECT}/topics/raw-{event.source}"
-        publisher.publish(topic, event.data, **event.attributes).result()
+    topics = [f"projects/{PROJECT}/topics/raw-{event.source}" for event in events]
+    sent = [publisher.publish(t, e.data, **e.attributes) for t, e in zip(topics, events, strict=True)]
+    for each in sent:
+        each.result()
     publisher.stop()
 
 
@@ -71,7 +75,7 @@ def run() -> beam.runners.runner.PipelineResult:
 
 def run_until(done) -> None:
     def watch() -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + SOON
         while not done() and time.monotonic() < deadline:
             time.sleep(0.02)
         read_pubsub.stopping.set()
@@ -140,15 +144,37 @@ def test_the_runners_own_source_feeds_the_same_pipeline(pubsub: PubSubServer):
     assert sorted(stored) == sorted(event.event_id for event in events)
 
 
-def test_a_long_read_ends_by_itself_and_the_next_goes_on(pubsub: PubSubServer, monkeypatch):
+def test_a_long_read_ends_by_itself_and_the_next_goes_on_with_what_was_pulled(pubsub: PubSubServer, monkeypatch):
     monkeypatch.setattr(read_pubsub, "_LONGEST_RUN_BATCHES", 1)
+    monkeypatch.setattr(read_pubsub, "LARGEST_BATCH", 20)
     create_topics(PROJECT, TOPICS)
-    events = [text_message(n) for n in range(10)]
-    publish(events[:5])
-    run().wait_until_finish()
-    publish(events[5:])
-    while len(stored) < len(events):
+    events = [text_message(n) for n in range(2_000)]
+
+    # While the next read begins messages come, too.
+    publisher = threading.Thread(target=publish, args=[events])
+    publisher.start()
+    until = time.monotonic() + SOON
+    while len(stored) < len(events) and time.monotonic() < until:
         run().wait_until_finish()
+    publisher.join()
 
     assert sorted(stored) == sorted(event.event_id for event in events)
     assert backlog(pubsub) == 0
+
+
+def test_what_was_pulled_and_not_taken_is_given_back_at_once(pubsub: PubSubServer, monkeypatch):
+    monkeypatch.setattr(read_pubsub, "LARGEST_BATCH", 100)
+    monkeypatch.setattr(read_pubsub, "_LONGEST_RUN_BATCHES", 1)
+    create_topics(PROJECT, TOPICS)
+    events = [text_message(n) for n in range(1_000)]
+    publish(events)
+    run().wait_until_finish()
+
+    read_pubsub.stop_pulling()
+
+    taken, given_back = len(stored), 0
+    until = time.monotonic() + SOON
+    while taken + given_back < len(events) and time.monotonic() < until:
+        given_back += backlog(pubsub)
+    assert 0 < taken <= 100
+    assert taken + given_back == len(events)
