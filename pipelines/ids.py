@@ -7,6 +7,8 @@ from uuid_utils import UUID, uuid5
 
 # The UUIDv5 of the name "parley" in RFC 4122's DNS namespace. It never changes: every id rests on it.
 PARLEY_NAMESPACE = UUID("1f19de65-bcc8-564c-a0ce-ae43aa7e8dfa")
+_REMEMBERED = 16_384
+"""Ids of each kind that are remembered: statuses follow their message soon, so more are found no more often."""
 
 
 def derive(*parts: str) -> str:
@@ -19,19 +21,19 @@ def derive(*parts: str) -> str:
     return str(uuid5(PARLEY_NAMESPACE, name))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(_REMEMBERED)
 def channel_id(source: str, source_channel_id: str) -> str:
     """Return the id of a channel: a Page, a phone number, an agent."""
     return derive("channel", source, source_channel_id)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(_REMEMBERED)
 def conversation_id(channel: str, source_conversation_id: str) -> str:
     """Return the id of a conversation on a channel (a Parley id)."""
     return derive("conversation", channel, source_conversation_id)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(_REMEMBERED)
 def contact_id(source: str, scope: str, source_contact_id: str) -> str:
     """Return the id of a contact.
 
@@ -41,7 +43,7 @@ def contact_id(source: str, scope: str, source_contact_id: str) -> str:
     return derive("contact", source, scope, source_contact_id)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(_REMEMBERED)
 def message_id(source: str, scope: str, source_message_id: str) -> str:
     """Return the id of a message, also as the target of a receipt, reaction, edit or deletion.
 
