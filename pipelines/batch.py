@@ -1,9 +1,8 @@
 """Runs the pipeline over the archive: into Parquet files, and these into tables."""
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import IO
 
 import apache_beam as beam
@@ -15,20 +14,18 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from google.cloud import bigquery
 
-from pipelines.archive import Group, Selection, find_groups
+from pipelines.archive import Selection, find_groups
 from pipelines.bigquery import arrow
 from pipelines.bigquery.target import Target
-from pipelines.cli import quiet_beam
 from pipelines.normalize import build
 from pipelines.options import ParleyOptions
 from pipelines.read_archive import ReadArchive
 from pipelines.rows import TABLES
+from pipelines.shares import Share, divide, processes_worth, work_through
 from pipelines.stream import counted
 from pipelines.write_parquet import SUFFIX, WriteParquet
 from schemas import loader
 
-WORTH_A_PROCESS = 32 * 1024 * 1024
-"""Bytes of archive for each process: with less, it takes as long to start as it saves."""
 _LARGEST_UPLOAD = 64 * 1024 * 1024
 _ROW_GROUP_BYTES = 16 * 1024 * 1024
 
@@ -50,8 +47,8 @@ def damages_folder(output: str) -> str:
 def run(archive: str, selection: Selection, output: str, options: PipelineOptions) -> BatchResult:
     """Normalize the selected events of an archive into `<output>/<table>/*.parquet`.
 
-    Where the runner runs in this process, a large archive is divided among processes, each with a pipeline of
-    its own over its share. This process takes one share itself.
+    Where the runner runs in this process, a large archive is divided among processes, this one among them,
+    with a pipeline for each share.
 
     Raises:
         FileNotFoundError: there is no archive, or what workers elsewhere have written is not in `output` here.
@@ -60,11 +57,12 @@ def run(archive: str, selection: Selection, output: str, options: PipelineOption
     groups = find_groups(archive, selection)
     if not groups:
         return BatchResult(0, 0, 0)
-    divided = shares(groups, options.view_as(ParleyOptions).most_processes())
-    if len(divided) == 1:
-        done = _run_share(groups, selection, output, options)
+    run_share = partial(_run_share, selection=selection, output=output, options=options)
+    processes = processes_worth(groups, options.view_as(ParleyOptions).most_processes())
+    if processes == 1:
+        done = run_share(groups)
     else:
-        done = _run_shares(divided, selection, output, options)
+        done = _sum(work_through(divide(groups, processes), processes, run_share))
     if done.events and not any(_files(f"{output.rstrip('/')}/{table}") for table in TABLES):
         raise FileNotFoundError(
             f"the rows of {done.events} events are not in {output}: workers of other machines have written them "
@@ -73,33 +71,11 @@ def run(archive: str, selection: Selection, output: str, options: PipelineOption
     return done
 
 
-def shares(groups: Sequence[Group], most: int) -> list[list[Group]]:
-    """Divide groups into shares of the same size, each of them worth a process."""
-    worth = sum(group.size for group in groups) // WORTH_A_PROCESS
-    count = max(1, min(most, worth, len(groups)))
-    sizes = [0] * count
-    divided: list[list[Group]] = [[] for _ in sizes]
-    # The largest first, each to whoever has least: near to the best, and neighbours of one source part.
-    for group in sorted(groups, key=lambda group: group.size, reverse=True):
-        least = sizes.index(min(sizes))
-        divided[least].append(group)
-        sizes[least] += group.size
-    return divided
+def _sum(results: Iterable[BatchResult]) -> BatchResult:
+    return BatchResult(*(sum(counts) for counts in zip(*map(msgspec.structs.astuple, results), strict=True)))
 
 
-def _run_shares(
-    divided: Sequence[Sequence[Group]], selection: Selection, output: str, options: PipelineOptions
-) -> BatchResult:
-    # Spawned, not forked: this process may have threads of gRPC, which do not survive a fork.
-    with ProcessPoolExecutor(len(divided) - 1, get_context("spawn"), initializer=quiet_beam) as others:
-        running = [others.submit(_run_share, share, selection, output, options) for share in divided[1:]]
-        done = [_run_share(divided[0], selection, output, options), *(each.result() for each in running)]
-    return BatchResult(*(sum(counts) for counts in zip(*map(msgspec.structs.astuple, done), strict=True)))
-
-
-def _run_share(
-    groups: Sequence[Group], selection: Selection, output: str, options: PipelineOptions
-) -> BatchResult:
+def _run_share(groups: Share, selection: Selection, output: str, options: PipelineOptions) -> BatchResult:
     pipeline = beam.Pipeline(options=options)
     build(pipeline, ReadArchive(groups, selection, damages=damages_folder(output)), WriteParquet(output))
     result = pipeline.run()

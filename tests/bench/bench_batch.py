@@ -1,13 +1,17 @@
 """Measures batch and normalization beside what they could cost, on one machine in one run.
 
-    python -m tests.bench.bench_batch [--events N ...] [--every-way] [--way NAME ...]
+    python -m tests.bench.bench_batch [--events N ...] [--rounds N] [--every-way] [--way NAME ...]
 
 Every way from an archive to rows (`ways.py`) runs in a process of its own, at every volume; the slow ones up to
 100,000 events unless `--every-way` is given. Prints tables, and writes build/bench/batch.json and batch.svg.
+
+A shared machine's speed varies from minute to minute. So two ways that are compared run again one after the
+other, in several rounds, and the median of the rounds' ratios counts.
 """
 
 import os
 import platform
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -40,6 +44,13 @@ WAYS = {
     "one_core:facebook": "batch, one process, the same",
 }
 """Each way (of `ways.py`, and after a colon of which source) and what a table calls it."""
+COMPARED = {
+    "time of batch / bare loop": ("bare", "one_core"),
+    "batch / an element a row": ("one_core", "per_row"),
+    "DuckDB / batch": ("sql:facebook", "one_core:facebook"),
+    "all cores / one": ("all_cores", "one_core"),
+}
+"""What is promised: how many times as fast the first way is as the second."""
 
 
 class Measured(msgspec.Struct):
@@ -97,29 +108,32 @@ def by_source(found: Sequence[Measured]) -> Table:
     return table
 
 
-def ratios(found: Sequence[Measured]) -> dict[str, float]:
-    """Return what is promised, each at the largest volume at which both ways were measured."""
-    pairs = {
-        "time of batch / bare loop": ("bare", "one_core"),
-        "batch / an element a row": ("one_core", "per_row"),
-        "DuckDB / batch": ("sql:facebook", "one_core:facebook"),
-        "all cores / one": ("all_cores", "one_core"),
-    }
-    rates = {(one.way, one.volume): one.rate for one in found}
-    shown = {}
-    for name, (one, other) in pairs.items():
-        both = [volume for way, volume in rates if way == one and (other, volume) in rates]
-        if both:
+class Ratio(msgspec.Struct):
+    """How many times as fast one way is as another."""
+
+    name: str
+    volume: int
+    median: float
+    rounds: list[float]
+
+
+def ratios(found: Sequence[Measured], rounds: int) -> Iterator[Ratio]:
+    """Yield what is promised, each at the largest volume at which both ways were measured."""
+    volumes = {(one.way, one.volume) for one in found}
+    for name, (one, other) in COMPARED.items():
+        both = [volume for way, volume in volumes if way == one and (other, volume) in volumes]
+        if both and rounds:
             volume = max(both)
-            shown[f"{name}, {volume:,} events"] = round(rates[one, volume] / rates[other, volume], 2)
-    return shown
+            each = [measure(one, volume).rate / measure(other, volume).rate for _ in range(rounds)]
+            yield Ratio(name, volume, statistics.median(each), each)
 
 
 @click.command()
 @click.option("--events", "volumes", multiple=True, type=int, default=VOLUMES, show_default=True, envvar=ASKED_FOR)
+@click.option("--rounds", default=3, show_default=True, help="How often ways are compared.")
 @click.option("--every-way", is_flag=True, help="Also the slow ways at every volume.")
 @click.option("--way", "ways", multiple=True, type=click.Choice(list(WAYS)), default=tuple(WAYS))
-def main(volumes: Sequence[int], every_way: bool, ways: Sequence[str]) -> None:
+def main(volumes: Sequence[int], rounds: int, every_way: bool, ways: Sequence[str]) -> None:
     """Measure batch and normalization."""
     OUT.mkdir(parents=True, exist_ok=True)
     console = Console(width=max(120, Console().width))
@@ -129,10 +143,11 @@ def main(volumes: Sequence[int], every_way: bool, ways: Sequence[str]) -> None:
     found = list(measured(ways, volumes, every_way=every_way))
     middle = min(volumes, key=lambda volume: abs(volume - 100_000))
     of_sources = [measure(f"normalize:{source}", middle) for source in SOURCES]
+    compared = list(ratios(found, rounds))
     report = {
         "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "load_before": load},
         "at": datetime.now(UTC),
-        "ratios": ratios(found),
+        "ratios": compared,
         "ways": found,
         "sources": of_sources,
     }
@@ -140,8 +155,9 @@ def main(volumes: Sequence[int], every_way: bool, ways: Sequence[str]) -> None:
     curves = {WAYS[way]: [(one.events, one.seconds) for one in found if one.way == way] for way in ways}
     draw(curves, OUT / "batch.svg")
     console.print(by_way(found, volumes), by_source(of_sources))
-    for name, ratio in ratios(found).items():
-        console.print(f"{name}: {ratio:.2f}")
+    for one in compared:
+        each = ", ".join(f"{ratio:.2f}" for ratio in one.rounds)
+        console.print(f"{one.name}, {one.volume:,} events: {one.median:.2f} ({each})")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Prints one line of JSON: events, seconds (without imports), and the peak residen
 """
 
 import gc
+import multiprocessing
 import os
 import resource
 import sys
@@ -18,14 +19,12 @@ import apache_beam as beam
 
 # Beam imports its runner when it runs; but a way's time is to be without imports.
 import apache_beam.runners.portability.fn_api_runner
-import duckdb
 import msgspec
 import orjson
 import pyarrow.parquet as pq
 from apache_beam.io.avroio import ReadFromAvro
 from apache_beam.io.parquetio import WriteToParquet
 from apache_beam.options.pipeline_options import PipelineOptions
-from duckdb_extensions import import_extension
 
 from pipelines import batch
 from pipelines.archive import Selection, find_groups, find_segments, read_segment
@@ -148,6 +147,10 @@ def _tagged_rows(event: RawEvent) -> Iterator[beam.pvalue.TaggedOutput]:
 
 def sql(given: Given) -> int:
     """DuckDB on one core: the extraction from Messenger's and Instagram's bodies, written in SQL."""
+    # Here, since every process of the other ways imports this module.
+    import duckdb
+    from duckdb_extensions import import_extension
+
     segments = find_segments(given.archive, given.selection)
     with duckdb.connect(config={"threads": 1}) as connection:
         import_extension("avro", con=connection)
@@ -173,7 +176,11 @@ def run(way: str, archive: str, sources: tuple[str, ...] = ()) -> Measured:
         gc.collect()
         begun, started = _cpu_seconds(), time.perf_counter()
         events = WAYS[way](Given(archive, output, Selection(sources=sources)))
-        seconds, cpu_seconds = time.perf_counter() - started, _cpu_seconds() - begun
+        seconds = time.perf_counter() - started
+        # Processes that have done their work may still be ending; then their figures would be missing.
+        for process in multiprocessing.active_children():
+            process.join()
+        cpu_seconds = _cpu_seconds() - begun
     peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     unit = 1 if sys.platform == "darwin" else 1024
     return Measured(way, events, seconds, cpu_seconds, max(peaks) * unit / 1e6)

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipelines import archive, batch
-from pipelines.archive import Group, Selection, read_damages
+from pipelines import archive, batch, shares
+from pipelines.archive import Selection, read_damages
 from pipelines.bigquery import arrow
 from pipelines.events import normalize
 from pipelines.options import ParleyOptions
@@ -131,7 +131,8 @@ def test_a_large_archive_is_divided_among_processes_with_the_same_rows(tmp_path:
     for n, events in enumerate(segments):
         write_segment(tmp_path / "archive", events, f"{n}.avro")
     monkeypatch.setattr(archive, "GROUP_BYTES", 1)
-    monkeypatch.setattr(batch, "WORTH_A_PROCESS", 1)
+    monkeypatch.setattr(shares, "WORTH_A_PROCESS", 1)
+    monkeypatch.setattr(shares, "SMALLEST_SHARE", 1)
     here = PipelineOptions(["--runner=FnApiRunner", "--processes=1"])
     two = PipelineOptions(["--runner=FnApiRunner", "--processes=2"])
 
@@ -143,25 +144,6 @@ def test_a_large_archive_is_divided_among_processes_with_the_same_rows(tmp_path:
     assert set(results.values()) == {batch.BatchResult(segments=4, events=40, damages=0)}
     assert read(tmp_path / "one") == read(tmp_path / "two")
     assert len(read(tmp_path / "two")["messages"]) == 40
-
-
-def test_only_what_is_worth_it_is_given_a_process_of_its_own(monkeypatch):
-    groups = [Group((f"{n}.avro",), 10) for n in range(6)]
-    monkeypatch.setattr(batch, "WORTH_A_PROCESS", 20)
-
-    assert [len(share) for share in batch.shares(groups, 8)] == [2, 2, 2]
-    assert [len(share) for share in batch.shares(groups, 2)] == [3, 3]
-    assert batch.shares(groups[:1], 8) == [groups[:1]]
-
-
-def test_shares_are_of_the_same_size_whatever_takes_turns_in_the_archive(monkeypatch):
-    groups = [Group((f"{n}.avro",), size) for n, size in enumerate([50, 1, 50, 1, 50, 1, 50, 1])]
-    monkeypatch.setattr(batch, "WORTH_A_PROCESS", 1)
-
-    divided = batch.shares(groups, 2)
-
-    assert [sum(group.size for group in share) for share in divided] == [102, 102]
-    assert {group for share in divided for group in share} == set(groups)
 
 
 @pytest.mark.parametrize(
