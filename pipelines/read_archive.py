@@ -72,9 +72,12 @@ class _Read(beam.DoFn):
             write_damages(self._damages, segment, damages)
 
     def _selected_of(self, segment: str, damages: list[Damage]) -> Iterator[RawEvent]:
-        for event in read_segment(segment, damages):
-            if self._selection.has(event) and event.attributes.get(EVENT_ID) not in self._already_stored:
-                yield event
+        events = read_segment(segment, damages)
+        if self._selection != Selection():
+            events = filter(self._selection.has, events)
+        if self._already_stored:
+            events = (event for event in events if event.attributes.get(EVENT_ID) not in self._already_stored)
+        return events
 
 
 def _batches(events: Iterator[RawEvent]) -> Iterator[list[RawEvent]]:

@@ -84,7 +84,7 @@ class RawEvent(msgspec.Struct, frozen=True, gc=False):
     @classmethod
     def from_avro(cls, record: Mapping[str, Any]) -> "RawEvent":
         """Return the event of an archive record, of the receiver or of Pub/Sub's own export."""
-        return cls(data=record["data"], attributes=record["attributes"])
+        return cls(record["data"], record["attributes"])
 
 
 def query_names() -> Iterator[str]:

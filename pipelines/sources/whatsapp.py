@@ -87,9 +87,9 @@ def parse(event: RawEvent, lineage: Lineage) -> str | None:
     """
     body = Body(event.data)
     named = parse_qs(event.query).get("channel", [""])[0] if event.query else ""
-    whole = body.decode(WHOLE)
-    read = body.decode(BODY, whole)
+    read = body.decode(BODY)
     if isinstance(read, Envelope) and read.entry is None:
+        whole = body.decode(WHOLE)
         lists = members(body, whole).keys()
         if "entry" not in lists and not BARE.isdisjoint(lists):
             with lineage.item("", body.exact(whole), source="whatsapp") as item:
