@@ -145,7 +145,7 @@ class _Telling(NamedTuple):
             "self": message.is_self or is_self,
             "unsupported": message.is_unsupported,
         }
-        self.item.flags.extend(flag for flag, is_set in flags.items() if is_set)
+        self.item.flags.extend([flag for flag, is_set in flags.items() if is_set])
         self._said(message.mid, "quick_reply" if is_given(message.quick_reply) else "message")
         self._referral(message.referral)
 

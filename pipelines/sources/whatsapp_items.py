@@ -215,14 +215,12 @@ def _other_end(item: Item, said: Message, line: Line, is_echo: bool, thread: str
         text(said.from_parent_user_id),
         text(system.wa_id) or text(system.new_wa_id),
     )
-    recipient = Person(text(said.to), text(said.to_user_id), text(said.to_parent_user_id))
     if thread:
         return sender.phone != thread, Person(thread)
-    if is_echo:
-        return True, sender if line.is_ours(recipient.phone) else recipient
-    if "history" in item.flags and line.is_ours(sender.phone):
-        return True, recipient
-    return False, sender
+    is_outbound = is_echo or ("history" in item.flags and line.is_ours(sender.phone))
+    if not is_outbound or (is_echo and line.is_ours(text(said.to))):
+        return is_outbound, sender
+    return True, Person(text(said.to), text(said.to_user_id), text(said.to_parent_user_id))
 
 
 def _make_message(item: Item, place: Place, said: Message, is_outbound: bool) -> str | None:
@@ -234,7 +232,7 @@ def _make_message(item: Item, place: Place, said: Message, is_outbound: bool) ->
         "frequently_forwarded": context.frequently_forwarded,
         "unsupported": said.type in UNSUPPORTED,
     }
-    item.flags.extend(flag for flag, is_set in flags.items() if is_set)
+    item.flags.extend([flag for flag, is_set in flags.items() if is_set])
     form = said.interactive.type if said.interactive else said.type
     message_id = item.message(
         channel_id=place.channel_id,
