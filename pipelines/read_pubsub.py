@@ -34,7 +34,7 @@ LONGEST_WAIT = 0.05
 _IDLE_SECONDS = 0.5
 _BUFFERED_MESSAGES = 4_000
 _BUFFERED_BYTES = 64 * 1024 * 1024
-_LONGEST_RUN_BATCHES = 1_000
+_LONGEST_RUN_BATCHES = 500
 _GIVEN_BACK_TOGETHER = 1_000
 _GIVING_BACK_SECONDS = 10.0
 
@@ -75,8 +75,8 @@ class PullSubscriptions(beam.PTransform):
     Beam's local streaming runner acknowledges messages when it pulls them, ten at a time from one
     subscription after the other; runners outside of Google's have no source for Python at all. As
     an unbounded source each batch is a bundle, and Pub/Sub hears of it when the bundle's rows are
-    confirmed. The read ends by itself after a thousand batches, since Beam's local runner keeps 25 KB
-    of each bundle until its pipeline ends: run the pipeline again, and it goes on with what has been
+    confirmed. The read ends by itself after some hundred batches, since Beam's local runner keeps tens of
+    KB of each bundle until its pipeline ends: run the pipeline again, and it goes on with what has been
     pulled; after the last run, call `stop_pulling`.
     """
 

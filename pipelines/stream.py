@@ -52,6 +52,8 @@ def run(options: PipelineOptions, where: Target) -> Any:
             result.wait_until_finish()
             if read_pubsub.stopping.is_set():
                 return result
+            # Before the next run, which returns only when it ends: a result holds all that its run has kept.
+            del result
     except Exception as error:
         if read_pubsub.stopping.is_set():
             raise NotAllStoredError(
