@@ -58,6 +58,18 @@ def test_parquet_holds_the_same_rows_as_a_batch(tmp_path: Path) -> None:
     assert pq.ParquetFile(path).num_row_groups == 2
 
 
+def test_many_rows_become_columns_some_at_a_time_and_one_row_group(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(arrow, "_ROWS_AT_ONCE", 2)
+    rows = [sample("messages", message_id=str(index)) for index in range(5)]
+    path = tmp_path / "messages.parquet"
+
+    count = arrow.write_parquet("messages", [rows], str(path), NOW)
+
+    assert count == 5
+    assert pq.read_table(path).to_pylist() == arrow.record_batch("messages", rows, NOW).to_pylist()
+    assert pq.ParquetFile(path).num_row_groups == 1
+
+
 def test_parquet_without_rows_is_a_file_that_loads(tmp_path: Path) -> None:
     file = io.BytesIO()
 
