@@ -54,7 +54,7 @@ recount: setup ## Recount a generated world of 100,000 messages without the pipe
 golden: setup ## Record what the samples become, for a new generation or new samples.
 	@$(BIN)/python tests/pipelines/reprocess/golden.py
 
-bench: bench-receiver bench-batch bench-streaming ## Measure speed (a quarter of an hour); figures go to build/bench.
+bench: bench-receiver bench-batch bench-streaming ## Measure speed (half an hour); figures go to build/bench.
 	@$(BIN)/python -m tests.bench.bench_reprocess 10000 100000
 
 bench-reprocess: setup ## Plan, apply and roll back 100,000 and 1,000,000 events (about half an hour).
