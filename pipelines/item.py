@@ -62,7 +62,7 @@ class Item(msgspec.Struct, eq=False):
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        if error is None or not isinstance(error, Exception):
+        if not isinstance(error, Exception):
             return False
         del self._lineage.rows[self._before :]
         self._lineage.failures.append((self._pointer, error))

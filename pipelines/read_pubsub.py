@@ -105,7 +105,7 @@ class _Acknowledge(CheckpointMark):
 
     def finalize_checkpoint(self) -> None:
         """Acknowledge the batch, where the process that pulled it still lives; else it comes again."""
-        for pull in _pulls.values():
+        for pull in list(_pulls.values()):
             if pull.id == self.pull:
                 pull.acknowledge(self.batch)
 
@@ -192,7 +192,11 @@ class _Pull:
         for stream in self._streams:
             stream.cancel()
         for stream in self._streams:
-            stream.result()
+            try:
+                stream.result()
+            except GoogleAPICallError as error:
+                # `take` has raised it, or nothing is to be taken any more; the other streams end properly.
+                _log.warning("pulling had ended already: %s", error)
         self._give_back()
         self._client.close()
 

@@ -105,10 +105,9 @@ def _parse_rfc3339(text: str) -> int | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)
     try:
-        micros = to_micros(moment)
+        return _within_our_years(to_micros(moment))
     except OverflowError:
         return None
-    return micros if _EARLIEST <= micros < _LATEST else None
 
 
 def _from_number(number: int | float) -> int | None:
@@ -117,6 +116,9 @@ def _from_number(number: int | float) -> int | None:
     size = abs(number)
     for limit, multiplier, divisor in _UNITS:
         if size < limit:
-            micros = int(number * multiplier // divisor)
-            return micros if _EARLIEST <= micros < _LATEST else None
+            return _within_our_years(int(number * multiplier // divisor))
     return None
+
+
+def _within_our_years(micros: int) -> int | None:
+    return micros if _EARLIEST <= micros < _LATEST else None

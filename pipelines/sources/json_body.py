@@ -129,7 +129,7 @@ def repaired(data: bytes) -> bytes:
 
 def text(value: Id) -> str | None:
     """Return an id as text; an empty one counts as absent."""
-    return value or None if value is None or isinstance(value, str) else str(value)
+    return (value or None) if value is None or isinstance(value, str) else str(value)
 
 
 def scalar(value: Raw) -> str | None:

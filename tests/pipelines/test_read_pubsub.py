@@ -2,12 +2,13 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
+from google.api_core.exceptions import NotFound
 from google.cloud import pubsub_v1
 
 from pipelines import read_pubsub
@@ -88,10 +89,10 @@ def run_until(done) -> None:
         watcher.join()
 
 
-def backlog(pubsub: PubSubServer) -> int:
+def backlog(subscriptions: Sequence[str] = SUBSCRIPTIONS) -> int:
     with pubsub_v1.SubscriberClient() as client:
         found = 0
-        for name in SUBSCRIPTIONS:
+        for name in subscriptions:
             received = client.pull(subscription=name, max_messages=1000, timeout=30).received_messages
             found += len(received)
         return found
@@ -106,7 +107,7 @@ def test_messages_of_all_subscriptions_are_stored_and_acknowledged(pubsub: PubSu
     run_until(lambda: len(stored) >= len(events))
 
     assert sorted(stored) == sorted(event.event_id for event in events)
-    assert backlog(pubsub) == 0
+    assert backlog() == 0
 
 
 def test_what_could_not_be_stored_comes_again(pubsub: PubSubServer):
@@ -159,7 +160,25 @@ def test_a_long_read_ends_by_itself_and_the_next_goes_on_with_what_was_pulled(pu
     publisher.join()
 
     assert sorted(stored) == sorted(event.event_id for event in events)
-    assert backlog(pubsub) == 0
+    assert backlog() == 0
+
+
+def test_a_subscription_that_is_gone_does_not_keep_the_messages_of_others(pubsub: PubSubServer):
+    create_topics(PROJECT, {"raw-facebook": TOPICS["raw-facebook"]})
+    publish([text_message(n) for n in range(10)])
+    pull = read_pubsub._Pull(tuple(SUBSCRIPTIONS))
+    wait_for("all messages", lambda: pull._arrived.qsize() == 10, SOON)
+    wait_for("the end of what is gone", lambda: any(stream.done() for stream in pull._streams), SOON)
+    with pytest.raises(NotFound, match="parley-twilio"):
+        pull.take()
+
+    pull.close()
+
+    given_back = 0
+    until = time.monotonic() + SOON
+    while given_back < 10 and time.monotonic() < until:
+        given_back += backlog(SUBSCRIPTIONS[:1])
+    assert given_back == 10
 
 
 def test_what_was_pulled_and_not_taken_is_given_back_at_once(pubsub: PubSubServer, monkeypatch):
@@ -175,6 +194,6 @@ def test_what_was_pulled_and_not_taken_is_given_back_at_once(pubsub: PubSubServe
     taken, given_back = len(stored), 0
     until = time.monotonic() + SOON
     while taken + given_back < len(events) and time.monotonic() < until:
-        given_back += backlog(pubsub)
+        given_back += backlog()
     assert 0 < taken <= 100
     assert taken + given_back == len(events)
