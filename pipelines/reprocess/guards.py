@@ -56,12 +56,12 @@ def _check_streamed(client: bigquery.Client, live: Target, run: Run, runs: Seque
     reprocessed = staging.events(client, Staging.of(live, run.run_id))
     until = None if reprocessed is None else streamed.replaceable_from(client, live, run, runs, reprocessed)
     if until is not None:
-        minutes = math.ceil((until - dt.datetime.now(dt.UTC)) / dt.timedelta(minutes=1))
+        wait = math.ceil((until - dt.datetime.now(dt.UTC)) / dt.timedelta(minutes=1))
+        buffered = streamed.buffered_for() // dt.timedelta(minutes=1)
         raise RefusedError(
-            f"run {run.run_id} cannot be applied before {until + dt.timedelta(seconds=1):%Y-%m-%d %H:%M:%S} UTC, in "
-            f"{max(minutes, 1)} minutes: live has just stored rows of its events, and for "
-            f"{streamed.buffered_for() // dt.timedelta(minutes=1)} minutes BigQuery lets no transaction replace those. "
-            "Apply it then, or plan again with an earlier --to"
+            f"run {run.run_id} cannot be applied before {until + dt.timedelta(seconds=1):%Y-%m-%d %H:%M:%S} UTC, "
+            f"{max(wait, 1)} min from now: live has just stored rows of its events, and BigQuery lets no "
+            f"transaction replace those for {buffered} min. Apply it then, or plan again with an earlier --to"
         )
 
 

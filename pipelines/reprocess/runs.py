@@ -186,8 +186,8 @@ def find(runs: Sequence[Run], name: str) -> Run:
     found = [run for run in runs if run.run_id == name]
     if not found and name != "latest" and len(name) < SHORTEST_PART:
         raise UnknownRunError(
-            f"{name!r} names no run: give `latest`, an id, or {SHORTEST_PART} characters at least of its beginning "
-            "or end; `parley backfill list` shows them"
+            f"{name!r} names no run: give `latest`, an id, or at least {SHORTEST_PART} characters of "
+            "its beginning or end; `parley backfill list` shows them"
         )
     found = found or [run for run in runs if run.run_id.startswith(name) or run.run_id.endswith(name)]
     if len(found) != 1:

@@ -36,7 +36,7 @@ def test_a_run_goes_by_its_id_a_part_of_it_or_as_the_latest(name: str, found: Ru
 @pytest.mark.parametrize("name", ["", " ", "-", "0189000", "0000001"])
 @pytest.mark.parametrize("runs", [RUNS, RUNS[:1]])
 def test_too_little_of_an_id_names_no_run(name: str, runs: tuple[Run, ...]):
-    with pytest.raises(UnknownRunError, match="8 characters at least"):
+    with pytest.raises(UnknownRunError, match="at least 8 characters"):
         find(runs, name)
 
 
