@@ -213,7 +213,7 @@ def read_fact(item: Item, body: Body, part: Raw, line: Line, name: str) -> None:
     place.tell(item, key, said.get(VALUE_OF.get(name, "")) or scalar(part) or "")
 
 
-def _other_end(item: Item, said: Message, line: Line, is_echo: bool, thread: str | None) -> tuple[bool, Person]:
+def _other_end(item: Item, said: Message, line: Line, is_echo: bool, thread: Person | None) -> tuple[bool, Person]:
     """Return whether a message is outbound, and who is at its other end."""
     system = said.system or System()
     sender = Person(
