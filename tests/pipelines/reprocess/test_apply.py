@@ -171,7 +171,8 @@ def test_an_older_generation_is_refused(warehouse: Warehouse, generation):
     generation(0)
     run = warehouse.plan()
 
-    with pytest.raises(RefusedError, match=f"rows of generation {GENERATION} are there, and the run's are of generation 0"):
+    refused = f"rows of generation {GENERATION} are there, and the run's are of generation 0"
+    with pytest.raises(RefusedError, match=refused):
         warehouse.apply(run)
 
 
