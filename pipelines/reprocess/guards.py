@@ -133,4 +133,4 @@ def apart(run: Run, other: Run) -> bool:
 
 def _ends_before(one: dict[str, Any], two: dict[str, Any]) -> bool:
     end, start = one.get("to"), two.get("from")
-    return bool(end and start) and dt.datetime.fromisoformat(end) <= dt.datetime.fromisoformat(start)
+    return bool(end and start and dt.datetime.fromisoformat(end) <= dt.datetime.fromisoformat(start))
