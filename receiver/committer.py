@@ -21,6 +21,7 @@ from receiver.waiting import waiter
 from schemas.raw_event import RawEvent
 
 IDLE_SECONDS: Final = 1.0
+RECOVERY_SECONDS: Final = 10.0
 GROUP_BYTES: Final = 4 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
@@ -183,6 +184,9 @@ class Committers:
         self._lanes: dict[str, Lane] = {}
         self._lock = threading.RLock()
         self._recovery: threading.Thread | None = None
+        self._stop = threading.Event()
+        self.recovering = False
+        """Whether segments of dead processes could not be taken over yet."""
         self._uploader: Uploader | None = None
         if config.upload_root is not None:
             self._uploader = Uploader(config.upload_root, config.archive)
@@ -211,6 +215,7 @@ class Committers:
 
     def close(self) -> None:
         """Commit what is waiting, then stop; what Pub/Sub has not confirmed stays in the spool."""
+        self._stop.set()
         if self._recovery is not None:
             self._recovery.join()
         for lane in list(self._lanes.values()):
@@ -224,13 +229,28 @@ class Committers:
             self._uploader.close()
 
     def _recover(self) -> None:
-        try:
-            if self._config.archive_root is not None:
+        """Take over what dead processes left; what fails keeps back nothing else, and is tried again."""
+        failing = self._take_over()
+        while failing and not self._stop.wait(RECOVERY_SECONDS):
+            failing = self._take_over()
+
+    def _take_over(self) -> bool:
+        """Return whether something could not be taken over."""
+        failing = False
+        if self._config.archive_root is not None:
+            try:
                 recover(self._config.archive_root, keep=self._keep)
-            for source in spool.sources(self._config.spool_root):
+            except Exception:
+                _log.exception("segments of dead processes could not be taken over")
+                failing = True
+        for source in spool.sources(self._config.spool_root):
+            try:
                 self._outbox(source)
-        except OSError:
-            _log.exception("segments of dead processes could not be taken over")
+            except Exception:
+                _log.exception("spool could not be taken over", extra={"source": source})
+                failing = True
+        self.recovering = failing
+        return failing
 
     def _keep(self, events: list[RawEvent]) -> None:
         self._outbox(events[0].source).keep(events)

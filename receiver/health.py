@@ -3,10 +3,12 @@
 https://github.com/mozilla-services/Dockerflow#containerized-app-requirements
 """
 
+import functools
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +25,8 @@ from receiver.waiting import in_thread
 MIN_FREE_BYTES: Final = 16 * MIB
 MAX_SPOOL_AGE_SECONDS: Final = 60.0
 MAX_UPLOAD_AGE_SECONDS: Final = 900.0
+DAMAGE_SECONDS: Final = 30.0
+MAX_NAMES: Final = 20
 PROBE_BYTES: Final = 4096
 
 OK: Final = "ok"
@@ -72,6 +76,8 @@ def _checks(config: Config, committers: Committers) -> Iterator[tuple[str, Calla
         yield "archive", lambda: check_disk(root)
     yield "pubsub", lambda: check_pubsub(committers.directness())
     yield "spool", lambda: check_waiting(config.spool_root, MAX_SPOOL_AGE_SECONDS)
+    kept = [root for root in (config.spool_root, config.archive_root) if root is not None]
+    yield "segments", lambda: check_segments(kept, committers.recovering)
     if config.upload_root is not None:
         waiting = config.upload_root
         yield "upload", lambda: check_waiting(waiting, MAX_UPLOAD_AGE_SECONDS)
@@ -95,6 +101,19 @@ def check_pubsub(directness: dict[str, bool]) -> Check:
     """Tell which sources' events go through the spool because Pub/Sub fails or is slow."""
     ways = {source: "direct" if direct else "spool" for source, direct in directness.items()}
     return Check(OK if all(directness.values()) else WARNING, ways)
+
+
+def check_segments(roots: Sequence[Path], recovering: bool) -> Check:
+    """Tell of segments that were set aside as damaged, and whether some could not be taken over."""
+    names = [name for root in roots for name in _damaged(root, int(time.monotonic() / DAMAGE_SECONDS))]
+    details = {"damaged": len(names), "names": names[:MAX_NAMES], "not_taken_over": recovering}
+    return Check(WARNING if names or recovering else OK, details)
+
+
+@functools.lru_cache(maxsize=4)
+def _damaged(root: Path, _: int) -> list[str]:
+    """Look through a folder, which may be large, once in a while."""
+    return spool.damaged(root)
 
 
 def check_waiting(folder: Path, max_age_seconds: float) -> Check:

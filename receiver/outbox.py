@@ -77,9 +77,22 @@ class Outbox:
         self._wake.set()
 
     def drain(self) -> int:
-        """Publish what can be taken from the spool and return how many events that was."""
+        """Publish what can be taken from the spool and return how many events that was.
+
+        Raises:
+            Exception: a segment could not be emptied, after all others have been.
+        """
         self._spool.seal()
-        return sum(self._drain_segment(path) for path in self._spool.closed())
+        count = 0
+        failure: Exception | None = None
+        for path in self._spool.closed():
+            try:
+                count += self._drain_segment(path)
+            except Exception as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return count
 
     def stop(self) -> None:
         """Ask the thread to end after the request that is under way."""

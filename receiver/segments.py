@@ -1,14 +1,16 @@
 """Avro files that grow by whole, synced blocks: what both the archive and the spool consist of.
 
 A segment ends in `.open` while it is being written and is locked by its writer; closing renames
-it. A process that died leaves an unlocked `.open` file, which `recover` cuts at its last whole
-block and closes. Locks belong to open files, so they vanish with a killed process, and two live
+it. A process that died leaves an unlocked `.open` file, which `recover` closes with
+its whole blocks. Locks belong to open files, so they vanish with a killed process, and two live
 processes never take each other's segments.
 """
 
+import contextlib
 import fcntl
 import io
 import itertools
+import logging
 import os
 import re
 import socket
@@ -17,15 +19,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-import fastavro
 from fastavro.write import Writer
 
+from receiver import salvage
 from schemas.archive import OPEN_SUFFIX, SUFFIX
 from schemas.raw_event import AVRO_SCHEMA, RawEvent
 
+CORRUPT_SUFFIX: Final = ".corrupt"
+PART_SUFFIX: Final = ".part"
 _ONLY_EXPLICIT_BLOCKS: Final = 1 << 62
 _HOST: Final = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())[:64]
 _sequence = itertools.count()
+_log = logging.getLogger(__name__)
 
 
 class Segment:
@@ -102,37 +107,65 @@ class Segment:
 def recover(root: Path, keep: Callable[[list[RawEvent]], None] | None = None) -> None:
     """Close the segments that dead processes left open under a folder.
 
-    `keep` is called with the events of each segment's last block, before the segment is closed:
-    those may not have been published, since a process publishes after it has written. Everything
+    A torn tail is cut. A segment that is damaged elsewhere is set aside whole as `.corrupt`, and its whole
+    blocks take its place. `keep` is called with the events of each segment's last block, before the segment
+    is closed: those may not have been published, since a process publishes after it has written. Everything
     before has been.
 
     Raises:
-        OSError: a segment cannot be closed, or `keep` has failed; it stays as it is.
+        OSError: a segment cannot be read or closed, or `keep` has failed; it stays as it is, and all
+            others are closed nevertheless.
     """
+    failure: OSError | None = None
     for path in sorted(root.rglob(f"*{SUFFIX}{OPEN_SUFFIX}")):
-        with lock(path) as file:
-            if file is None:
-                continue
-            end, last = last_whole_block(file)
-            if last and keep is not None:
-                keep(last)
-            file.truncate(end)
+        try:
+            _recover(path, keep)
+        except OSError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+
+
+def _recover(path: Path, keep: Callable[[list[RawEvent]], None] | None) -> None:
+    with lock(path) as file:
+        if file is None:
+            return
+        content = salvage.read(file.read(), salvage.source_of(path))
+        if content.blocks and keep is not None:
+            keep(content.blocks[-1].events)
+        if content.damages:
+            report(path, content.damages)
+            _set_aside(path, content)
+        else:
+            file.truncate(content.end)
             os.fsync(file.fileno())
-            _finish(path, bool(last))
+            _finish(path, bool(content.blocks))
 
 
-def last_whole_block(file: BinaryIO) -> tuple[int, list[RawEvent]]:
-    """Return where a segment's last whole block ends, and that block's events."""
-    end, last = 0, []
-    try:
-        for block in fastavro.block_reader(file):
-            events = [RawEvent.from_avro(record) for record in block]
-            if not all(event.event_id for event in events):
-                break
-            end, last = block.offset + block.size, events
-    except Exception:  # noqa: S110 - fastavro has no error of its own for a torn block
-        pass
-    return end, last
+def report(path: Path, damages: Sequence[salvage.Damage]) -> None:
+    """Log each damage of a segment."""
+    for damage in damages:
+        _log.error("damaged segment %s: %d bytes at offset %d: %s", path, damage.size, damage.offset, damage.error)
+
+
+def _set_aside(path: Path, content: salvage.Content) -> None:
+    """Close a damaged segment with what is whole of it, beside the damaged file."""
+    with contextlib.suppress(FileExistsError):
+        # It is there already where a process died between this and the next step.
+        os.link(path, path.with_name(path.name + CORRUPT_SUFFIX))
+    sync_folder(path.parent)
+    if not content.blocks:
+        path.unlink()
+        return
+    part = path.with_name(path.name + PART_SUFFIX)
+    with part.open("w+b") as file:
+        # Locked before it has the segment's name: another process may look for it just then.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(salvage.write(content))
+        file.flush()
+        os.fsync(file.fileno())
+        part.replace(path)
+        _finish(path, True)
 
 
 class lock:  # noqa: N801 - reads as a function

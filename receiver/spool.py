@@ -12,12 +12,12 @@ from typing import BinaryIO, Final
 import fastavro
 import msgspec
 
+from receiver import salvage
 from receiver.archive import SegmentLog
-from receiver.segments import lock, recover
+from receiver.segments import CORRUPT_SUFFIX, lock, recover, report
 from schemas.archive import OPEN_SUFFIX, SUFFIX
 from schemas.raw_event import RawEvent
 
-CORRUPT_SUFFIX: Final = ".corrupt"
 SEGMENT_BYTES: Final = 8 * 1024 * 1024
 SOURCE_FOLDER: Final = "source="
 
@@ -33,6 +33,7 @@ class Spool:
         self._folder = folder(root, source)
         self._segments = SegmentLog(lambda _: self._folder, SEGMENT_BYTES, float("inf"))
         self._lock = threading.Lock()
+        self._failure = ""
 
     def append(self, events: Sequence[RawEvent]) -> None:
         """Make events durable, all or none.
@@ -48,7 +49,15 @@ class Spool:
         """Close the segments in use, of this process and of dead ones, so they can be taken."""
         with self._lock:
             self._segments.close()
-        recover(self._folder)
+        try:
+            recover(self._folder)
+        except OSError as error:
+            # It stays for the next time: the other segments do not wait for it.
+            if str(error) != self._failure:
+                _log.exception("segment of a dead process not taken over", extra={"source": self.source})
+            self._failure = str(error)
+        else:
+            self._failure = ""
 
     def closed(self) -> list[Path]:
         """Return the segments that can be taken, oldest first."""
@@ -67,21 +76,27 @@ class Taken:
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self._path = path
         self._file = file
-        self._damage = ""
+        self._content: salvage.Content | None = None
 
     def __iter__(self) -> Iterator[RawEvent]:
-        """Yield the events of all whole blocks."""
-        try:
-            for block in fastavro.block_reader(self._file):
-                yield from [RawEvent.from_avro(record) for record in block]
-        except Exception as error:
-            # fastavro has no error of its own for what is not Avro.
-            self._damage = f"{type(error).__name__}: {error}"
+        """Yield the events of all whole blocks, also of those behind a damaged one.
+
+        Raises:
+            OSError: the segment cannot be read; it must not be finished.
+        """
+        self._content = salvage.read(self._file.read(), salvage.source_of(self._path))
+        for block in self._content.blocks:
+            yield from block.events
 
     def finish(self) -> None:
         """Remove the segment, whose events are all published; set it aside where it is damaged."""
-        if self._damage:
-            _log.error("damaged spool segment set aside: %s: %s", self._path, self._damage)
+        content = self._content or salvage.Content()
+        damages = list(content.damages)
+        if content.end < content.size:
+            # A closed segment has no torn tail.
+            damages.append(salvage.Damage(content.end, content.size - content.end, "the file ends within a block"))
+        if damages:
+            report(self._path, damages)
             self._path.rename(self._path.with_name(self._path.name + CORRUPT_SUFFIX))
         else:
             self._path.unlink()
@@ -98,7 +113,7 @@ class Measure(msgspec.Struct, frozen=True):
 
 def measure(root: Path) -> Measure:
     """Measure all segments under a folder, open ones and those of other processes included."""
-    paths = [path for path in root.rglob(f"*{SUFFIX}*") if not path.name.endswith(CORRUPT_SUFFIX)]
+    paths = [path for path in root.rglob(f"*{SUFFIX}*") if path.name.endswith((SUFFIX, OPEN_SUFFIX))]
     events = size = 0
     oldest = time.time()
     for path in paths:
@@ -116,10 +131,16 @@ def measure(root: Path) -> Measure:
 def _count(path: Path, size: int) -> int:
     """Count a segment's events; the size is only there to count again what has grown."""
     count = 0
-    with path.open("rb") as file, suppress(ValueError, EOFError):
+    # fastavro has no error of its own for what is not Avro; a damage is told elsewhere.
+    with path.open("rb") as file, suppress(Exception):
         for block in fastavro.block_reader(file):
             count += block.num_records
     return count
+
+
+def damaged(root: Path) -> list[str]:
+    """Return the segments under a folder that were set aside because they are damaged."""
+    return sorted(path.name for path in root.rglob(f"*{CORRUPT_SUFFIX}"))
 
 
 def _created(path: Path) -> int:

@@ -106,7 +106,7 @@ def standing(facts: Sequence[Row]) -> Standing:
 def _message(message: Row, facts: Sequence[Row], marks: Sequence[Row], known: dict[str, Row]) -> Entry:
     # Of edits made at one time the first that came, as in the view.
     edits = sorted(
-        (fact for fact in facts if fact["key"] == "source.edited"),
+        (fact for fact in facts if fact["key"] == "source.edited" and fact["value"]),
         key=lambda fact: (fact["occurred_at"], fact["received_at"]),
     )
     deletions = [

@@ -75,7 +75,7 @@ def plan_run(
 def apply_run(run: str, force: bool, reason: str | None) -> None:
     """Put a planned run's rows in the place of the current ones, in one transaction.
 
-    RUN is an id, its end or beginning, or latest.
+    RUN is an id, 8 characters or more of its beginning or end, or latest.
     """
     if force and not reason:
         raise click.UsageError("--force needs --reason")

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from pipelines import logs
 from pipelines.bigquery.commands import target
-from pipelines.bigquery.target import Target, client
+from pipelines.bigquery.target import ConfigurationError, Target, client
 from pipelines.commands import local_options
 from pipelines.options import moment
 from pipelines.reprocess import diff, report, terminal
@@ -136,7 +136,7 @@ def failures() -> Iterator[None]:
         yield
     except RefusedError as error:
         raise _Refusal(str(error)) from error
-    except (UnknownRunError, FileNotFoundError) as error:
+    except (UnknownRunError, FileNotFoundError, ConfigurationError) as error:
         raise click.ClickException(str(error)) from error
     except GoogleAPICallError as error:
         raise click.ClickException(error.message or str(error)) from error

@@ -57,10 +57,11 @@ class Message(Struct):
 
 
 class MessageEdit(Struct):
-    """The new text of a message."""
+    """The new text of a message; Instagram sends one with `num_edit` 0, and no text, beside every message."""
 
     mid: Id = None
     text: str | None = None
+    num_edit: Raw = NOTHING
 
 
 class Postback(Struct):
@@ -115,7 +116,7 @@ def read_messaging(item: Item, body: Body, part: Raw, channel: str, name: str) -
     if said.postback:
         telling.postback(said.postback)
     if said.message_edit:
-        telling.of_message(said.message_edit.mid, "source.edited", said.message_edit.text or "")
+        telling.edit(said.message_edit)
     if said.reaction:
         telling.reaction(said.reaction)
     if said.delivery:
@@ -153,10 +154,23 @@ class _Telling(NamedTuple):
         self._said(postback.mid, "postback")
         self._referral(postback.referral)
 
+    def edit(self, edit: MessageEdit) -> None:
+        count = scalar(edit.num_edit) or ""
+        if edit.text and count != "0":
+            self.of_message(edit.mid, "source.edited", edit.text)
+        else:
+            # No change of the text is told, so nothing may take its place.
+            self.of_message(edit.mid, "source.message_edit", count)
+
     def reaction(self, reaction: Reaction) -> None:
-        is_removed = reaction.action == "unreact"
-        emoji = "" if is_removed else reaction.emoji or reaction.reaction or ""
-        self.of_message(reaction.mid, "reaction.emoji", emoji)
+        emoji = reaction.emoji or reaction.reaction or ""
+        if reaction.action == "unreact":
+            self.of_message(reaction.mid, "reaction.emoji", "")
+        elif emoji:
+            self.of_message(reaction.mid, "reaction.emoji", emoji)
+        else:
+            # An empty emoji would take away the reaction that stands.
+            self.of_message(reaction.mid, "source.reaction", reaction.action or "")
 
     def receipt(self, receipt: Receipt, state: str) -> None:
         for mid in (receipt.mid, *(receipt.mids or ())):

@@ -18,7 +18,7 @@ from msgspec import Raw, Struct
 from pipelines.item import Item, Lineage
 from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_array, members, scalar, text
 from pipelines.sources.meta import BODY, CHANGE, Envelope, read_entries
-from pipelines.sources.whatsapp_items import read_errors, read_fact, read_message, read_status
+from pipelines.sources.whatsapp_items import other_of, read_errors, read_fact, read_message, read_status
 from pipelines.sources.whatsapp_people import Contact, Line, Person
 from schemas.raw_event import RawEvent
 
@@ -64,10 +64,20 @@ class Chunk(Struct):
     errors: list[Raw] | None = None
 
 
+class ThreadContext(Struct):
+    """With whom a thread is."""
+
+    wa_id: Id = None
+    user_id: Id = None
+    parent_user_id: Id = None
+    username: str | None = None
+
+
 class Thread(Struct):
     """The history of one conversation."""
 
     id: Id = None
+    context: ThreadContext | None = None
     messages: list[Raw] | None = None
 
 
@@ -161,9 +171,22 @@ def _read_chunk(item: Item, body: Body, part: Raw, line: Line) -> None:
     for n, thread_part in enumerate(chunk.threads or ()):
         with item.part(f"threads/{n}", body.exact(thread_part)) as threaded:
             thread = body.decode(THREAD, thread_part)
+            person = _person_of(thread) or other_of(body, thread.messages or (), line)
             for m, each in enumerate(thread.messages or ()):
                 with threaded.part(f"messages/{m}", body.exact(each)) as one:
-                    read_message(one, body, each, line, thread=text(thread.id))
+                    read_message(one, body, each, line, thread=person)
     read_errors(item, body, chunk.errors, line.place(item, Person()))
     if not chunk.threads and not chunk.errors:
         read_fact(item, body, part, line, "history")
+
+
+def _person_of(thread: Thread) -> Person | None:
+    """Return with whom a thread is, as itself tells: its id is a number or, where that is withheld, a BSUID."""
+    context = thread.context or ThreadContext()
+    thread_id, phone, user_id = text(thread.id), text(context.wa_id), text(context.user_id)
+    if phone is None and thread_id != user_id:
+        phone = thread_id
+    elif user_id is None and thread_id != phone:
+        user_id = thread_id
+    person = Person(phone, user_id, text(context.parent_user_id), username=context.username)
+    return person if phone or user_id else None

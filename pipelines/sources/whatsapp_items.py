@@ -6,6 +6,7 @@ conversation of its own. Statuses, edits, reactions and revocations come on the 
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -128,7 +129,7 @@ STATUS: Final = msgspec.json.Decoder(Status)
 
 
 def read_message(
-    item: Item, body: Body, part: Raw, line: Line, *, is_echo: bool = False, thread: str | None = None
+    item: Item, body: Body, part: Raw, line: Line, *, is_echo: bool = False, thread: Person | None = None
 ) -> None:
     """Make the rows of a message or an echo; `thread` is the contact in whose history it is."""
     said = body.decode(MESSAGE, part)
@@ -143,12 +144,15 @@ def read_message(
     elif kind == "system":
         system = said.system or System()
         place.tell(item, fact_key(system.type or kind), other.new_phone or "")
-    elif kind == "media_placeholder" or place.contact_id is None:
+    elif place.contact_id is None:
         place.tell(item, fact_key(kind), message_id=own_id)
     elif kind == "request_welcome":
         place.tell(item, fact_key(kind))
     else:
-        own_id = _make_message(item, place, said, is_outbound)
+        sender = text(said.sender) or text(said.from_user_id)
+        # The only sender that a value describes may be told nowhere else.
+        sender = sender or (None if is_outbound else line.key_of(other, is_sender=True))
+        own_id = _make_message(item, place, said, sender, is_outbound)
     if is_outbound and said.history_context and said.history_context.status:
         place.tell(item, "source.delivery_state", said.history_context.status.lower(), message_id=own_id)
     read_errors(item, body, said.errors, place, own_id)
@@ -169,8 +173,11 @@ def read_status(item: Item, body: Body, part: Raw, line: Line) -> None:
     # A call's id is no message's.
     message_id = None if about == "call" else _message_id(item, place, status.id)
     key = "source.delivery_state" if about == "delivery" else fact_key(f"{about}_status")
-    place.tell(item, key, (status.status or "").lower(), message_id=message_id)
+    if status.status:
+        place.tell(item, key, status.status.lower(), message_id=message_id)
     read_errors(item, body, status.errors, place, message_id)
+    if not item.told and not status.errors:
+        place.tell(item, "source.statuses", message_id=message_id)
 
 
 def read_errors(
@@ -206,7 +213,7 @@ def read_fact(item: Item, body: Body, part: Raw, line: Line, name: str) -> None:
     place.tell(item, key, said.get(VALUE_OF.get(name, "")) or scalar(part) or "")
 
 
-def _other_end(item: Item, said: Message, line: Line, is_echo: bool, thread: str | None) -> tuple[bool, Person]:
+def _other_end(item: Item, said: Message, line: Line, is_echo: bool, thread: Person | None) -> tuple[bool, Person]:
     """Return whether a message is outbound, and who is at its other end."""
     system = said.system or System()
     sender = Person(
@@ -215,21 +222,52 @@ def _other_end(item: Item, said: Message, line: Line, is_echo: bool, thread: str
         text(said.from_parent_user_id),
         text(system.wa_id) or text(system.new_wa_id),
     )
-    if thread:
-        return sender.phone != thread, Person(thread)
-    is_outbound = is_echo or ("history" in item.flags and line.is_ours(sender.phone))
-    if not is_outbound or (is_echo and line.is_ours(text(said.to))):
+    recipient = Person(text(said.to), text(said.to_user_id), text(said.to_parent_user_id))
+    is_outbound = is_echo or ("history" in item.flags and _is_ours_of_history(sender, recipient, line, thread))
+    if thread and not said.group_id:
+        return is_outbound, thread
+    if not is_outbound or (is_echo and line.is_ours(recipient.phone)):
         return is_outbound, sender
-    return True, Person(text(said.to), text(said.to_user_id), text(said.to_parent_user_id))
+    return True, recipient
 
 
-def _make_message(item: Item, place: Place, said: Message, is_outbound: bool) -> str | None:
+def _is_ours_of_history(sender: Person, recipient: Person, line: Line, thread: Person | None) -> bool:
+    """Return whether the business sent a message of the history, where either end may be missing."""
+    if line.is_ours(sender.phone):
+        return True
+    if line.is_ours(recipient.phone) or (thread and sender.is_known_as(thread)):
+        return False
+    if not any(sender) or (thread and recipient.is_known_as(thread)):
+        return any(recipient)
+    # Without our own number, whoever is not the thread's person is the business; only people have a BSUID.
+    return bool(thread and sender.phone and not sender.user_id and not line.number)
+
+
+def other_of(body: Body, parts: Iterable[Raw], line: Line) -> Person | None:
+    """Return who of a thread that names nobody is not the business: the first end of its messages that tells."""
+    for part in parts:
+        try:
+            said = body.decode(MESSAGE, part)
+        except msgspec.DecodeError:
+            continue  # It fails for itself when it is read.
+        ends = (
+            Person(text(said.sender), text(said.from_user_id), text(said.from_parent_user_id)),
+            Person(text(said.to), text(said.to_user_id), text(said.to_parent_user_id)),
+        )
+        for end in ends if line.number else ():
+            if any(end) and not line.is_ours(end.phone) and not said.group_id:
+                return end
+    return None
+
+
+def _make_message(item: Item, place: Place, said: Message, sender: str | None, is_outbound: bool) -> str | None:
     if place.contact_id is None or place.conversation_id is None:
         return None
     context = said.context or Context()
     flags = {
         "forwarded": context.forwarded,
         "frequently_forwarded": context.frequently_forwarded,
+        "placeholder": said.type == "media_placeholder",
         "unsupported": said.type in UNSUPPORTED,
     }
     item.flags.extend([flag for flag, is_set in flags.items() if is_set])
@@ -240,7 +278,7 @@ def _make_message(item: Item, place: Place, said: Message, is_outbound: bool) ->
         conversation_id=place.conversation_id,
         source_message_id=text(said.id),
         direction="outbound" if is_outbound else "inbound",
-        sender_id=text(said.sender) or text(said.from_user_id),
+        sender_id=sender,
         kind="quick_reply" if form in QUICK_REPLIES else "message",
         scope=place.channel_id,
     )
@@ -258,10 +296,12 @@ def _tell_of_target(item: Item, body: Body, place: Place, said: Message, kind: s
         "edit": (edit.original_message_id, "source.edited", _edited_text(body, edit.message)),
         "revoke": ((said.revoke or Change()).original_message_id, "source.deleted", "true"),
     }[kind]
-    if message_id := _message_id(item, place, target):
+    message_id = _message_id(item, place, target)
+    # An edit whose new text is not told does not empty the text that there is.
+    if message_id and (value or kind != "edit"):
         place.tell(item, key, value, message_id=message_id)
     else:
-        place.tell(item, fact_key(kind))
+        place.tell(item, fact_key(kind), message_id=message_id)
 
 
 def _edited_text(body: Body, message: Raw) -> str:

@@ -44,6 +44,11 @@ class Person(NamedTuple):
     parent_user_id: str | None = None
     new_phone: str | None = None
     name: str | None = None
+    username: str | None = None
+
+    def is_known_as(self, other: "Person") -> bool:
+        """Return whether both name one id."""
+        return not {self.phone, self.user_id}.isdisjoint({other.phone, other.user_id} - {None})
 
 
 class Line(NamedTuple):
@@ -56,6 +61,11 @@ class Line(NamedTuple):
     def is_ours(self, phone: str | None) -> bool:
         """Return whether that is the business's own number, however it is written."""
         return bool(phone and self.number) and _digits(phone) == _digits(self.number)
+
+    def key_of(self, person: Person, *, is_sender: bool = False) -> str | None:
+        """Return by which id a person is known: the phone number, else the BSUID, else None."""
+        described = self._described(person, is_sender)
+        return person.phone or text(described.wa_id) or person.user_id or text(described.user_id)
 
     def place(self, item: Item, person: Person, group: str | None = None, *, is_sender: bool = False) -> Place:
         """Note that channel, contact and conversation were seen, and return where the item belongs.
@@ -89,7 +99,7 @@ class Line(NamedTuple):
             channel_id,
             key,
             display_name=profile.name or person.name or None,
-            username=profile.username or None,
+            username=profile.username or person.username or None,
             phone_number=key if key.removeprefix("+").isdecimal() else None,
             alternative_ids=tuple([f"{name}={value}" for name, value in ids.items() if value not in (None, key)]),
         )

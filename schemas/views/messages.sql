@@ -1,4 +1,5 @@
--- Each message once, as its first telling of the highest generation told it.
+-- Each message once, as its first telling of the highest generation told it. The placeholder of media (a message of
+-- WhatsApp's history) counts only as long as the media itself is not told.
 -- A filter on sent_date prunes. A message that is told again in another partition (see sent_date) shows once in
 -- each of them; COUNT(DISTINCT message_id) counts it once, and so does every view that counts messages.
 SELECT
@@ -28,5 +29,11 @@ WHERE TRUE
 QUALIFY
   ROW_NUMBER() OVER (
     PARTITION BY sent_date, message_id
-    ORDER BY generation DESC, received_at, event_id, pointer, processed_at
+    ORDER BY
+      generation DESC,
+      IF('placeholder' IN UNNEST(flags), 1, 0),
+      received_at,
+      event_id,
+      pointer,
+      processed_at
   ) = 1

@@ -9,7 +9,8 @@ WITH
       occurred_at AS edited_at,
       COUNT(DISTINCT metadata_id) OVER (PARTITION BY subject_id) AS edits
     FROM `${views}.metadata`
-    WHERE subject_type = 'message' AND key = 'source.edited'
+    -- What tells no new text does not change the text.
+    WHERE subject_type = 'message' AND key = 'source.edited' AND value != ''
     QUALIFY
       ROW_NUMBER() OVER (PARTITION BY subject_id ORDER BY occurred_at DESC, received_at DESC, metadata_id) = 1
   ),

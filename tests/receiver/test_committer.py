@@ -6,6 +6,7 @@ import grpc
 import pytest
 from receiver_support import PROJECT, archived, event, events, wait_until
 
+from receiver import committer, salvage
 from receiver.archive import SegmentLog
 from receiver.committer import Committers, UnavailableError
 from receiver.config import Config
@@ -237,3 +238,51 @@ def test_drains_the_spool_of_a_source_that_no_longer_gets_events(make, bus, tmp_
     spool.seal()
     make().start()
     wait_until(lambda: bus.published("other") == events(3, source="other"))
+
+
+def test_one_unreadable_segment_keeps_back_no_other_and_is_tried_again(make, bus, tmp_path, monkeypatch):
+    monkeypatch.setattr(committer, "RECOVERY_SECONDS", 0.01)
+    folder = tmp_path / "archive" / "source=facebook" / "date=2026-03-01" / "hour=10"
+    for number in range(2):
+        dead = Segment(folder)
+        dead.append([event(number)])
+        dead._file.close()
+    spool = Spool(tmp_path / "spool", "other")
+    spool.append(events(3, first=5, source="other"))
+    spool.seal()
+    readable = threading.Event()
+    read = salvage.read
+
+    def fail_for_the_first(content, source):
+        if event(0).event_id.encode() in content and not readable.is_set():
+            raise OSError(errno.EIO, "bad sector")
+        return read(content, source)
+
+    monkeypatch.setattr(salvage, "read", fail_for_the_first)
+    receiver = make()
+    receiver.start()
+    wait_until(lambda: bus.published("other") == events(3, first=5, source="other"))
+    wait_until(lambda: archived(tmp_path / "archive") == [event(1)])
+    wait_until(lambda: receiver.recovering)
+    readable.set()
+    wait_until(lambda: ids(archived(tmp_path / "archive")) == ids(events(2)))
+    wait_until(lambda: not receiver.recovering)
+
+
+def test_one_unreadable_spool_segment_keeps_back_no_other(make, bus, tmp_path, monkeypatch):
+    spool = Spool(tmp_path / "spool", "facebook")
+    for number in range(2):
+        spool.append([event(number)])
+        spool.seal()
+    first, _ = spool.closed()
+    read = salvage.read
+
+    def fail_for_the_first(content, source):
+        if event(0).event_id.encode() in content:
+            raise OSError(errno.EIO, "bad sector")
+        return read(content, source)
+
+    monkeypatch.setattr(salvage, "read", fail_for_the_first)
+    make().start()
+    wait_until(lambda: bus.ids() == {event(1).event_id})
+    assert first.exists()

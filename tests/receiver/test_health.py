@@ -20,7 +20,7 @@ def test_all_is_well(app):
     app.extensions[intake.EXTENSION].commit(event(1))
     code, body = heartbeat(app)
     assert (code, body["status"]) == (200, "ok")
-    assert set(body["checks"]) == {"disk", "archive", "pubsub", "spool"}
+    assert set(body["checks"]) == {"disk", "archive", "pubsub", "spool", "segments"}
     assert body["checks"]["pubsub"]["details"] == {"facebook": "direct"}
     assert body["checks"]["disk"]["details"]["free_bytes"] > 0
 
@@ -75,6 +75,17 @@ def test_warns_when_the_spool_gets_old(tmp_path, monkeypatch):
     monkeypatch.setattr("time.time", lambda: later)
     assert health.check_waiting(tmp_path, 60).status == "warning"
     assert health.check_waiting(tmp_path / "none", 60).status == "ok"
+
+
+def test_warns_of_segments_that_are_damaged_or_could_not_be_taken_over(tmp_path):
+    assert health.check_segments([tmp_path], recovering=False).status == "ok"
+    assert health.check_segments([tmp_path], recovering=True).status == "warning"
+    folder = tmp_path / "other" / "source=facebook"
+    folder.mkdir(parents=True)
+    (folder / "one.avro.open.corrupt").touch()
+    found = health.check_segments([folder.parent], recovering=False)
+    assert found.status == "warning"
+    assert found.details == {"damaged": 1, "names": ["one.avro.open.corrupt"], "not_taken_over": False}
 
 
 def test_tells_how_uploads_are_doing_where_there_is_a_bucket(environ):

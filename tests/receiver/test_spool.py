@@ -76,6 +76,20 @@ def test_sets_a_damaged_segment_aside_after_what_is_whole(tmp_path):
     assert measure(tmp_path).events == 0
 
 
+def test_gives_the_blocks_behind_a_damaged_one(tmp_path, caplog):
+    spool = Spool(tmp_path, "facebook")
+    for first in (0, 2, 4):
+        spool.append(events(2, first=first))
+    spool.seal()
+    (path,) = spool.closed()
+    content = path.read_bytes()
+    place = content.index(event(2).event_id.encode()) - 12
+    path.write_bytes(content[:place] + b"\xff" * 12 + content[place + 12 :])
+    assert take_all(spool) == [[*events(2), *events(2, first=4)]]
+    assert [each.suffix for each in path.parent.iterdir()] == [".corrupt"]
+    assert f"damaged segment {path}" in caplog.text
+
+
 def test_rotates_so_that_a_segment_can_be_taken_while_others_come(tmp_path):
     spool = Spool(tmp_path, "facebook")
     for number in range(3):

@@ -1,16 +1,20 @@
 import datetime as dt
 import itertools
 import json
+from pathlib import Path
 
 import pytest
 import sample_world as world
+from msgspec import structs
 from sqlglot import exp
 
 from pipelines.events import normalize
-from pipelines.rows import Message
+from pipelines.generation import GENERATION
+from pipelines.rows import Message, Metadata
 from schemas import loader, view_columns
 from schemas.raw_event import RawEvent, format_received_at
 
+SAMPLES = Path(__file__).parents[1] / "samples"
 NOON = dt.datetime(2026, 3, 14, 12, tzinfo=dt.UTC)
 CONTACT, PAGE = "7310000000000001", world.PAGE
 
@@ -82,11 +86,11 @@ class TestMessages:
 
     def test_the_highest_generation_tells_it(self, analyst):
         rows = normalize(page(text("m_1")))
-        newer = [_with(row, generation=2, kind="newer") for row in rows if isinstance(row, Message)]
+        newer = [_with(row, generation=GENERATION + 1, kind="newer") for row in rows if isinstance(row, Message)]
         analyst.load([*rows, *newer])
 
         row = only(analyst.query("SELECT generation, kind FROM parley.messages"))
-        assert row == {"generation": 2, "kind": "newer"}
+        assert row == {"generation": GENERATION + 1, "kind": "newer"}
 
     def test_the_same_message_twice_in_one_request_is_its_first_item(self, analyst):
         analyst.tell(page(text("m_1", "first"), text("m_1", "second")))
@@ -122,6 +126,33 @@ class TestCurrentMessages:
 
         row = only(analyst.query("SELECT text, edits, edited_at FROM parley.messages_current"))
         assert row == {"text": "second", "edits": 2, "edited_at": later(minutes=2)}
+
+    def test_what_tells_no_new_text_changes_none(self, analyst):
+        edit = item(later(minutes=1), message_edit={"mid": "m_1", "text": "first", "num_edit": 1})
+        beside = item(later(minutes=2), message_edit={"mid": "m_1", "num_edit": 0})
+        analyst.tell(page(text("m_1", "as sent")), page(edit, number=2), page(beside, number=3))
+        # What an earlier generation made of an edit without a text.
+        (told,) = (row for row in normalize(page(edit, number=4)) if isinstance(row, Metadata))
+        later_time = told.occurred_at + 120_000_000
+        analyst.load([structs.replace(told, metadata_id="empty", value="", occurred_at=later_time)])
+
+        row = only(analyst.query("SELECT text, edits FROM parley.messages_current"))
+        assert row == {"text": "first", "edits": 1}
+
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+    def test_a_placeholder_of_media_stands_until_the_media_is_told(self, analyst, order):
+        names = ("history", "history_media")
+        for turn, which in enumerate(order):
+            moment = later(minutes=turn)
+            attributes = {
+                "event_id": f"019caaaa-0000-7000-8000-{turn:012d}",
+                "source": "whatsapp",
+                "received_at": format_received_at(moment),
+            }
+            analyst.tell(RawEvent((SAMPLES / "whatsapp" / f"{names[which]}.json").read_bytes(), attributes))
+            found = analyst.query("SELECT flags FROM parley.messages WHERE source_message_id = 'wamid.h3'")
+            is_told = 1 in order[: turn + 1]
+            assert only(found) == {"flags": ["history"] if is_told else ["history", "placeholder"]}
 
     def test_a_deleted_message_says_nothing_more(self, analyst):
         analyst.tell(page(text("m_1")), page(item(message={"mid": "m_1", "is_deleted": True}), number=2))

@@ -265,3 +265,25 @@ def test_time_is_understood_in_any_unit_or_taken_from_the_entry(own, entrys, ori
 def test_time_that_is_none_is_the_time_of_receipt(nonsense):
     message = page(item(timestamp=nonsense, message={"mid": "m"}), time=nonsense).messages
     assert (message.sent_at, message.sent_at_from) == (RECEIVED, "received")
+
+
+@pytest.mark.parametrize(
+    ("edit", "fact"),
+    [
+        ({"num_edit": 0}, "source.message_edit=0"),
+        ({"num_edit": "0", "text": "Hallo"}, "source.message_edit=0"),
+        ({"num_edit": 1}, "source.message_edit=1"),
+        ({"text": ""}, "source.message_edit="),
+        ({"num_edit": "1", "text": "Hallo"}, "source.edited=Hallo"),
+        ({"text": "Hallo"}, "source.edited=Hallo"),
+    ],
+)
+def test_edit_is_one_only_where_it_tells_a_new_text(edit, fact):
+    rows = page({"timestamp": 1795372198000, "message_edit": {"mid": "m_text"} | edit})
+    assert told(rows) == [f"message {fact}"]
+    assert rows.metadata.subject_id == sample("facebook", "text").messages.message_id
+
+
+def test_reaction_without_an_emoji_takes_none_away():
+    rows = page(item(reaction={"mid": "m_text", "action": "react"}))
+    assert told(rows) == ["message source.reaction=react"]

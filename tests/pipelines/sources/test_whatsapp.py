@@ -34,8 +34,8 @@ EVENTS = {
     "history": [
         "outbound message wamid.h1 history",
         "inbound message wamid.h2 history",
+        "inbound message wamid.h3 history placeholder",
         "message source.delivery_state=read",
-        "message source.media_placeholder=",
     ],
     "history_declined": ["channel source.error=2593109"],
     "history_media": ["inbound message wamid.h3 history", "outbound message wamid.h4 history"],
@@ -86,13 +86,15 @@ EVENTS = {
 }
 
 
+OURS = {"phone_number_id": NUMBER_ID, "display_phone_number": f"+{NUMBER}"}
+
+
 def whatsapp(name: str) -> Rows:
     return sample("whatsapp", name)
 
 
 def value(query: str = "", **lists: object) -> Rows:
-    number = {"metadata": {"phone_number_id": NUMBER_ID, "display_phone_number": f"+{NUMBER}"}}
-    change = {"field": "messages", "value": number | lists}
+    change = {"field": "messages", "value": {"metadata": OURS} | lists}
     body = {"object": "whatsapp_business_account", "entry": [{"id": ACCOUNT, "changes": [change]}]}
     return normalized("whatsapp", json.dumps(body).encode(), **({"query": query} if query else {}))
 
@@ -228,9 +230,89 @@ def test_history_falls_into_the_conversation_that_goes_on():
     assert {message.conversation_id for message in past} == {now.conversation_id}
 
 
-def test_placeholder_of_a_media_message_joins_it_when_it_comes():
-    placeholder = whatsapp("history")["metadata"][1]
-    assert placeholder.subject_id == whatsapp("history_media")["messages"][0].message_id
+def test_placeholder_of_a_media_message_is_that_message():
+    placeholder, media = whatsapp("history")["messages"][2], whatsapp("history_media")["messages"][0]
+    assert placeholder.message_id == media.message_id
+    assert placeholder.conversation_id == media.conversation_id
+
+
+def thread(*messages: object, **known: object) -> Rows:
+    chunk = {"threads": [known | {"messages": messages}]}
+    change = {"field": "history", "value": {"metadata": OURS, "history": [chunk]}}
+    body = {"object": "whatsapp_business_account", "entry": [{"id": ACCOUNT, "changes": [change]}]}
+    return normalized("whatsapp", json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"id": BSUID},
+        {"id": BSUID, "context": {"user_id": BSUID}},
+        {"context": {"user_id": BSUID}},
+        {"context": {"user_id": BSUID, "wa_id": CONTACT}},
+        {"id": CONTACT, "context": {"user_id": BSUID}},
+        {"id": BSUID, "context": {"wa_id": CONTACT}},
+        {},
+    ],
+)
+@pytest.mark.parametrize(
+    ("ends", "direction"),
+    [
+        ({"from_user_id": BSUID}, "inbound"),
+        ({"from_user_id": BSUID, "to": NUMBER}, "inbound"),
+        ({"from": NUMBER, "to_user_id": BSUID}, "outbound"),
+        ({"from": NUMBER}, "outbound"),
+        ({"to_user_id": BSUID}, "outbound"),
+    ],
+)
+def test_direction_and_contact_of_history_are_told_by_any_id_of_either_end(known, ends, direction):
+    message = {"id": "wamid.1", "type": "text"}
+    rows = thread(message | {"from_user_id": BSUID, "id": "wamid.0"}, message | ends, **known)
+    asked, said = rows["messages"]
+    assert (asked.direction, said.direction) == ("inbound", direction)
+    assert asked.conversation_id == said.conversation_id
+    contact = CONTACT if CONTACT in json.dumps(known) else BSUID
+    assert {row.source_contact_id for row in rows["contacts"]} == {contact}
+    if contact == CONTACT and "user_id" in str(known):
+        assert f"user_id={BSUID}" in rows["contacts"][0].alternative_ids
+
+
+def test_history_without_our_number_knows_the_thread_s_person():
+    body = json.loads((SAMPLES / "whatsapp" / "history.json").read_text())
+    del body["entry"][0]["changes"][0]["value"]["metadata"]["display_phone_number"]
+    rows = normalized("whatsapp", json.dumps(body).encode())
+    assert [row.direction for row in rows["messages"]] == ["outbound", "inbound", "inbound"]
+
+
+def test_thread_tells_the_username_and_a_group_in_it_stays_a_group():
+    context = {"user_id": BSUID, "username": "kontakt.42"}
+    assert thread({"id": "wamid.1", "type": "text"}, context=context).contacts.username == "kontakt.42"
+    rows = thread({"id": "wamid.1", "from": CONTACT, "type": "text", "group_id": GROUP}, id=GROUP)
+    assert (rows.messages.direction, rows.messages.conversation_id) == (
+        "inbound",
+        whatsapp("group").messages.conversation_id,
+    )
+    assert rows.messages.contact_id == ids.contact_id("whatsapp", "", CONTACT)
+
+
+def test_sender_who_is_told_in_the_contacts_alone_is_the_sender():
+    contacts = [{"user_id": BSUID, "profile": {"name": "Kontakt 42"}}]
+    rows = value(contacts=contacts, messages=[{"id": "wamid.1", "type": "contacts"}])
+    assert rows.messages.sender_id == rows.contacts.source_contact_id == BSUID
+
+
+@pytest.mark.parametrize("message", [None, {"type": "text"}, {"type": "image", "image": {"id": "7"}}, 7])
+def test_edit_without_a_new_text_is_no_edit(message):
+    edit = {"original_message_id": "wamid.text", "message": message}
+    rows = value(messages=[{"from": CONTACT, "id": "wamid.1", "type": "edit", "edit": edit}])
+    assert told(rows) == ["message source.edit="]
+    assert joins(rows, whatsapp("text"))
+
+
+def test_status_without_a_state_is_no_state():
+    status = {"id": "wamid.out", "recipient_id": CONTACT}
+    assert told(value(statuses=[status])) == ["message source.statuses="]
+    assert told(value(statuses=[status | {"errors": [{"code": 7}]}])) == ["message source.error=7"]
 
 
 def test_new_number_is_noted_with_the_contact():
