@@ -11,7 +11,7 @@ from pipelines.archive import Selection
 from pipelines.bigquery import deploy
 from pipelines.bigquery.target import Target
 from pipelines.dashboard import warehouse as dashboard
-from pipelines.reprocess import archived, dead_letters, reconcile
+from pipelines.reprocess import archived, dead_letters, reconcile, streamed
 from schemas import loader
 from tests.googlesql.judge import PROJECT, VIEWS, Judge, rendered, statements, string_literal
 from tests.pipelines.reprocess.reprocess_support import Warehouse, options
@@ -78,8 +78,14 @@ def test_every_recipe_of_the_cookbook_is_accepted(judge: Judge, recipe):
 
 
 def test_every_statement_of_reprocessing_is_accepted(
-    judge: Judge, sent: list[str], bigquery_client: bigquery.Client, bigquery_target: Target, tmp_path: Path
+    judge: Judge,
+    sent: list[str],
+    bigquery_client: bigquery.Client,
+    bigquery_target: Target,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
+    monkeypatch.setenv(streamed.MINUTES, "0")
     warehouse = Warehouse(bigquery_client, bigquery_target, tmp_path / "archive")
     warehouse.received([*map(text_message, range(3)), raw_event(b"no json", number=90)])
     warehouse.archived([text_message(7)])
