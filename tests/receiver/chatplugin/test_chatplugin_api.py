@@ -241,7 +241,21 @@ def test_an_address_is_the_one_that_our_own_proxies_saw(
         (b"{}", "application/json", 400, "invalid_request"),
         (b'{"message":null}', "application/json", 400, "invalid_request"),
     ],
-    ids=["long", "text", "empty", "cut", "nan", "latin", "deep", "array", "no message", "null"],
+    ids=[
+        "long",
+        "text",
+        "empty",
+        "cut",
+        "nan",
+        "latin",
+        "deep",
+        "nested",
+        "closed",
+        "infinite",
+        "array",
+        "no message",
+        "null",
+    ],
 )
 def test_a_body_that_is_no_message_is_refused(shop: Chat, body: bytes, content_type: str, status: int, error: str):
     headers = {"Origin": SHOP, "Authorization": shop.authenticate()["token"], "Content-Type": content_type}
