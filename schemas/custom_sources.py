@@ -62,8 +62,8 @@ class Hmac(_Table, frozen=True, kw_only=True):
 class Whereabouts(_Table, frozen=True, kw_only=True):
     """Where items lie, and JMESPath expressions that tell where an item belongs.
 
-    They speak of `item`, `parent` and `body` (the nearest and the outermost object around the item, without
-    the member that leads to it), `headers` and `query`.
+    They speak of `item`, `ancestors` (the objects around the item, nearest first, each without the member that
+    leads to it), `parent` and `body` (the nearest and the outermost of them), `headers` and `query`.
     """
 
     items: str | None = None

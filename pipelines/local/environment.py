@@ -64,6 +64,8 @@ def variables(folder: Path, ports: Ports, environ: Mapping[str, str] = os.enviro
         "PARLEY_PUBLIC_URL": f"http://127.0.0.1:{ports.receiver}",
         "PARLEY_CHATPLUGIN_CHANNELS": json.dumps({CHAT_CHANNEL: [f"http://127.0.0.1:{ports.receiver}"]}),
         "PARLEY_CHATPLUGIN_DEMO": CHAT_CHANNEL,
+        # The local BigQuery has no write buffer, whose rows cannot be replaced.
+        "PARLEY_STREAMING_BUFFER_MINUTES": "0",
         **_made_up_secrets(folder),
     }
     addresses = {

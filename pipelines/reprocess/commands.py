@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from pipelines.archive import Selection
+from pipelines.commands import BeamCommand
 from pipelines.reprocess import dead_letters, diff, report, shell, staging, terminal
 from pipelines.reprocess.apply import apply, discard, roll_back
 from pipelines.reprocess.runs import Request, Runs, Staging
@@ -25,7 +26,7 @@ def backfill() -> None:
     """
 
 
-@backfill.command("plan", context_settings=shell.BEAM_ARGUMENTS)
+@backfill.command("plan", cls=BeamCommand)
 @shell.selecting
 @click.option(
     "--events", type=click.File("r"), metavar="FILE", help="Only these events: one id a line; - is stdin."
@@ -75,7 +76,7 @@ def plan_run(
 def apply_run(run: str, force: bool, reason: str | None) -> None:
     """Put a planned run's rows in the place of the current ones, in one transaction.
 
-    RUN is an id, its end or beginning, or latest.
+    RUN is an id, 8 characters or more of its beginning or end, or latest.
     """
     if force and not reason:
         raise click.UsageError("--force needs --reason")

@@ -1,11 +1,13 @@
 """When a run may be applied or rolled back. What is decided here is committed only if no run has moved since."""
 
+import datetime as dt
+import math
 from collections.abc import Iterator, Sequence
 
 from google.cloud import bigquery
 
 from pipelines.bigquery.target import Target
-from pipelines.reprocess import staging
+from pipelines.reprocess import staging, streamed
 from pipelines.reprocess.runs import RefusedError, Run, Staging, State
 from pipelines.reprocess.sql import partitions
 
@@ -24,6 +26,7 @@ def check_apply(client: bigquery.Client, live: Target, run: Run, runs: Sequence[
     _check_kept(client, run, place)
     if not staging.schema_is_current(client, place):
         raise RefusedError(f"the tables have changed since run {run.run_id} was planned: plan again")
+    _check_streamed(client, live, run, runs)
     objections = list(_objections(client, live, run, runs))
     if objections and not forced:
         raise RefusedError("; ".join(objections) + ". Plan again, or give a reason with --force")
@@ -46,6 +49,20 @@ def check_roll_back(client: bigquery.Client, live: Target, run: Run, runs: Seque
             raise RefusedError(
                 f"run {other.run_id} was applied to the same events since: roll that one back first"
             )
+
+
+def _check_streamed(client: bigquery.Client, live: Target, run: Run, runs: Sequence[Run]) -> None:
+    # Not for a rollback: it deletes rows that apply has inserted, and no others.
+    reprocessed = staging.events(client, Staging.of(live, run.run_id))
+    until = None if reprocessed is None else streamed.replaceable_from(client, live, run, runs, reprocessed)
+    if until is not None:
+        wait = math.ceil((until - dt.datetime.now(dt.UTC)) / dt.timedelta(minutes=1))
+        buffered = streamed.buffered_for() // dt.timedelta(minutes=1)
+        raise RefusedError(
+            f"run {run.run_id} cannot be applied before {until + dt.timedelta(seconds=1):%Y-%m-%d %H:%M:%S} UTC, "
+            f"{max(wait, 1)} min from now: live has just stored rows of its events, and BigQuery lets no "
+            f"transaction replace those for {buffered} min. Apply it then, or plan again with an earlier --to"
+        )
 
 
 def _check_kept(client: bigquery.Client, run: Run, place: Staging) -> None:

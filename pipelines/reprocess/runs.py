@@ -4,7 +4,7 @@ import datetime as dt
 import enum
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from google.cloud import bigquery
@@ -13,6 +13,9 @@ from pipelines.archive import Damage, Selection
 from pipelines.bigquery.target import Target
 from pipelines.generation import GENERATION
 from pipelines.reprocess.sql import literal
+
+SHORTEST_PART: Final = 8
+"""How many characters of a run's id name it at least."""
 
 
 class State(enum.StrEnum):
@@ -148,7 +151,7 @@ class Runs:
         return list(found.values())
 
     def get(self, name: str) -> Run:
-        """Return the run with an id, with the only id that begins or ends so, or the `latest`.
+        """Return the run that `find` finds by a name.
 
         Raises:
             UnknownRunError: there is none, or more than one.
@@ -171,14 +174,21 @@ class Runs:
 
 
 def find(runs: Sequence[Run], name: str) -> Run:
-    """Return the run with an id, with the only id that begins or ends so, or the `latest`.
+    """Return the run with an id, the `latest`, or the only one whose id begins or ends so.
+
+    A part of an id has `SHORTEST_PART` characters at least: a variable that is not set names no run.
 
     Raises:
-        UnknownRunError: there is none, or more than one.
+        UnknownRunError: there is none, or more than one, or the part is too short.
     """
     if name == "latest" and runs:
         return runs[-1]
     found = [run for run in runs if run.run_id == name]
+    if not found and name != "latest" and len(name) < SHORTEST_PART:
+        raise UnknownRunError(
+            f"{name!r} names no run: give `latest`, an id, or at least {SHORTEST_PART} characters of "
+            "its beginning or end; `parley backfill list` shows them"
+        )
     found = found or [run for run in runs if run.run_id.startswith(name) or run.run_id.endswith(name)]
     if len(found) != 1:
         problem = "no run" if not found else f"{len(found)} runs"

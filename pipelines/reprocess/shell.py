@@ -17,7 +17,7 @@ from rich.console import Console
 
 from pipelines import logs
 from pipelines.bigquery.commands import target
-from pipelines.bigquery.target import Target, client
+from pipelines.bigquery.target import ConfigurationError, Target, client
 from pipelines.commands import local_options
 from pipelines.options import moment
 from pipelines.reprocess import diff, report, terminal
@@ -30,7 +30,6 @@ DAMAGED: Final = 4
 """Exit code: done, but part of the archive could not be read."""
 DIFFERENT: Final = 5
 """Exit code: archive, ledger and rows do not agree."""
-BEAM_ARGUMENTS: Final = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 _WIDTH_OF_FILES: Final = 200
 # What goes into a file or a pipe is not folded to the width of no terminal.
@@ -136,7 +135,7 @@ def failures() -> Iterator[None]:
         yield
     except RefusedError as error:
         raise _Refusal(str(error)) from error
-    except (UnknownRunError, FileNotFoundError) as error:
+    except (UnknownRunError, FileNotFoundError, ConfigurationError) as error:
         raise click.ClickException(str(error)) from error
     except GoogleAPICallError as error:
         raise click.ClickException(error.message or str(error)) from error

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import jmespath
-from jmespath.exceptions import JMESPathError
-from jmespath.functions import Functions
+from jmespath.exceptions import JMESPathError, JMESPathTypeError
+from jmespath.functions import Functions, signature
 
 from pipelines.times import Written
 from schemas.custom_sources import BodyMapping, Path, Whereabouts
 
-CONTEXT: Final = frozenset({"item", "parent", "body", "headers", "query"})
+CONTEXT: Final = frozenset({"item", "parent", "body", "ancestors", "headers", "query"})
 """What an expression can speak of."""
 LITERALS: Final = frozenset({"items", "subject", "key", "message", "metadata"})
 """Members of a mapping and its rules that are no expressions."""
@@ -24,6 +24,21 @@ _DESCENDING: Final = frozenset(
 )
 
 Context = Mapping[str, Any]
+
+
+class _Functions(Functions):
+    """JMESPath's functions, of which `join` takes numbers too: sources number what they send."""
+
+    @signature({"types": ["string"]}, {"types": ["array"]})
+    def _func_join(self, separator: str, parts: list[Any]) -> str:
+        for part in parts:
+            # Neither is part of an id, and what is missing would make one id of many.
+            if isinstance(part, bool) or not isinstance(part, str | int | float):
+                raise JMESPathTypeError("join", part, type(part).__name__, ["string", "number"])
+        return separator.join(map(scalar_text, parts))
+
+
+_OPTIONS: Final = jmespath.Options(custom_functions=_Functions())
 
 
 class Expressions:
@@ -37,7 +52,7 @@ class Expressions:
     def value(self, name: str, context: Context, default: Any = None) -> Any:
         """Return what an expression gives; the default where there is no such expression."""
         expression = self._compiled.get(name)
-        return default if expression is None else expression.search(context)
+        return default if expression is None else expression.search(context, options=_OPTIONS)
 
     def text(self, name: str, context: Context) -> str | None:
         """Return what an expression gives as text; nothing and the empty text are None.
@@ -97,7 +112,7 @@ def _problem(expression: str) -> str | None:
     unknown = sorted(set(_names(parsed)) - CONTEXT)
     if unknown:
         return f"{unknown[0]!r} is none of {', '.join(sorted(CONTEXT))}"
-    functions = sorted(set(_functions(parsed)) - Functions.FUNCTION_TABLE.keys())
+    functions = sorted(set(_functions(parsed)) - _Functions.FUNCTION_TABLE.keys())
     return f"there is no function {functions[0]}()" if functions else None
 
 

@@ -15,14 +15,14 @@ from msgspec import Raw, Struct
 from pipelines.item import Item, Lineage
 from pipelines.sources.facebook_messaging import read_messaging
 from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, members, scalar, text
-from pipelines.sources.meta import BODY, CHANGE, read_entries
+from pipelines.sources.meta import BODY, CHANGE, TEST_ENTRY, read_entries
 from pipelines.sources.place import Place
 from schemas.raw_event import RawEvent
 
 SOURCES: Final = {"page": "facebook", "instagram": "instagram"}
 """A row's source by the envelope's `object`."""
-TEST_ENTRY: Final = "0"
-"""The id of the entry that the dashboard's "Test" button sends."""
+SCALARS: Final = ("leadgen_id", "id", "comment_id", "media_id")
+"""Where the natural scalar of a change is found that has neither item nor verb."""
 
 
 class Entry(Struct):
@@ -68,6 +68,8 @@ def _read_entry(body: Body, item: Item, part: Raw) -> None:
     if channel is None:
         raise ValueError("an entry without an id")
     item.dated(None, scalar(entry.time))
+    if channel == TEST_ENTRY:
+        item.flags.append("test")
     for n, messaging in enumerate(entry.messaging or ()):
         with item.part(f"messaging/{n}", body.exact(messaging)) as addressed:
             read_messaging(addressed, body, messaging, channel, "messaging")
@@ -88,15 +90,17 @@ def _read_entry(body: Body, item: Item, part: Raw) -> None:
 def _read_change(item: Item, body: Body, part: Raw, channel: str) -> None:
     change = body.decode(CHANGE, part)
     field, value = change.field or "changes", change.value
-    if channel == TEST_ENTRY:
-        item.flags.append("test")
-    if field.startswith("messag") and "sender" in members(body, value):
+    found = members(body, value)
+    if field.startswith("messag") and "sender" in found:
         read_messaging(item, body, value, channel, field)
         return
-    changed = body.decode(CHANGE_VALUE, value) if members(body, value) else ChangeValue()
+    changed = body.decode(CHANGE_VALUE, value) if found else ChangeValue()
     item.dated(scalar(changed.timestamp) or scalar(changed.created_time))
     place = _author_place(item, channel, changed.author or Author())
-    place.tell(item, fact_key(field), scalar(value) or "")
+    # Of a feed: what (a comment, a reaction), and what became of it (add, edited, remove).
+    done = " ".join(filter(None, (scalar(found.get(name, NOTHING)) for name in ("item", "verb"))))
+    ids = (scalar(found[name]) for name in SCALARS if name in found)
+    place.tell(item, fact_key(field), scalar(value) or done or next(filter(None, ids), ""))
 
 
 def _author_place(item: Item, channel: str, author: Author) -> Place:

@@ -22,13 +22,20 @@ THREAD_CONTROL: Final = {
     "take_thread_control": "taken",
     "request_thread_control": "requested",
 }
-VALUE_OF: Final = {
-    "account_linking": "status",
-    "optin": "ref",
-    "policy-enforcement": "action",
-    "referral": "ref",
+VALUES_OF: Final = {
+    "account_linking": ("status",),
+    "checkout_update": ("payload",),
+    "game_play": ("payload", "game_id"),
+    "optin": ("notification_messages_status", "ref", "type", "user_ref"),
+    "payment": ("payload",),
+    "policy-enforcement": ("action",),
+    "pre_checkout": ("payload",),
+    "referral": ("ref", "ad_id", "source"),
+    "response_feedback": ("feedback",),
 }
-"""The natural scalar of an event that is kept as a fact."""
+"""Where the natural scalar of an event is found that is kept as a fact: the first that is not empty."""
+SAID: Final = frozenset({"message", "postback"})
+"""Events whose `mid` is their own, not that of a message they speak of."""
 ADDRESSING: Final = frozenset({"sender", "recipient", "timestamp"})
 
 
@@ -42,6 +49,8 @@ class Referral(Struct):
     """The link or advertisement through which somebody came."""
 
     ref: Id = None
+    ad_id: Id = None
+    source: Id = None
 
 
 class Message(Struct):
@@ -190,8 +199,12 @@ class _Telling(NamedTuple):
         if name in THREAD_CONTROL:
             self.place.tell(self.item, "source.thread_control", THREAD_CONTROL[name])
         else:
-            described = members(body, payload).get(VALUE_OF.get(name, ""), payload)
-            self.place.tell(self.item, fact_key(name), scalar(described) or "")
+            found = members(body, payload)
+            values = (scalar(found[each]) for each in VALUES_OF.get(name, ()) if each in found)
+            value = next(filter(None, values), scalar(payload) or "")
+            mid = None if name in SAID else scalar(found.get("mid", NOTHING))
+            target = ids.message_id(self.item.source, self.place.channel_id, mid) if mid else None
+            self.place.tell(self.item, fact_key(name), value, message_id=target)
 
     def _said(self, mid: Id, kind: str) -> None:
         channel_id, contact_id, conversation_id = self.place
@@ -210,7 +223,8 @@ class _Telling(NamedTuple):
 
     def _referral(self, referral: Referral | None) -> None:
         if referral and self.place.conversation_id:
-            self.place.tell(self.item, "source.referral", text(referral.ref) or "")
+            come = text(referral.ref) or text(referral.ad_id) or text(referral.source)
+            self.place.tell(self.item, "source.referral", come or "")
 
 
 def _telling(item: Item, channel: str, said: Messaging) -> _Telling:

@@ -1,6 +1,6 @@
 """Custom sources that the sources file describes: expressions say what each item of a body becomes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -25,12 +25,11 @@ _WHOLE: Final = msgspec.json.Decoder(Raw)
 
 
 class Part(NamedTuple):
-    """A part of a body, and the objects around it: each without the member that leads to the part."""
+    """A part of a body, and the objects around it, nearest first: each without the member that leads to it."""
 
     raw: Raw
     pointer: str = ""
-    parent: dict[str, Any] | None = None
-    body: dict[str, Any] | None = None
+    ancestors: tuple[dict[str, Any], ...] = ()
 
 
 class Mapped:
@@ -48,6 +47,7 @@ class Mapped:
         for rule in rules:
             pointer = (mapping.items if rule.items is None else rule.items) or ""
             self._rules.setdefault(pointer, []).append((rule, Expressions(mapping, rule)))
+        self._pointers = tuple(self._rules)
         # What holds the items of another pointer is not unknown because no rule of its own applies.
         self._holders = {outer for outer in self._rules for inner in self._rules if inner.startswith(f"{outer}/")}
 
@@ -62,22 +62,47 @@ class Mapped:
             "query": form_body.read(event.query.encode())[0],
         }
         if event.content_type.partition(";")[0].strip().lower() == FORM:
-            fields, _ = form_body.read(event.data)
-            with lineage.item("", event.data, source=self._source, content_type=FORM) as item:
-                self._read(item, "", {**around, "item": fields})
-            return None
-        body = Body(event.data)
-        whole = Part(body.decode(_WHOLE))
+            found = self._form(event.data, lineage, around)
+        else:
+            body = Body(event.data)
+            found = self._json(body, Part(body.decode(_WHOLE)), self._pointers, lineage, around)
+        return None if found else "nothing where the mapping looks for items"
+
+    def _form(self, data: bytes, lineage: Lineage, around: Context) -> bool:
+        """Read a form: one item, or what the pointers find in fields whose value is JSON."""
+        fields, _ = form_body.read(data)
+        found = "" in self._pointers
+        if found:
+            with lineage.item("", data, source=self._source, content_type=FORM) as item:
+                self._read(item, "", {**around, "item": fields, "ancestors": []})
+        inside: dict[str, list[str]] = {}
+        for pointer in filter(None, self._pointers):
+            inside.setdefault(pointer.split("/")[1], []).append(pointer)
+        for step, pointers in inside.items():
+            value = fields.get(_unescaped(step))
+            if value is None:
+                continue
+            found = True
+            others = {name: other for name, other in fields.items() if name != _unescaped(step)}
+            # Where the field is no JSON, it fails with the bytes that came.
+            with lineage.item(f"/{step}", data, source=self._source, content_type=FORM):
+                body = Body(value.encode())
+                self._json(body, Part(body.decode(_WHOLE), f"/{step}", (others,)), pointers, lineage, around)
+        return found
+
+    def _json(self, body: Body, whole: Part, pointers: Iterable[str], lineage: Lineage, around: Context) -> bool:
+        """Read every item to which pointers lead; the steps to `whole` itself are done."""
         found = False
-        for pointer in self._rules:
-            for part in _parts(body, whole, pointer.split("/")[1:]):
+        done = whole.pointer.count("/") + 1
+        for pointer in pointers:
+            for part in _parts(body, whole, pointer.split("/")[done:]):
                 found = True
                 with lineage.item(part.pointer, body.exact(part.raw), source=self._source) as item:
-                    decoded = body.decode(_ANYTHING, part.raw)
-                    self._read(
-                        item, pointer, {**around, "item": decoded, "parent": part.parent, "body": part.body}
-                    )
-        return None if found else "nothing where the mapping looks for items"
+                    objects: dict[str, Any] = {"ancestors": list(part.ancestors)}
+                    if part.ancestors:
+                        objects |= {"parent": part.ancestors[0], "body": part.ancestors[-1]}
+                    self._read(item, pointer, {**around, **objects, "item": body.decode(_ANYTHING, part.raw)})
+        return found
 
     def _read(self, item: Item, pointer: str, context: Context) -> None:
         for rule, expressions in self._rules.get(pointer, ()):
@@ -158,8 +183,13 @@ def _parts(body: Body, part: Part, steps: list[str]) -> Iterator[Part]:
             yield from _parts(body, inner, steps[1:])
     else:
         inside = members(body, part.raw)
-        followed = inside.pop(steps[0].replace("~1", "/").replace("~0", "~"), None)
+        followed = inside.pop(_unescaped(steps[0]), None)
         if followed is not None:
-            parent = {name: body.decode(_ANYTHING, member) for name, member in inside.items()}
-            around = parent if part.body is None else part.body
-            yield from _parts(body, Part(followed, f"{part.pointer}/{steps[0]}", parent, around), steps[1:])
+            around = {name: body.decode(_ANYTHING, member) for name, member in inside.items()}
+            inner = Part(followed, f"{part.pointer}/{steps[0]}", (around, *part.ancestors))
+            yield from _parts(body, inner, steps[1:])
+
+
+def _unescaped(step: str) -> str:
+    """Return the key that a step of a JSON Pointer names."""
+    return step.replace("~1", "/").replace("~0", "~")

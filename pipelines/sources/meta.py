@@ -12,6 +12,8 @@ from msgspec import Raw, Struct
 from pipelines.item import Item, Lineage
 from pipelines.sources.json_body import NOTHING, Body, Id, text
 
+TEST_ENTRY: Final = "0"
+"""The id of the entry that the dashboard's "Test" button sends."""
 ReadEntry = Callable[[Body, Item, Raw], None]
 """Reads an entry of a body, given as an item and as the raw part that it is."""
 

@@ -21,6 +21,16 @@ class Place(NamedTuple):
             subject_type, subject_id = "conversation", self.conversation_id
         elif self.contact_id:
             subject_type, subject_id = "contact", self.contact_id
+        self._tell(item, subject_type, subject_id, key, value)
+
+    def tell_of_contact(self, item: Item, key: str, value: str = "") -> None:
+        """Make a fact about the contact, in the conversation; without a contact as `tell` does."""
+        if self.contact_id:
+            self._tell(item, "contact", self.contact_id, key, value)
+        else:
+            self.tell(item, key, value)
+
+    def _tell(self, item: Item, subject_type: str, subject_id: str, key: str, value: str) -> None:
         item.metadata(
             subject_type,
             subject_id,

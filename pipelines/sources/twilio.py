@@ -2,6 +2,7 @@
 
 https://www.twilio.com/docs/messaging/guides/webhook-request
 https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks
+https://www.twilio.com/docs/conversations/conversations-webhooks
 """
 
 import re
@@ -9,8 +10,8 @@ from typing import Final
 
 from pipelines import ids
 from pipelines.item import Item, Lineage
-from pipelines.sources import form_body
-from pipelines.sources.json_body import fact_key
+from pipelines.sources import form_body, twilio_events
+from pipelines.sources.json_body import Body, fact_key
 from pipelines.sources.place import Place
 from schemas.raw_event import RawEvent
 
@@ -18,16 +19,24 @@ FORM: Final = "application/x-www-form-urlencoded"
 INCOMING_STATES: Final = frozenset({"", "received", "receiving"})
 MESSAGE_FIELDS: Final = ("MessageSid", "SmsMessageSid", "SmsSid", "Body", "NumMedia")
 KNOWN_FIELDS: Final = (*MESSAGE_FIELDS, "From", "To", "AccountSid", "MessagingServiceSid")
+RECIPIENTS: Final = ("To", "ChannelToAddress")
+CHOICES: Final = ("ButtonPayload", "ButtonText", "ListId", "ListTitle")
 FLAGS: Final = {"Forwarded": "forwarded", "FrequentlyForwarded": "frequently_forwarded"}
 
 _PREFIX: Final = re.compile(r"([A-Za-z][A-Za-z0-9_]{1,31}):")
 _PHONE_NUMBER: Final = re.compile(r"(?:[A-Za-z0-9_]+:)?(\+[0-9]{3,})")
+# Digits of which some are crossed out; an id of other letters is none.
+_MASKED: Final = re.compile(r"(?:[A-Za-z0-9_]+:)?\+?(?=[0-9]*[Xx*])[0-9Xx*]{4,}")
+# Conversations, and Programmable Chat before it; callbacks of WhatsApp have READ or DELIVERED.
+_CONVERSATIONS: Final = re.compile(r"on[A-Z]")
 
 Fields = dict[str, str]
 
 
 def parse(event: RawEvent, lineage: Lineage) -> str | None:
-    """Make the rows of one message or status callback; Twilio sends one a request, and no time."""
+    """Make the rows of a message or status callback, one a request and without a time, or of JSON events."""
+    if twilio_events.is_json(event.data, event.content_type):
+        return _events(event.data, lineage)
     # A number may be configured to be called with GET: its parameters then are the query.
     form = event.data or event.query.encode()
     fields, repeated = form_body.read(form)
@@ -38,13 +47,37 @@ def parse(event: RawEvent, lineage: Lineage) -> str | None:
             item.flags.append("query")
         if repeated:
             item.flags.append("duplicate_key")
-        if _state(fields) not in INCOMING_STATES:
+        if _CONVERSATIONS.match(fields.get("EventType", "")):
+            # Its messages have fields of the same names, but other ids and no addresses.
+            _other(item, fields | {"To": ""})
+        elif _state(fields) not in INCOMING_STATES:
             _status(item, fields)
         elif any(fields.get(name) for name in MESSAGE_FIELDS):
             _message(item, fields)
         else:
             _other(item, fields)
     return None
+
+
+def _events(data: bytes, lineage: Lineage) -> str | None:
+    """Make the rows of Event Streams; what tells no account is not told by Twilio, or a test of the sink."""
+    body = Body(data)
+    before = len(lineage.rows) + len(lineage.failures)
+    for pointer, element in twilio_events.elements(body):
+        with lineage.item(pointer, body.exact(element), source="twilio.sms") as item:
+            told = twilio_events.read(body, element)
+            item.source = _source(told.fields)
+            item.dated(told.time, told.envelope_time)
+            if told.type == twilio_events.MESSAGE:
+                _message(item, told.fields)
+            elif told.type.startswith(twilio_events.STATUS):
+                state = told.type.removeprefix(twilio_events.STATUS)
+                _status(item, {"MessageStatus": state} | told.fields)
+            elif told.type and (account := told.fields.get("AccountSid")):
+                key = fact_key(told.type.removeprefix("com.twilio."))
+                Place(item.channel(account)).tell(item, key, _error(told.fields))
+    none = len(lineage.rows) + len(lineage.failures) == before
+    return "no event of Twilio's" if none else None
 
 
 def _source(fields: Fields) -> str:
@@ -65,7 +98,7 @@ def _message_sid(fields: Fields) -> str | None:
 def _message(item: Item, fields: Fields) -> None:
     address = _sender(fields, item.source)
     if not address:
-        raise ValueError("an incoming message without From, WaId and ExternalUserId")
+        raise ValueError("an incoming message without From, WaId and ExternalUserId, or with masked ones")
     channel_id = item.channel(_channel(fields, "To", item.source))
     contact_id = item.contact(
         channel_id,
@@ -86,11 +119,10 @@ def _message(item: Item, fields: Fields) -> None:
         source_message_id=_message_sid(fields),
         direction="inbound",
         sender_id=address,
-        kind="quick_reply" if fields.get("ButtonPayload") else "message",
+        kind="quick_reply" if any(fields.get(name) for name in CHOICES) else "message",
     )
     place = Place(channel_id, contact_id, conversation_id)
-    if error := _error(fields):
-        place.tell(item, "source.error", error, message_id=message_id)
+    _tell_error(item, fields, place, message_id)
     if referral := fields.get("ReferralSourceId") or fields.get("ReferralSourceUrl"):
         place.tell(item, "source.referral", referral)
     if opt_out := fields.get("OptOutType"):
@@ -100,7 +132,8 @@ def _message(item: Item, fields: Fields) -> None:
 def _status(item: Item, fields: Fields) -> None:
     channel_id = item.channel(_channel(fields, "From", item.source))
     conversation_id = None
-    address = _qualified(fields.get("To") or fields.get("ChannelToAddress", ""), item.source)
+    to = next((address for name in RECIPIENTS if (address := _unmasked(fields.get(name, "")))), "")
+    address = _qualified(to, item.source)
     # Without From no number is chosen yet, so it is not known on which one the contact would answer.
     if address and fields.get("From"):
         contact_id = item.contact(
@@ -111,7 +144,16 @@ def _status(item: Item, fields: Fields) -> None:
     message_id = ids.message_id(item.source, "", sid) if sid else None
     place = Place(channel_id, conversation_id=conversation_id)
     place.tell(item, "source.delivery_state", _state(fields), message_id=message_id)
-    if error := _error(fields):
+    _tell_error(item, fields, place, message_id)
+
+
+def _tell_error(item: Item, fields: Fields, place: Place, message_id: str | None) -> None:
+    """Make a fact of an error: of the message, or, where a URL of ours failed, of the channel."""
+    if not (error := _error(fields)):
+        return
+    if fields.get("ErrorUrl"):
+        Place(place.channel_id).tell(item, "source.error", error)
+    else:
         place.tell(item, "source.error", error, message_id=message_id)
 
 
@@ -130,9 +172,15 @@ def _channel(fields: Fields, own: str, source: str) -> str:
 
 
 def _sender(fields: Fields, source: str) -> str:
-    if not fields.get("From") and fields.get("WaId"):
-        return f"whatsapp:+{fields['WaId']}"
-    return _qualified(fields.get("From") or fields.get("ExternalUserId", ""), source)
+    sender, wa_id = _unmasked(fields.get("From", "")), _unmasked(fields.get("WaId", ""))
+    if not sender and wa_id:
+        return f"whatsapp:+{wa_id}"
+    return _qualified(sender or fields.get("ExternalUserId", ""), source)
+
+
+def _unmasked(address: str) -> str:
+    """Return an address, or an empty one where digits are crossed out: many people share it, so it is nobody's."""
+    return "" if _MASKED.fullmatch(address) else address
 
 
 def _qualified(address: str, source: str) -> str:
@@ -155,7 +203,7 @@ def _scope(channel_id: str, address: str) -> str:
 
 def _alternative_ids(fields: Fields) -> tuple[str, ...]:
     names = (("wa_id", "WaId"), ("external_user_id", "ExternalUserId"))
-    return tuple(f"{key}={fields[name]}" for key, name in names if fields.get(name))
+    return tuple(f"{key}={fields[name]}" for key, name in names if _unmasked(fields.get(name, "")))
 
 
 def _error(fields: Fields) -> str:

@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 
 from pipelines.item import Item, Lineage
 from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_array, members, scalar, text
-from pipelines.sources.meta import BODY, CHANGE, Envelope, read_entries
+from pipelines.sources.meta import BODY, CHANGE, TEST_ENTRY, Envelope, read_entries
 from pipelines.sources.whatsapp_items import other_of, read_errors, read_fact, read_message, read_status
 from pipelines.sources.whatsapp_people import Contact, Line, Person
 from schemas.raw_event import RawEvent
@@ -28,7 +28,20 @@ BARE: Final = frozenset({"messages", "statuses", "message_echoes", "contacts", "
 """What a body without envelope has, of the on-premises API."""
 DESCRIBING: Final = frozenset({"messaging_product", "metadata", "whatsapp_business_api_data", "contacts"})
 """Members of a value that say whose its lists are."""
-VALUES: Final = ("event", "decision", "new_quality_score", "new_category", "current_limit", "alert_type")
+VALUES: Final = (
+    "event",
+    "decision",
+    "new_quality_score",
+    "new_category",
+    "correct_category",
+    "current_limit",
+    "alert_type",
+    "username",
+    "status",
+    "type",
+    "max_daily_conversations_per_business",
+    "max_daily_conversation_per_phone",
+)
 """Where the natural scalar of an account's or template's change is found."""
 UNKNOWN_CHANNEL: Final = "unknown"
 """The channel of what names neither number nor account."""
@@ -111,6 +124,8 @@ def parse(event: RawEvent, lineage: Lineage) -> str | None:
 def _read_entry(body: Body, item: Item, part: Raw, *, named: str) -> None:
     entry = body.decode(ENTRY, part)
     item.dated(None, scalar(entry.time))
+    if text(entry.id) == TEST_ENTRY:
+        item.flags.append("test")
     for n, each in enumerate(entry.changes or ()):
         with item.part(f"changes/{n}", body.exact(each)) as changed:
             change = body.decode(CHANGE, each)
@@ -134,8 +149,11 @@ def _read_value(item: Item, body: Body, part: Raw, path: str, channel: str, fiel
         lists = {"contacts": found["contacts"]}
     # What happens to an account or a template is one fact, whatever lists it has.
     if not lists or (number is None and BARE.isdisjoint(lists)):
-        described = next((found[name] for name in VALUES if name in found), part)
-        line.place(item, Person()).tell(item, fact_key(field), scalar(described) or "")
+        # An alert is told one level deeper.
+        told = members(body, found.get("alert_info", NOTHING)) | found
+        values = (scalar(told[name]) for name in VALUES if name in told)
+        described = next(filter(None, values), scalar(part) or "")
+        line.place(item, Person()).tell(item, fact_key(field), described)
         return
     for name, items in lists.items():
         parts = body.decode(ITEMS, items)

@@ -14,13 +14,18 @@ from msgspec import Raw, Struct
 
 from pipelines import ids
 from pipelines.item import Item
-from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, members, scalar, text
+from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_array, members, scalar, text
 from pipelines.sources.place import Place
 from pipelines.sources.whatsapp_people import Line, Person
 
 QUICK_REPLIES: Final = frozenset({"button", "button_reply", "list_reply"})
 UNSUPPORTED: Final = frozenset({"unsupported", "unknown"})
+IDENTITIES: Final = frozenset({"user_id_update"})
+"""Lists of which an item is about a person, not about what was said."""
+PARTICIPANTS: Final = "_participants"
+"""What the lists of people end with that a group's event has: added, removed, …"""
 VALUE_OF: Final = {
+    "automatic_events": "event_name",
     "calls": "event",
     "errors": "code",
     "groups": "type",
@@ -42,6 +47,7 @@ class Referral(Struct):
 
     source_id: Id = None
     source_url: Id = None
+    ctwa_clid: Id = None
 
 
 class Interactive(Struct):
@@ -70,6 +76,8 @@ class System(Struct):
     type: str | None = None
     wa_id: Id = None
     new_wa_id: Id = None
+    user_id: Id = None
+    parent_user_id: Id = None
 
 
 class HistoryContext(Struct):
@@ -124,7 +132,19 @@ class Status(Struct):
     errors: list[Raw] | None = None
 
 
+class Participant(Struct):
+    """Somebody in a group; `input` is the number by which the business named them."""
+
+    wa_id: Id = None
+    user_id: Id = None
+    parent_user_id: Id = None
+    username: str | None = None
+    input: Id = None
+
+
 MESSAGE: Final = msgspec.json.Decoder(Message)
+PARTICIPANT: Final = msgspec.json.Decoder(Participant)
+PARTS: Final = msgspec.json.Decoder(list[Raw])
 STATUS: Final = msgspec.json.Decoder(Status)
 
 
@@ -142,8 +162,11 @@ def read_message(
     if kind in {"reaction", "edit", "revoke"}:
         _tell_of_target(item, body, place, said, kind)
     elif kind == "system":
-        system = said.system or System()
-        place.tell(item, fact_key(system.type or kind), other.new_phone or "")
+        key = fact_key((said.system.type if said.system else None) or kind)
+        if new_id := other.new_phone or other.new_user_id:
+            place.tell_of_contact(item, key, new_id)
+        else:
+            place.tell(item, key)
     elif place.contact_id is None:
         place.tell(item, fact_key(kind), message_id=own_id)
     elif kind == "request_welcome":
@@ -197,12 +220,19 @@ def read_fact(item: Item, body: Body, part: Raw, line: Line, name: str) -> None:
     nested = members(body, found.get("contact", NOTHING)) | members(body, found.get("metadata", NOTHING))
     said = {key: scalar(value) for key, value in (nested | found).items()}
     item.dated(said.get("timestamp"))
+    user_id, parent_user_id = (
+        {key: scalar(value) for key, value in members(body, found.get(name, NOTHING)).items()}
+        for name in ("user_id", "parent_user_id")
+    )
     ends = [
         Person(
             said.get("wa_id") or said.get("phone_number"),
-            said.get("user_id"),
-            said.get("parent_user_id"),
+            said.get("user_id") or user_id.get("previous"),
+            said.get("parent_user_id") or parent_user_id.get("previous"),
+            new_user_id=user_id.get("current"),
+            new_parent_user_id=parent_user_id.get("current"),
             name=said.get("full_name"),
+            username=said.get("username"),
         ),
         Person(said.get("from"), said.get("from_user_id")),
         Person(said.get("to"), said.get("to_user_id")),
@@ -210,7 +240,30 @@ def read_fact(item: Item, body: Body, part: Raw, line: Line, name: str) -> None:
     person = next((end for end in ends if any(end) and not line.is_ours(end.phone)), Person())
     place = line.place(item, person, said.get("group_id"))
     key = "source.error" if name == "errors" else fact_key(name)
-    place.tell(item, key, said.get(VALUE_OF.get(name, "")) or scalar(part) or "")
+    value = said.get(VALUE_OF.get(name, "")) or scalar(part) or ""
+    if name in IDENTITIES:
+        place.tell_of_contact(item, key, user_id.get("current") or "")
+    elif name == "automatic_events":
+        place.tell(item, key, value, message_id=_message_id(item, place, said.get("id")))
+    else:
+        place.tell(item, key, value)
+    if group := said.get("group_id"):
+        for each in found:
+            if each.endswith(PARTICIPANTS):
+                _read_participants(item, body, found[each], line, group, each)
+
+
+def _read_participants(item: Item, body: Body, parts: Raw, line: Line, group: str, name: str) -> None:
+    """Note who is told to have come into a group or gone, each with a fact in the group's conversation."""
+    people = body.decode(PARTS, parts) if is_array(parts) else []
+    for n, part in enumerate(people):
+        with item.part(f"{name}/{n}", body.exact(part)) as one:
+            said = body.decode(PARTICIPANT, part)
+            phone = text(said.wa_id) or text(said.input)
+            person = Person(phone, text(said.user_id), text(said.parent_user_id), username=said.username)
+            if any(person) and not line.is_ours(phone):
+                place = line.place(one, person, group)
+                place.tell_of_contact(one, "source.group_participant", name.removesuffix(PARTICIPANTS))
 
 
 def _other_end(item: Item, said: Message, line: Line, is_echo: bool, thread: Person | None) -> tuple[bool, Person]:
@@ -221,6 +274,8 @@ def _other_end(item: Item, said: Message, line: Line, is_echo: bool, thread: Per
         text(said.from_user_id),
         text(said.from_parent_user_id),
         text(system.wa_id) or text(system.new_wa_id),
+        text(system.user_id),
+        text(system.parent_user_id),
     )
     recipient = Person(text(said.to), text(said.to_user_id), text(said.to_parent_user_id))
     is_outbound = is_echo or ("history" in item.flags and _is_ours_of_history(sender, recipient, line, thread))
@@ -283,7 +338,8 @@ def _make_message(item: Item, place: Place, said: Message, sender: str | None, i
         scope=place.channel_id,
     )
     if said.referral:
-        link = text(said.referral.source_id) or text(said.referral.source_url)
+        come = said.referral
+        link = text(come.source_id) or text(come.source_url) or text(come.ctwa_clid)
         place.tell(item, "source.referral", link or "")
     return message_id
 

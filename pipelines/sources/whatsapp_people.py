@@ -43,6 +43,8 @@ class Person(NamedTuple):
     user_id: str | None = None
     parent_user_id: str | None = None
     new_phone: str | None = None
+    new_user_id: str | None = None
+    new_parent_user_id: str | None = None
     name: str | None = None
     username: str | None = None
 
@@ -65,7 +67,9 @@ class Line(NamedTuple):
     def key_of(self, person: Person, *, is_sender: bool = False) -> str | None:
         """Return by which id a person is known: the phone number, else the BSUID, else None."""
         described = self._described(person, is_sender)
-        return person.phone or text(described.wa_id) or person.user_id or text(described.user_id)
+        known = person.phone or text(described.wa_id) or person.user_id or text(described.user_id)
+        # Whoever changes an id may be named by the new one alone.
+        return known or person.new_phone or person.new_user_id
 
     def place(self, item: Item, person: Person, group: str | None = None, *, is_sender: bool = False) -> Place:
         """Note that channel, contact and conversation were seen, and return where the item belongs.
@@ -89,9 +93,13 @@ class Line(NamedTuple):
             "wa_id": text(described.wa_id),
             "user_id": person.user_id or text(described.user_id),
             "parent_user_id": person.parent_user_id or text(described.parent_user_id),
-            "new_wa_id": person.new_phone,
         }
-        key = person.phone or ids["wa_id"] or ids["user_id"]
+        changed = {
+            "new_wa_id": person.new_phone,
+            "new_user_id": person.new_user_id,
+            "new_parent_user_id": person.new_parent_user_id,
+        }
+        key = self.key_of(person, is_sender=is_sender)
         if key is None:
             return None, None
         profile = described.profile or _NO_PROFILE
@@ -101,7 +109,10 @@ class Line(NamedTuple):
             display_name=profile.name or person.name or None,
             username=profile.username or person.username or None,
             phone_number=key if key.removeprefix("+").isdecimal() else None,
-            alternative_ids=tuple([f"{name}={value}" for name, value in ids.items() if value not in (None, key)]),
+            alternative_ids=tuple(
+                [f"{name}={value}" for name, value in ids.items() if value not in (None, key)]
+                + [f"{name}={value}" for name, value in changed.items() if value]
+            ),
         )
         return key, contact_id
 

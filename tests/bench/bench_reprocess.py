@@ -113,6 +113,7 @@ def bench(events: int, folder: Path) -> list[Measured]:
             BIGQUERY_EMULATOR_HOST=emulator.rest,
             BIGQUERY_STORAGE_GRPC_ENDPOINT=emulator.rpc,
             NO_GCE_CHECK="true",
+            PARLEY_STREAMING_BUFFER_MINUTES="0",
         )
         subprocess.run([sys.executable, "-m", RIGHT, "tables", "deploy"], check=True, stdout=subprocess.DEVNULL)
         found = []

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pipelines.bigquery.target as bigquery_target
+from pipelines.reprocess import streamed
 from receiver.app import create_app
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -17,8 +18,8 @@ GIVEN = {
     "PARLEY_CHATPLUGIN_CHANNELS": "[]",
 }
 
-# By /__version__, when it is requested.
-ASKED_LATER = {"PARLEY_COMMIT", "PARLEY_BUILD"}
+# By /__version__, when it is requested, and by `parley backfill apply`.
+ASKED_LATER = {"PARLEY_COMMIT", "PARLEY_BUILD", streamed.MINUTES}
 
 
 class Recorder(Mapping[str, str]):

@@ -9,6 +9,7 @@ from msgspec import structs
 from sqlglot import exp
 
 from pipelines.events import normalize
+from pipelines.generation import GENERATION
 from pipelines.rows import Message, Metadata
 from schemas import loader, view_columns
 from schemas.raw_event import RawEvent, format_received_at
@@ -85,11 +86,11 @@ class TestMessages:
 
     def test_the_highest_generation_tells_it(self, analyst):
         rows = normalize(page(text("m_1")))
-        newer = [_with(row, generation=2, kind="newer") for row in rows if isinstance(row, Message)]
+        newer = [_with(row, generation=GENERATION + 1, kind="newer") for row in rows if isinstance(row, Message)]
         analyst.load([*rows, *newer])
 
         row = only(analyst.query("SELECT generation, kind FROM parley.messages"))
-        assert row == {"generation": 2, "kind": "newer"}
+        assert row == {"generation": GENERATION + 1, "kind": "newer"}
 
     def test_the_same_message_twice_in_one_request_is_its_first_item(self, analyst):
         analyst.tell(page(text("m_1", "first"), text("m_1", "second")))

@@ -11,6 +11,7 @@ from reprocess_support import Warehouse
 
 from pipelines.bigquery import deploy
 from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR, Target, client
+from pipelines.reprocess import streamed
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +20,8 @@ def deployed(bigquery_emulator: Emulator) -> Iterator[tuple[bigquery.Client, Tar
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(REST_EMULATOR, bigquery_emulator.rest)
         patch.setenv(GRPC_EMULATOR, bigquery_emulator.rpc)
+        # Tests store and replace at once; `test_streamed` waits as Google makes one wait.
+        patch.setenv(streamed.MINUTES, "0")
         target = Target.prefixed(PROJECT, f"t{uuid.uuid4().hex[:12]}_")
         with client(target) as opened:
             deploy.deploy(opened, target)

@@ -5,6 +5,7 @@ import threading
 import pytest
 from reprocess_support import InterruptAt, Warehouse
 
+from pipelines.generation import GENERATION
 from pipelines.reprocess import RefusedError, State
 from tests.raw_events import raw_event, text_message
 
@@ -170,7 +171,8 @@ def test_an_older_generation_is_refused(warehouse: Warehouse, generation):
     generation(0)
     run = warehouse.plan()
 
-    with pytest.raises(RefusedError, match="rows of generation 1 are there, and the run's are of generation 0"):
+    refused = f"rows of generation {GENERATION} are there, and the run's are of generation 0"
+    with pytest.raises(RefusedError, match=refused):
         warehouse.apply(run)
 
 

@@ -79,7 +79,7 @@ def test_a_run_by_command_from_plan_to_discard(warehouse: Warehouse, parley: Par
     assert "is discarded" in parley("backfill", "discard", run).stdout
     assert "is discarded" in parley("backfill", "apply", run, code=3).output
     assert "What the run kept is gone" in parley("backfill", "show", run).stdout
-    assert "no run of that name" in parley("backfill", "apply", "0000", code=1).output
+    assert "no run of that name" in parley("backfill", "apply", "00000000", code=1).output
     assert "needs --reason" in parley("backfill", "apply", run, "--force", code=2).output
 
 

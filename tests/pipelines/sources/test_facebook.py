@@ -16,7 +16,7 @@ EVENTS = {
     "attachment": ["inbound message m_image"],
     "batch": [f"inbound message m_b{n}" for n in (1, 2, 3, 4)],
     "batch_with_a_bad_item": ["inbound message m_good", "inbound message m_also_good"],
-    "checkout_update": ["conversation source.checkout_update="],
+    "checkout_update": ["conversation source.checkout_update=ORDER"],
     "dashboard_test": ["inbound message test_message_id test"],
     "delivery": [
         "message source.delivery_state=delivered",
@@ -26,20 +26,20 @@ EVENTS = {
     "delivery_watermark_only": ["conversation source.delivered_watermark=2026-11-22T18:29:57.000000Z"],
     "echo": ["outbound message m_echo echo"],
     "echo_from_inbox": ["outbound message m_inbox echo"],
-    "feed": ["contact source.feed="],
-    "feed_of_the_page_itself": ["channel source.feed="],
+    "feed": ["contact source.feed=comment add"],
+    "feed_of_the_page_itself": ["channel source.feed=status add"],
     "feedback": ["conversation source.messaging_feedback="],
-    "game_play": ["conversation source.game_play="],
+    "game_play": ["conversation source.game_play={}"],
     "message_edit": ["message source.edited=Liebe Grüße"],
     "optin": ["conversation source.optin=newsletter-box"],
     "optin_by_user_ref": ["channel source.optin=checkbox"],
-    "optin_for_notifications": ["conversation source.optin="],
+    "optin_for_notifications": ["conversation source.optin=notification_messages"],
     "pass_thread_control": ["conversation source.thread_control=passed"],
-    "payment": ["conversation source.payment="],
+    "payment": ["conversation source.payment=ORDER"],
     "policy_enforcement": ["channel source.policy_enforcement=warning"],
     "postback": ["inbound postback m_postback", "conversation source.referral=poster"],
     "postback_without_mid": ["inbound postback -"],
-    "pre_checkout": ["conversation source.pre_checkout="],
+    "pre_checkout": ["conversation source.pre_checkout=ORDER"],
     "quick_reply": ["inbound quick_reply m_quick"],
     "reaction": ["message reaction.emoji=❤️"],
     "reaction_escaped_as_text": ["message reaction.emoji=\\u{2764}\\u{FE0F}"],
@@ -287,3 +287,50 @@ def test_edit_is_one_only_where_it_tells_a_new_text(edit, fact):
 def test_reaction_without_an_emoji_takes_none_away():
     rows = page(item(reaction={"mid": "m_text", "action": "react"}))
     assert told(rows) == ["message source.reaction=react"]
+
+
+def test_opt_in_stop_and_resume_are_told_apart():
+    token = {"type": "notification_messages", "notification_messages_token": "0001"}
+    states = [{}, *({"notification_messages_status": f"{word}_NOTIFICATIONS"} for word in ("STOP", "RESUME"))]
+    rows = page(*(item(optin=token | state) for state in states))
+    assert told(rows) == [
+        "conversation source.optin=notification_messages",
+        "conversation source.optin=STOP_NOTIFICATIONS",
+        "conversation source.optin=RESUME_NOTIFICATIONS",
+    ]
+
+
+@pytest.mark.parametrize("come", [{"ad_id": "700"}, {"ref": "", "ad_id": 700, "source": "ADS"}, {"source": "700"}])
+def test_referral_without_a_ref_tells_the_advertisement(come):
+    assert page(item(referral=come)).facts() == {"source.referral": "700"}
+    assert page(item(message={"mid": "m_1", "referral": come})).facts() == {"source.referral": "700"}
+
+
+def test_feedback_about_an_answer_joins_it():
+    feedback = page(item(response_feedback={"mid": "m_echo", "feedback": "Good bot response"}))
+    assert told(feedback) == ["message source.response_feedback=Good bot response"]
+    assert joins(feedback, sample("facebook", "echo"))
+
+
+@pytest.mark.parametrize(
+    "payload", [{"message": {"mid": "m_1"}}, {"optin": {"ref": "r"}}, {"read": {"watermark": 1}}]
+)
+def test_all_of_the_dashboard_s_test_entry_is_flagged_once(payload):
+    rows = page(item(**payload), entry_id="0")
+    assert [row.flags for row in rows["messages"] + rows["metadata"]] == [("test",)]
+
+
+@pytest.mark.parametrize(
+    ("field", "told_of", "expected"),
+    [
+        ("feed", {"item": "reaction", "verb": "add", "reaction_type": "like"}, "reaction add"),
+        ("feed", {"item": "comment", "verb": "remove", "comment_id": "1_2"}, "comment remove"),
+        ("ratings", {"item": "rating", "verb": "edit"}, "rating edit"),
+        ("leadgen", {"leadgen_id": 44, "form_id": 1}, "44"),
+        ("location", {"verb": "update"}, "update"),
+    ],
+)
+def test_change_tells_what_was_done_to_what(field, told_of, expected):
+    entry = {"id": PAGE, "changes": [{"field": field, "value": told_of}]}
+    rows = normalized("facebook", json.dumps({"object": "page", "entry": [entry]}).encode())
+    assert told(rows) == [f"channel source.{field}={expected}"]

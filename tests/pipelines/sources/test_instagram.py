@@ -4,13 +4,13 @@ from told import joins, sample, sample_names, told
 ACCOUNT, CONTACT = "17840000000000001", "6000000000000042"
 
 EVENTS = {
-    "comment": ["contact source.comments="],
+    "comment": ["contact source.comments=18000000000000002"],
     "echo": ["outbound message ig_echo echo"],
-    "flat_comment": ["contact source.comments="],
+    "flat_comment": ["contact source.comments=18000000000000004"],
     "flat_message": ["inbound message random_mid test"],
     "icebreaker": ["inbound postback ig_postback"],
     "like_heart": ["inbound message ig_heart"],
-    "mention": ["channel source.mentions="],
+    "mention": ["channel source.mentions=18000000000000006"],
     "message_edit": ["message source.edited=Habt ihr das in Blau?"],
     "reaction": ["message reaction.emoji=❤"],
     "reaction_removed": ["message reaction.emoji="],

@@ -1,4 +1,5 @@
 import json
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given, settings
@@ -125,6 +126,124 @@ def test_query_is_readable(monkeypatch):
     assert normalized("odd", b'{"id":1}', query="user=a%20b").contacts.source_contact_id == "a b"
 
 
+def test_join_takes_numbers_with_all_their_digits(monkeypatch):
+    mapping = "contact='item.c'\n[[odd.mapping.message]]\nid=\"join(':', [item.room, item.id])\""
+    told = reading(monkeypatch, mapping, {"c": "c", "room": "r", "id": 4912661846655238145})
+    assert told.messages.source_message_id == "r:4912661846655238145"
+    assert reading(monkeypatch, mapping, {"c": "c", "room": 1, "id": 2.5}).messages.source_message_id == "1:2.5"
+
+
+@pytest.mark.parametrize("missing", [None, True, {}, [1]])
+def test_join_makes_no_id_of_what_is_missing(monkeypatch, missing):
+    mapping = "contact='item.c'\n[[odd.mapping.message]]\nid=\"join(':', [item.room, item.id])\""
+    rows = reading(monkeypatch, mapping, {"c": "c", "room": "r", "id": missing})
+    assert "join" in rows.dead_letters.error_message
+
+
+THREADS = """
+    items = "/hook/ticket/notes/all/*"
+    channel = "body.shop"
+    contact = "ancestors[1].customer.id"
+    display_name = "ancestors[1].customer.name"
+    [[odd.mapping.message]]
+    id = "item.n"
+    from_contact = "item.by == ancestors[1].customer.id"
+    sender = "parent.team"
+    kind = "ancestors[3].shop"
+    """
+
+
+def test_every_object_between_the_body_and_an_item_can_be_named(monkeypatch):
+    ticket = {
+        "customer": {"id": "k", "name": "Kim"},
+        "notes": {"team": "t2", "all": [{"n": 1, "by": "k"}, {"n": 2}]},
+    }
+    rows = reading(monkeypatch, THREADS, {"shop": "s1", "hook": {"ticket": ticket, "v": 2}})
+    assert [(row.direction, row.sender_id, row.kind) for row in rows["messages"]] == [
+        ("inbound", "t2", "s1"),
+        ("outbound", "t2", "s1"),
+    ]
+    assert {(row.source_contact_id, row.display_name) for row in rows["contacts"]} == {("k", "Kim")}
+    assert {row.source_channel_id for row in rows["channels"]} == {"s1"}
+
+
+def test_whole_body_has_no_ancestors(monkeypatch):
+    mapping = "contact='item.c'\n[[odd.mapping.message]]\nid='ancestors[0].x || length(ancestors)'"
+    assert reading(monkeypatch, mapping, {"c": "c"}).messages.source_message_id == "0"
+
+
+FORM = "application/x-www-form-urlencoded"
+ACTIONS = """
+    items = "/payload/actions/*"
+    contact = "parent.user.id"
+    channel = "body.team"
+    [[odd.mapping.message]]
+    id = "item.id"
+    kind = "'quick_reply'"
+    """
+
+
+def sent_as_form(monkeypatch, mapping, **fields):
+    monkeypatch.setitem(PARSERS, "odd", registry.parsers(f"[odd.mapping]\n{mapping}")["odd"])
+    return normalized("odd", urlencode(fields).encode(), content_type=FORM)
+
+
+def test_items_in_json_that_a_field_of_a_form_holds(monkeypatch):
+    payload = '{"user": {"id": "U7"}, "actions": [{"id": "é1"}, {"id": 2}, 3, {"id": {}}]}'
+    rows = sent_as_form(monkeypatch, ACTIONS, team="T1", payload=payload)
+    assert [(row.source_message_id, row.pointer, row.content) for row in rows["messages"]] == [
+        ("é1", "/payload/actions/0", '{"id": "é1"}'),
+        ("2", "/payload/actions/1", '{"id": 2}'),
+        (None, "/payload/actions/2", "3"),
+    ]
+    assert {row.content_type for row in rows["messages"]} == {"application/json"}
+    assert {row.source_contact_id for row in rows["contacts"]} == {"U7"}
+    assert {row.source_channel_id for row in rows["channels"]} == {"T1"}
+    assert rows.dead_letters.pointer == "/payload/actions/3"
+
+
+def test_field_that_holds_json_can_be_the_item_itself(monkeypatch):
+    mapping = "items='/p'\ncontact='item.u'\n[[odd.mapping.message]]\nid='item.id'"
+    assert sent_as_form(monkeypatch, mapping, p='{"u":"u","id":7}').messages.source_message_id == "7"
+
+
+def test_rules_for_the_form_and_for_its_json_stand_side_by_side(monkeypatch):
+    mapping = """
+        [[odd.mapping.metadata]]
+        items = ""
+        subject = "channel"
+        key = "source.command"
+        value = "item.command"
+        [[odd.mapping.message]]
+        items = "/p"
+        contact = "item.u"
+        """
+    rows = sent_as_form(monkeypatch, mapping, command="/ask", p='{"u":"u"}')
+    assert rows.facts() == {"source.command": "/ask"}
+    assert rows.messages.content == '{"u":"u"}'
+    assert sent_as_form(monkeypatch, mapping, command="/ask").facts() == {"source.command": "/ask"}
+
+
+def test_field_that_is_no_json_is_a_dead_letter_with_the_form(monkeypatch):
+    rows = sent_as_form(monkeypatch, ACTIONS, payload="{oh")
+    assert (rows.dead_letters.pointer, rows.dead_letters.data) == ("/payload", b"payload=%7Boh")
+
+
+def test_form_without_the_field_is_ignored_with_a_reason(monkeypatch):
+    rows = sent_as_form(monkeypatch, ACTIONS, team="T1")
+    assert (rows.events.outcome, rows.events.reason) == ("ignored", "nothing where the mapping looks for items")
+
+
+@settings(deadline=None)
+@given(st.binary() | st.text().map(str.encode))
+def test_no_field_of_a_form_escapes(value):
+    parse = registry.parsers(f"[odd.mapping]\n{ACTIONS}")["odd"]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(PARSERS, "odd", parse)
+        normalize(raw_event("odd", b"payload=" + value, content_type=FORM))
+        normalize(raw_event("odd", urlencode({"payload": value}).encode(), content_type=FORM))
+
+
 @pytest.mark.parametrize("time", ["SEND_TIME", None, {}, [], True, 1e300])
 def test_unusable_times_fall_back_to_receipt(monkeypatch, time):
     mapping = "contact='item.c'\ntime='item.t'\n[[odd.mapping.message]]\nid='item.id'"
@@ -196,7 +315,7 @@ def test_key_with_slash_is_found_by_its_pointer(monkeypatch):
     ("expression", "complaint"),
     [
         ("item.", "line 3"),
-        ("message.id", "'message' is none of body, headers, item, parent, query"),
+        ("message.id", "'message' is none of ancestors, body, headers, item, parent, query"),
         ("item.a[?b == 'x'] && sender", "'sender' is none of"),
         ("lower(item.a)", "there is no function lower()"),
         ("item.list[?shout(@)]", "there is no function shout()"),

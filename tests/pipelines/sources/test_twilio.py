@@ -1,3 +1,4 @@
+import json
 from urllib.parse import urlencode
 
 import pytest
@@ -191,6 +192,135 @@ def test_event_of_another_kind_is_a_fact_about_the_channel():
     assert rows.metadata.subject_type == "channel"
 
 
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        ("onMessageAdded", "source.on_message_added"),
+        ("onDeliveryUpdated", "source.on_delivery_updated"),
+        ("onMessageSent", "source.on_message_sent"),
+    ],
+)
+def test_webhook_of_conversations_with_fields_of_a_message_is_a_fact_about_the_channel(kind, key):
+    rows = form(
+        EventType=kind, MessageSid="IM7", Body="hi", From="kim", To="CH7", AccountSid="AC7", SmsStatus="sent"
+    )
+    assert rows.facts() == {key: ""}
+    assert rows.metadata.subject_type == "channel"
+    assert rows.channels.source_channel_id == "AC7"
+    assert rows["messages"] == rows["contacts"] == rows["dead_letters"] == []
+
+
+@pytest.mark.parametrize("field", ["ButtonPayload", "ButtonText", "ListId", "ListTitle"])
+def test_every_choice_is_a_quick_reply(field):
+    told = form(From=f"whatsapp:{CONTACT}", To=f"whatsapp:{NUMBER}", Body="Later", **{field: "Later"})
+    assert told.messages.kind == "quick_reply"
+
+
+def test_error_of_a_url_of_ours_is_about_the_channel_and_any_other_about_the_message():
+    ours = form(
+        From=CONTACT, To=NUMBER, Body="x", MessageSid="SM1", ErrorCode="11205", ErrorUrl="https://a.example"
+    )
+    assert (ours.metadata.subject_type, ours.metadata.conversation_id) == ("channel", None)
+    assert ours.metadata.subject_id == ours.messages.channel_id
+    other = form(From=CONTACT, To=NUMBER, Body="x", MessageSid="SM1", ErrorCode="30008")
+    assert other.metadata.subject_id == other.messages.message_id
+
+
+@pytest.mark.parametrize("masked", ["+4915550XXXXXX", "+49155500000**", "whatsapp:+49xxxx00042", "4915550XXXX"])
+def test_masked_address_is_nobody(masked):
+    sent = form(MessageSid="SM1", MessageStatus="read", From=f"whatsapp:{NUMBER}", ChannelToAddress=masked)
+    assert sent["contacts"] == sent["conversations"] == []
+    assert sent.metadata.subject_id == ids.message_id("twilio.whatsapp", "", "SM1")
+    told = form(
+        MessageSid="SM1", From=masked, WaId=masked, ExternalUserId="DE.1", To=f"whatsapp:{NUMBER}", Body="x"
+    )
+    assert told.contacts.source_contact_id == "whatsapp:DE.1"
+    assert told.contacts.alternative_ids == ("external_user_id=DE.1",)
+    assert "masked" in form(From=masked, To=NUMBER, Body="x").dead_letters.error_message
+
+
+def test_masked_recipient_gives_way_to_one_that_is_told():
+    sent = form(MessageSid="S", MessageStatus="sent", From=NUMBER, To="+49XXXX", ChannelToAddress=CONTACT)
+    assert sent.contacts.source_contact_id == CONTACT
+
+
+def stream_event(kind: str, **data: object) -> dict[str, object]:
+    common = {"accountSid": "AC7", "from": CONTACT, "to": NUMBER, "timestamp": "2026-11-22T18:29:00.5Z"}
+    return {"type": f"com.twilio.{kind}", "time": "2026-11-22T18:29:01Z", "data": common | data}
+
+
+def streamed(*events: object, **attributes: str) -> Rows:
+    return normalized("twilio", json.dumps(list(events)).encode(), **attributes)
+
+
+INBOUND = "messaging.inbound-message.received"
+
+
+def test_message_of_event_streams_is_the_message_of_the_webhook():
+    event = stream_event(INBOUND, messageSid="SM000000000000000000000000000000a1", body="hi", numMedia=0)
+    rows = streamed(event)
+    told, same = rows.messages, sample("sms_text").messages
+    assert (told.message_id, told.conversation_id, told.contact_id) == (
+        same.message_id,
+        same.conversation_id,
+        same.contact_id,
+    )
+    assert (told.direction, told.pointer, told.content_type) == ("inbound", "/0", "application/json")
+    assert (told.content, told.sent_at_from) == (json.dumps(event), "item")
+    assert told.sent_at == RECEIVED - 59_750_000
+
+
+def test_event_alone_in_its_body_is_read_like_one_of_many():
+    event = stream_event(INBOUND, messageSid="SM1", **{"from": f"whatsapp:{CONTACT}", "to": f"whatsapp:{NUMBER}"})
+    alone = normalized("twilio", json.dumps(event).encode(), content_type="application/cloudevents+json")
+    assert (alone.messages.source, alone.messages.pointer) == ("twilio.whatsapp", "")
+    assert alone.messages.message_id == streamed(event).messages.message_id
+
+
+def test_status_of_event_streams_is_a_fact_about_the_message():
+    ours = {"from": NUMBER, "to": CONTACT, "messageSid": "SM1"}
+    rows = streamed(stream_event("messaging.message.failed", messageStatus="FAILED", errorCode=30003, **ours))
+    assert rows.facts() == {"source.delivery_state": "failed", "source.error": "30003"}
+    assert {row.subject_id for row in rows["metadata"]} == {ids.message_id("twilio.sms", "", "SM1")}
+    assert rows.contacts.source_contact_id == CONTACT
+    assert streamed(stream_event("messaging.message.read", **ours)).facts() == {"source.delivery_state": "read"}
+
+
+def test_other_event_of_event_streams_is_a_fact_about_the_account():
+    rows = streamed(
+        {"type": "com.twilio.error-logs.error.logged", "data": {"account_sid": "AC7", "error_code": 11200}}
+    )
+    assert rows.facts() == {"source.error_logs_error_logged": "11200"}
+    assert (rows.metadata.subject_type, rows.channels.source_channel_id) == ("channel", "AC7")
+
+
+def test_bad_event_fails_alone():
+    rows = streamed(
+        7, {"type": 1}, stream_event(INBOUND, messageSid="SM1"), stream_event(INBOUND, to="", accountSid="")
+    )
+    assert rows.messages.source_message_id == "SM1"
+    assert [row.pointer for row in rows["dead_letters"]] == ["/0", "/1", "/3"]
+
+
+@pytest.mark.parametrize("content_type", ["", "application/json", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize("before", [b"", b" \n", b"\xef\xbb\xbf"])
+def test_json_body_is_never_read_as_a_form(before, content_type):
+    body = before + b'{"data":{"link":"https://a.example/?a=1&From=%2B1555&To=%2B1666&Body=hi"}}'
+    rows = normalized("twilio", body, content_type=content_type)
+    assert (rows.events.outcome, rows.events.reason) == ("ignored", "no event of Twilio's")
+
+
+def test_form_that_says_to_be_json_is_kept_as_a_dead_letter():
+    body = b"From=%2B1555&To=%2B1666&Body=hi"
+    assert normalized("twilio", body, content_type="application/json").dead_letters.data == body
+
+
+def test_bytes_of_utf8_that_a_form_does_not_escape_are_read():
+    body = "From=%2B1555&To=%2B1666&Body=ça 😀&ProfileName=Zoë".encode()
+    rows = normalized("twilio", body, content_type="application/x-www-form-urlencoded; charset=utf-8")
+    assert (rows.contacts.display_name, rows.messages.content) == ("Zoë", body.decode())
+
+
 def test_get_request_has_the_exact_query_as_content():
     query = "From=%2b4915550000042&To=%2B4915550000001&Body=a%20b~%7E&MessageSid=SM9&x="
     rows = normalized("twilio", b"", query=query)
@@ -248,7 +378,7 @@ def test_message_without_a_sender_is_a_dead_letter():
     assert rows["channels"] == []
 
 
-@pytest.mark.parametrize("body", [b"", b'{"a":1}', b"foo=bar", b"&&&==="])
+@pytest.mark.parametrize("body", [b"", b"foo=bar", b"&&&==="])
 def test_request_without_twilio_parameters_is_ignored_with_a_reason(body):
     rows = normalized("twilio", body)
     assert (rows.events.outcome, rows.events.reason) == ("ignored", "no parameters of a Twilio message")
@@ -281,6 +411,26 @@ VALUES = st.one_of(
 FORMS = st.lists(st.tuples(FIELDS, VALUES)).map(
     lambda pairs: b"&".join(name.encode() + b"=" + value for name, value in pairs)
 )
+
+
+EVENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from([f"com.twilio.{INBOUND}", "com.twilio.messaging.message.sent", "x", 1]),
+        "time": st.none() | st.text(max_size=5),
+        "data": st.dictionaries(
+            st.sampled_from(["from", "to", "accountSid", "messageSid", "errorCode", "body", ""]),
+            st.none() | st.integers() | st.text(max_size=5) | st.lists(st.none()),
+        ),
+    },
+)
+
+
+@settings(deadline=None)
+@given(st.lists(EVENTS | st.none() | st.integers()))
+def test_good_event_survives_whatever_comes_with_it(events):
+    rows = streamed(*events, stream_event(INBOUND, messageSid="good"))
+    assert "good" in {row.source_message_id for row in rows["messages"]}
 
 
 @settings(deadline=None)

@@ -44,7 +44,7 @@ EVENTS = {
     "interactive_without_body": ["inbound message wamid.bodiless", "channel source.error=131000"],
     "list_reply": ["inbound quick_reply wamid.list_reply"],
     "location": ["inbound message wamid.location"],
-    "number_changed": ["conversation source.user_changed_number=4915550000043"],
+    "number_changed": ["contact source.user_changed_number=4915550000043"],
     "number_quality": ["channel source.phone_number_quality_update=FLAGGED"],
     "old_number_member": ["inbound message wamid.old"],
     "on_premises": [
@@ -391,3 +391,99 @@ def test_nothing_to_keep_is_ignored_with_a_reason(body):
     rows = normalized("whatsapp", body.encode())
     assert rows.events.outcome == "ignored"
     assert rows.events.reason
+
+
+NEW_BSUID = "DE.10000000000000000099"
+
+
+def system(**change: object) -> Rows:
+    ends = {name: change.pop(name) for name in ("from", "from_user_id") if name in change}
+    return value(messages=[{"id": "wamid.s", "type": "system", "system": change} | ends])
+
+
+@pytest.mark.parametrize(
+    ("ends", "contact"),
+    [({"from": CONTACT}, CONTACT), ({"from_user_id": BSUID}, BSUID), ({}, NEW_BSUID)],
+)
+def test_new_user_id_is_a_fact_about_the_person(ends, contact):
+    rows = system(type="user_changed_user_id", user_id=NEW_BSUID, parent_user_id="DE.ENT.1", **ends)
+    assert told(rows) == [f"contact source.user_changed_user_id={NEW_BSUID}"]
+    assert rows.contacts.source_contact_id == contact
+    assert rows.metadata.subject_id == rows.contacts.contact_id
+    assert rows.metadata.conversation_id == rows.conversations.conversation_id
+    assert rows.contacts.alternative_ids == (f"new_user_id={NEW_BSUID}", "new_parent_user_id=DE.ENT.1")
+
+
+def test_new_number_of_nobody_else_is_the_person():
+    rows = system(type="user_changed_number", wa_id=CONTACT)
+    assert told(rows) == [f"contact source.user_changed_number={CONTACT}"]
+    assert rows.contacts.source_contact_id == CONTACT
+
+
+@pytest.mark.parametrize("phone", [{"wa_id": CONTACT}, {}])
+def test_update_of_a_user_id_keeps_both(phone):
+    change = {"user_id": {"previous": BSUID, "current": NEW_BSUID}, "detail": "changed"}
+    rows = value(user_id_update=[phone | change])
+    assert told(rows) == [f"contact source.user_id_update={NEW_BSUID}"]
+    known = {rows.contacts.source_contact_id, *(each.partition("=")[2] for each in rows.contacts.alternative_ids)}
+    assert known == {BSUID, NEW_BSUID, *phone.values()}
+
+
+def test_automatic_event_is_about_its_message():
+    rows = value(automatic_events=[{"id": "wamid.text", "event_name": "Purchase", "timestamp": 1795372198}])
+    assert told(rows) == ["message source.automatic_events=Purchase"]
+    assert rows.metadata.subject_id == whatsapp("text").messages.message_id
+
+
+@pytest.mark.parametrize(
+    ("field", "change", "expected"),
+    [
+        ("payment_configuration_update", {"configuration_name": "till", "status": "Active"}, "Active"),
+        ("account_alerts", {"entity_id": "1", "alert_info": {"alert_type": "OBA_APPROVED"}}, "OBA_APPROVED"),
+        ("account_alerts", {"alert_type": "OBA_REJECTED"}, "OBA_REJECTED"),
+        ("business_username_update", {"username": "shop", "status": "approved"}, "shop"),
+        ("account_settings_update", {"type": "phone_number_settings"}, "phone_number_settings"),
+        ("business_capability_update", {"max_daily_conversation_per_phone": 1000}, "1000"),
+        ("account_review_update", {"event": "", "decision": "APPROVED"}, "APPROVED"),
+    ],
+)
+def test_change_of_the_account_tells_its_natural_scalar(field, change, expected):
+    entry = {"id": ACCOUNT, "changes": [{"field": field, "value": change}]}
+    body = {"object": "whatsapp_business_account", "entry": [entry]}
+    rows = normalized("whatsapp", json.dumps(body).encode())
+    assert told(rows) == [f"channel source.{field}={expected}"]
+
+
+def test_dashboard_s_test_entry_is_flagged():
+    body = json.loads((SAMPLES / "whatsapp" / "text.json").read_text())
+    body["entry"][0]["id"] = "0"
+    assert normalized("whatsapp", json.dumps(body).encode()).messages.flags == ("test",)
+
+
+def test_participants_of_a_group_are_contacts_told_in_its_conversation():
+    people = {
+        "added_participants": [
+            {"wa_id": CONTACT, "user_id": BSUID, "username": "kontakt.42"},
+            {"user_id": NEW_BSUID},
+        ],
+        "removed_participants": [{"input": "4915550000077"}, {"wa_id": NUMBER}, {}],
+        "failed_participants": 7,
+    }
+    rows = value(groups=[{"group_id": GROUP, "type": "group_participants_add"} | people])
+    assert told(rows) == [
+        "conversation source.groups=group_participants_add",
+        "contact source.group_participant=added",
+        "contact source.group_participant=added",
+        "contact source.group_participant=removed",
+    ]
+    group = whatsapp("group").messages.conversation_id
+    assert {row.conversation_id for row in rows["metadata"]} == {group}
+    named = [row.source_contact_id for row in rows["contacts"] if row.source_contact_id != GROUP]
+    assert named == [CONTACT, NEW_BSUID, "4915550000077"]
+    assert rows["contacts"][1].username == "kontakt.42"
+
+
+def test_bad_participant_fails_alone():
+    rows = value(groups=[{"group_id": GROUP, "type": "t", "added_participants": [7, {"wa_id": CONTACT}]}])
+    assert rows.dead_letters.pointer.endswith("/groups/0/added_participants/0")
+    assert told(rows)[1:] == ["contact source.group_participant=added"]
