@@ -14,20 +14,39 @@ from pipelines.bigquery.commands import target
 from pipelines.bigquery.deploy import deploy
 from pipelines.bigquery.target import Target, client
 from pipelines.local import ready
-from pipelines.options import moment
+from pipelines.options import moment, unknown
 
 _LOCAL_RUNNER = "FnApiRunner"
-_BEAM_ARGUMENTS = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+
+class BeamCommand(click.Command):
+    """A command whose further options are Beam's and the pipeline's; others are wrong usage."""
+
+    ignore_unknown_options = True
+    allow_extra_args = True
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command's own options, and refuse what nobody knows."""
+        rest = super().parse_args(ctx, args)
+        own = [name for option in self.get_params(ctx) for name in option.opts if name.startswith("--")]
+        wrong = unknown(_with_runner(ctx.args), own)
+        if wrong:
+            what = "no such option" if wrong[0].startswith("-") else "unexpected argument"
+            raise click.UsageError(f"{what}: {', '.join(wrong)}", ctx)
+        return rest
 
 
 def local_options(arguments: list[str]) -> PipelineOptions:
     """Return Beam's options; where they name no runner, the one that runs in this process."""
-    if not any(argument.startswith("--runner") for argument in arguments):
-        arguments = [*arguments, f"--runner={_LOCAL_RUNNER}"]
-    return PipelineOptions(arguments)
+    return PipelineOptions(_with_runner(arguments))
 
 
-@click.command(context_settings=_BEAM_ARGUMENTS)
+def _with_runner(arguments: list[str]) -> list[str]:
+    named = any(argument.startswith("--runner") for argument in arguments)
+    return arguments if named else [*arguments, f"--runner={_LOCAL_RUNNER}"]
+
+
+@click.command(cls=BeamCommand)
 @click.option("--catch-up", metavar="ARCHIVE", help="First store what this archive has and the ledger lacks.")
 @click.pass_context
 def stream(ctx: click.Context, catch_up: str | None) -> None:
@@ -46,7 +65,7 @@ def stream(ctx: click.Context, catch_up: str | None) -> None:
         raise click.ClickException(str(error)) from error
 
 
-@click.command(context_settings=_BEAM_ARGUMENTS)
+@click.command(cls=BeamCommand)
 @click.option("--archive", required=True, help="The archive's root: a folder or gs://bucket/prefix.")
 @click.option("--from", "start", type=moment, help="First time of receipt: a date or RFC 3339.")
 @click.option("--to", "end", type=moment, help="Time of receipt to stop before.")

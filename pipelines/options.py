@@ -3,8 +3,15 @@
 import argparse
 import datetime as dt
 import os
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 
-from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import (
+    GoogleCloudOptions,
+    PipelineOptions,
+    StandardOptions,
+    _BeamArgumentParser,
+)
 
 from pipelines.archive import Selection
 from pipelines.bigquery.target import ConfigurationError, Target
@@ -42,6 +49,30 @@ def _moment_text(text: str) -> str:
 
 def _listed(text: str) -> list[str]:
     return [part for part in text.split(",") if part]
+
+
+# Of the others, a job server may know options that Beam in Python does not.
+_RUNNERS_WHOLLY_KNOWN = _RUNNERS_HERE | {"DataflowRunner"}
+
+
+def unknown(arguments: Sequence[str], also: Collection[str] = ()) -> list[str]:
+    """Return the arguments that neither Beam nor the pipeline knows: Beam would drop them with a warning.
+
+    Where a job server may know them, only those which look like a misspelt option of the pipeline, or of the
+    command's `also`.
+    """
+    parser = _BeamArgumentParser(allow_abbrev=False)
+    # As `PipelineOptions.get_all_options` does, which only warns.
+    for options in {str(options): options for options in PipelineOptions.__subclasses__()}.values():
+        options._add_argparse_args(parser)
+    known, left = parser.parse_known_args(list(arguments))
+    if not left or (known.runner or "").rpartition(".")[2] in _RUNNERS_WHOLLY_KNOWN:
+        # Of `--fromm 2026-03-01` the option is wrong, and not what it was given.
+        return [argument for argument in left if argument.startswith("-")] or left
+    own = argparse.ArgumentParser(add_help=False)
+    ParleyOptions._add_argparse_args(own)
+    names = [*own._option_string_actions, *also]
+    return [argument for argument in left if get_close_matches(argument.partition("=")[0], names, cutoff=0.85)]
 
 
 class ParleyOptions(PipelineOptions):

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from pipelines.archive import Selection
+from pipelines.commands import BeamCommand
 from pipelines.reprocess import dead_letters, diff, report, shell, staging, terminal
 from pipelines.reprocess.apply import apply, discard, roll_back
 from pipelines.reprocess.runs import Request, Runs, Staging
@@ -25,7 +26,7 @@ def backfill() -> None:
     """
 
 
-@backfill.command("plan", context_settings=shell.BEAM_ARGUMENTS)
+@backfill.command("plan", cls=BeamCommand)
 @shell.selecting
 @click.option(
     "--events", type=click.File("r"), metavar="FILE", help="Only these events: one id a line; - is stdin."

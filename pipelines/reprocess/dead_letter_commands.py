@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.archive import Selection
+from pipelines.commands import BeamCommand
 from pipelines.reprocess import dead_letters as letters
 from pipelines.reprocess import shell
 from pipelines.reprocess.apply import apply
@@ -86,7 +87,7 @@ def show_letters(
             console.print(table)
 
 
-@dead_letters.command("redrive", context_settings=shell.BEAM_ARGUMENTS)
+@dead_letters.command("redrive", cls=BeamCommand)
 @filtering
 @click.option("--apply", "apply_now", is_flag=True, help="Apply at once, without a look at the difference.")
 @shell.from_archive

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.archive import Selection, describe
-from pipelines.commands import local_options
+from pipelines.commands import BeamCommand, local_options
 from pipelines.reprocess import reconcile as reconciling
 from pipelines.reprocess import shell, terminal
 from pipelines.reprocess.apply import apply
@@ -21,7 +21,7 @@ _SHOWN_IDS = 10
 _NUMBERS = ("archived", "normalized", "partial", "ignored", "failed", "missing", "not archived", "incomplete")
 
 
-@click.command(context_settings=shell.BEAM_ARGUMENTS)
+@click.command(cls=BeamCommand)
 @shell.selecting
 @click.option("--redrive", is_flag=True, help="Normalize again, from the archive, what is missing or incomplete.")
 @click.option(

@@ -30,7 +30,6 @@ DAMAGED: Final = 4
 """Exit code: done, but part of the archive could not be read."""
 DIFFERENT: Final = 5
 """Exit code: archive, ledger and rows do not agree."""
-BEAM_ARGUMENTS: Final = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 _WIDTH_OF_FILES: Final = 200
 # What goes into a file or a pipe is not folded to the width of no terminal.
