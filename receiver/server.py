@@ -45,7 +45,7 @@ def main() -> None:
 
 def serve(config: Config) -> None:
     """Serve until SIGTERM or SIGINT: then finish what is in flight, flush, and return."""
-    port = config.port or _free_port(config.host)
+    port = _free_port(config.host, config.port)
     _log.info("listening on http://%s:%d", config.host, port)
     Granian(
         "receiver",
@@ -92,7 +92,17 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _free_port(host: str) -> int:
-    """Return a free port: granian's workers bind it themselves, so it cannot be 0 for them."""
-    with socket.create_server((host, 0)) as listener:
-        return int(listener.getsockname()[1])
+def _free_port(host: str, port: int) -> int:
+    """Return a port that nobody listens on, any for 0: granian's workers bind it themselves.
+
+    They share it with each other, and so would with those of another receiver of the same user.
+
+    Raises:
+        ConfigError: the port is taken, or is none of this host.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.create_server((host, port), family=family) as listener:
+            return int(listener.getsockname()[1])
+    except OSError as error:
+        raise ConfigError([f"PARLEY_PORT: cannot listen on {host}:{port}: {error.strerror or error}"]) from error

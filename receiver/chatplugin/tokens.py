@@ -66,7 +66,8 @@ class Tokens:
                 continue
             except jwt.ExpiredSignatureError as error:
                 raise ExpiredTokenError from error
-            except jwt.InvalidTokenError as error:
+            except (jwt.InvalidTokenError, UnicodeEncodeError) as error:
+                # JSON can escape half a character, which has no bytes.
                 raise InvalidTokenError from error
         raise InvalidTokenError
 

@@ -21,6 +21,7 @@ from receiver.config import Settings
 from receiver.intake import receive
 
 MAX_BODY_BYTES: Final = 64 * 1024
+MAX_NESTING: Final = 100
 # https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/: a string, so in quotes.
 _KEY: Final = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
 
@@ -116,11 +117,24 @@ def _body() -> dict[str, Any]:
         refuse(415, "not_json", "The content type must be application/json.")
     try:
         body = json.loads(data.decode(), parse_constant=_refuse_constant)
+        _check_nesting(body)
+        # A number beyond all bounds is read as infinite, which no answer can hold.
+        json.dumps(body, allow_nan=False)
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         refuse(400, "invalid_request", "The body is not a JSON object.")
     return body
+
+
+def _check_nesting(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_NESTING):
+        parts = [part for part in level if isinstance(part, dict | list)]
+        level = [child for part in parts for child in (part.values() if isinstance(part, dict) else part)]
+        if not level:
+            return
+    raise ValueError("nested too deep")
 
 
 def _refuse_constant(name: str) -> NoReturn:

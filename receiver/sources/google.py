@@ -14,6 +14,7 @@ from receiver.signatures import hmac_base64, matches_any
 
 SOURCE: Final = "google"
 SIGNATURE: Final = "X-Goog-Signature"
+MAX_HANDSHAKE_BYTES: Final = 8192
 
 
 class Handshake(msgspec.Struct, forbid_unknown_fields=True):
@@ -57,6 +58,8 @@ def blueprint(settings: Settings) -> Blueprint | None:
 
 
 def _handshake(body: bytes) -> Handshake | None:
+    if len(body) > MAX_HANDSHAKE_BYTES:
+        return None
     try:
         return _HANDSHAKE.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

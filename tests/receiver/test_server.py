@@ -90,6 +90,20 @@ def test_does_not_start_where_it_is_not_configured(environ):
     assert "Traceback" not in process.stderr
 
 
+def test_does_not_start_on_a_port_that_another_receiver_has(server, environ):
+    process = subprocess.run(
+        [sys.executable, "-m", "receiver"],
+        env=os.environ | environ | {"PARLEY_HOST": "127.0.0.1", "PARLEY_PORT": str(server.port)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert process.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{server.port}" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
 def answer_to(server, start: bytes, *, goes_away: bool) -> bytes:
     """Return the beginning of the answer to what a sender has written."""
     with contextlib.closing(socket.create_connection(("127.0.0.1", server.port), timeout=20)) as sock:

@@ -206,3 +206,27 @@ def test_unavailable_is_answered_so_that_twilio_tries_again(environ, bus):
         environ, "twilio", TWILIO_AUTH_TOKENS=TOKEN, PUBLIC_URL=BASE, ARCHIVE="/proc/nowhere"
     ) as client:
         assert post(client, X_Twilio_Signature=signature(f"{BASE}/twilio", FIELDS)).status_code == 503
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"&".join(b"%x=" % n for n in range(501)), b"a=1&" * 1_000_000, b"&" * 200_000, b"a=" + b"x" * 300_000],
+)
+def test_takes_no_form_apart_that_is_larger_than_any_of_twilio(twilio, bus, monkeypatch, body):
+    def parse(*_, **__):
+        raise AssertionError("parsed")
+
+    monkeypatch.setattr("receiver.sources.twilio.parse_qsl", parse)
+    assert post(twilio, body).status_code == 413
+    assert post(twilio, body, X_Twilio_Signature="x").status_code == 413
+    assert published(bus, "twilio") == []
+
+
+def test_takes_no_query_apart_that_has_more_fields_than_any_of_twilio(twilio):
+    assert twilio.get("/twilio?" + "a&" * 500).status_code == 414
+
+
+def test_takes_a_form_of_as_many_fields_as_are_allowed(twilio, bus):
+    fields = {f"field{n}": str(n) for n in range(500)}
+    signed = signature(f"{BASE}/twilio", fields)
+    assert post(twilio, urlencode(fields).encode(), X_Twilio_Signature=signed).status_code == 200

@@ -234,11 +234,28 @@ def test_an_address_is_the_one_that_our_own_proxies_saw(
         (b'{"message":NaN}', "application/json", 400, "invalid_request"),
         (b'{"message":"\xff"}', "application/json", 400, "invalid_request"),
         (b"[" * 60_000, "application/json", 400, "invalid_request"),
+        (b'{"message":' + b"[" * 200 + b"]" * 200 + b"}", "application/json", 400, "invalid_request"),
+        (b'{"message":' + b"[" * 20_000 + b"]" * 20_000 + b"}", "application/json", 400, "invalid_request"),
+        (b'{"message":1e999}', "application/json", 400, "invalid_request"),
         (b"[1]", "application/json", 400, "invalid_request"),
         (b"{}", "application/json", 400, "invalid_request"),
         (b'{"message":null}', "application/json", 400, "invalid_request"),
     ],
-    ids=["long", "text", "empty", "cut", "nan", "latin", "deep", "array", "no message", "null"],
+    ids=[
+        "long",
+        "text",
+        "empty",
+        "cut",
+        "nan",
+        "latin",
+        "deep",
+        "nested",
+        "closed",
+        "infinite",
+        "array",
+        "no message",
+        "null",
+    ],
 )
 def test_a_body_that_is_no_message_is_refused(shop: Chat, body: bytes, content_type: str, status: int, error: str):
     headers = {"Origin": SHOP, "Authorization": shop.authenticate()["token"], "Content-Type": content_type}
@@ -288,3 +305,7 @@ def test_the_samples_of_airys_documentation_are_taken(shop: Chat):
     for path in sorted(fixtures.glob("send_*.json")):
         sent = json.loads(path.read_text())
         assert shop.send(token, sent["message"]).status_code == 200
+
+
+def test_a_token_of_half_characters_speaks_for_nobody(shop: Chat):
+    assert shop.post("authenticate", {"resume_token": "\ud800.a.b"}).status_code == 401
