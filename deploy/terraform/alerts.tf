@@ -85,6 +85,8 @@ resource "google_monitoring_alert_policy" "receiver" {
       query               = each.value.query
       duration            = try(each.value.duration, "120s")
       evaluation_interval = "60s"
+      # The first apply comes before the first receiver, when no metric has a series yet.
+      disable_metric_validation = true
     }
   }
 

@@ -19,7 +19,9 @@ resource "google_dataflow_flex_template_job" "streaming" {
   max_workers             = var.pipeline.max_workers
   autoscaling_algorithm   = "THROUGHPUT_BASED"
   enable_streaming_engine = true
-  on_delete               = "drain"
+  # As `parley deploy dataflow` does: the views show a message once, so that Dataflow need not shuffle for it.
+  additional_experiments = ["streaming_mode_at_least_once"]
+  on_delete              = "drain"
 
   parameters = {
     sdk_container_image = var.pipeline.image

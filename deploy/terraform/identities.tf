@@ -205,6 +205,15 @@ resource "google_storage_bucket_iam_member" "operator_stages" {
   member = "group:${each.value}"
 }
 
+# Beam asks for the bucket before it stages a file, and objectAdmin has no storage.buckets.get.
+resource "google_storage_bucket_iam_member" "operator_sees_jobs" {
+  for_each = var.operators
+
+  bucket = google_storage_bucket.jobs.name
+  role   = "roles/storage.legacyBucketReader"
+  member = "group:${each.value}"
+}
+
 resource "google_artifact_registry_repository_iam_member" "operator_pushes" {
   for_each = var.operators
 

@@ -377,3 +377,26 @@ def test_no_role_reaches_the_whole_project_that_could_be_narrower():
         "roles/logging.logWriter",
         "roles/monitoring.metricWriter",
     }
+
+
+def test_who_submits_a_job_may_look_its_bucket_up():
+    """Beam does before it stages anything, and objectAdmin lacks storage.buckets.get."""
+    grants = resources("storage_bucket_iam_member").values()
+    stage = {grant["member"] for grant in grants if grant["role"] == "roles/storage.objectAdmin"}
+    operators = {f"group:{group}" for group in VARIABLES["operators"]}
+
+    assert operators <= stage
+    assert operators <= {g["member"] for g in grants if g["role"] == "roles/storage.legacyBucketReader"}
+
+
+def test_alerts_can_be_made_before_their_metrics_have_a_series():
+    for policy in resources("monitoring_alert_policy").values():
+        for condition in policy["conditions"]:
+            for query in condition.get("condition_prometheus_query_language", ()):
+                assert query["disable_metric_validation"]
+
+
+def test_the_job_asks_for_at_least_once():
+    job = resources("dataflow_flex_template_job")["streaming[0]"]
+
+    assert "streaming_mode_at_least_once" in job["additional_experiments"]
