@@ -62,7 +62,7 @@ def plan(client: bigquery.Client, target: Target) -> list[Step]:
     ]
     for spec in loader.tables().values():
         steps += _plan_table(client, target, spec, problems)
-    for name in _in_dependency_order(loader.views()):
+    for name in in_dependency_order(loader.views()):
         steps += _plan_view(client, target, name, problems)
     if problems:
         raise DestructiveChangeError(problems)
@@ -146,7 +146,7 @@ def _present(client: bigquery.Client, reference: bigquery.TableReference) -> big
         return None
 
 
-def _in_dependency_order(views: dict[str, str]) -> list[str]:
+def in_dependency_order(views: dict[str, str]) -> list[str]:
     """Return view names so that each comes after the views that it reads."""
     ordered: list[str] = []
 

@@ -140,8 +140,13 @@ def _until_unmoved(client: bigquery.Client, live: Target, name: str, attempt: Ca
             attempt(runs.get(run_id), runs)
             break
         except GoogleAPICallError as error:
-            if not left or not any(conflict in str(error) for conflict in _CONFLICTS):
+            if not any(conflict in str(error) for conflict in _CONFLICTS):
                 raise
+            if not left:
+                raise RefusedError(
+                    f"run {run_id} is as it was: others have changed the same tables meanwhile, {_ATTEMPTS} times "
+                    "in a row. Try again when they are done; `parley backfill list` shows what they do"
+                ) from error
     return runs.get(run_id)
 
 

@@ -160,7 +160,7 @@ SELECT
   COALESCE(gained.day, lost.day),
   COALESCE(gained.event_id, lost.event_id),
   COALESCE(gained.row_id, lost.row_id),
-  [],
+  ARRAY<STRING>[],
   lost.content,
   gained.content
 FROM gained FULL OUTER JOIN lost

@@ -1,8 +1,10 @@
 """When a run may be applied or rolled back. What is decided here is committed only if no run has moved since."""
 
 import datetime as dt
+import json
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from google.cloud import bigquery
 
@@ -107,7 +109,9 @@ def _newest_generation(client: bigquery.Client, live: Target, run: Run) -> int:
 
 
 def _shared(client: bigquery.Client, live: Target, run: Run, other: Run) -> bool:
-    """Tell whether two runs have events in common; yes where what one of them kept is gone."""
+    """Tell whether two runs have events in common; where what the other kept is gone, whether they may have."""
+    if apart(run, other):
+        return False
     mine, others = Staging.of(live, run.run_id), Staging.of(live, other.run_id)
     if not staging.exists(client, others):
         return True
@@ -116,3 +120,17 @@ def _shared(client: bigquery.Client, live: Target, run: Run, other: Run) -> bool
         f"(SELECT event_id FROM `{others.made('events')}`)"
     )
     return bool(next(iter(client.query_and_wait(sql)))[0])
+
+
+def apart(run: Run, other: Run) -> bool:
+    """Tell whether two runs cannot have events in common, by the times and sources that were asked for."""
+    one, two = json.loads(run.selection), json.loads(other.selection)
+    sources = [set(asked["sources"]) for asked in (one, two) if asked.get("sources")]
+    if len(sources) == len((one, two)) and sources[0].isdisjoint(sources[1]):
+        return True
+    return _ends_before(one, two) or _ends_before(two, one)
+
+
+def _ends_before(one: dict[str, Any], two: dict[str, Any]) -> bool:
+    end, start = one.get("to"), two.get("from")
+    return bool(end and start and dt.datetime.fromisoformat(end) <= dt.datetime.fromisoformat(start))

@@ -27,11 +27,12 @@ from pipelines.reprocess.steps import Steps
 from pipelines.rows import TABLES
 from schemas import loader
 
-_COLUMNS: Final = [
+COLUMNS: Final = [
     bigquery.SchemaField("event_id", "STRING"),
     bigquery.SchemaField("source", "STRING"),
     bigquery.SchemaField("received_at", "TIMESTAMP"),
 ]
+"""Of the table that holds what the archive has, for the time of a comparison."""
 _EXPIRES_MS: Final = 86_400_000
 
 
@@ -94,8 +95,8 @@ def reconcile(
             archived.write(archive, selection, output, options)
         damages = read_damages(batch.damages_folder(output))
         table = place.table(archived.TABLE)
-        client.create_table(bigquery.Table(table, _COLUMNS))
-        batch.load_files(client, table, _COLUMNS, f"{output}/{archived.TABLE}", archived.SCHEMA)
+        client.create_table(bigquery.Table(table, COLUMNS))
+        batch.load_files(client, table, COLUMNS, f"{output}/{archived.TABLE}", archived.SCHEMA)
         wait_for(client.query(_check_sql(where, place, selection, _days(client, where, place, selection))))
         return _read(client, place, damages)
 

@@ -24,7 +24,7 @@ LETTERS: Final = "letters"
 
 _DESCRIPTION: Final = "Rows of one reprocessing run; parley backfill list shows it. Deleted after 30 days."
 _LONGEST_PAUSE: Final = 2.0
-_SCHEMAS: Final = {
+SCHEMAS: Final = {
     CHANGES: {
         "table_name": "STRING",
         "change": "STRING",
@@ -53,6 +53,7 @@ _SCHEMAS: Final = {
         "letters": "INT64",
     },
 }
+"""Columns of the tables that hold a run's difference, each with its type, and REPEATED before it where it is."""
 
 
 class Range(NamedTuple):
@@ -75,7 +76,7 @@ def create(client: bigquery.Client, staging: Staging) -> None:
             reference = bigquery.TableReference.from_string(name)
             table = bigquery.Table.from_api_repr({**spec.resource, "tableReference": reference.to_api_repr()})
             client.create_table(table)
-    for name, fields in _SCHEMAS.items():
+    for name, fields in SCHEMAS.items():
         client.create_table(bigquery.Table(staging.made(name), [_field(*field) for field in fields.items()]))
 
 

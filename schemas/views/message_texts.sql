@@ -57,21 +57,29 @@ WITH
       *,
       CASE
         WHEN form IS NOT NULL THEN SAFE_CONVERT_BYTES_TO_STRING(FROM_HEX(form_as_hex))
-        WHEN SAFE.JSON_QUERY(content, '$$') IS NOT NULL THEN content
-        -- What strict JSON refuses and sources send all the same: lone surrogates and bare control characters.
+        -- Parsed and written again: JSON functions over text make of an escaped emoji two replacement characters.
+        -- What strict JSON refuses and sources send all the same is mended: lone surrogates, bare control characters.
         ELSE
-          REGEXP_REPLACE(
-            REGEXP_REPLACE(
-              REGEXP_REPLACE(
-                REGEXP_REPLACE(content, r'[[:cntrl:]]', ' '),
-                r'\\u([dD][89abAB]..)\\u([dD][c-fC-F]..)',
-                r'\\U\1\2'
-              ),
-              r'\\u[dD][89a-fA-F]..',
-              r'\\ufffd'
-            ),
-            r'\\U(....)(....)',
-            r'\\u\1\\u\2'
+          TO_JSON_STRING(
+            COALESCE(
+              SAFE.PARSE_JSON(content, wide_number_mode => 'round'),
+              SAFE.PARSE_JSON(
+                REGEXP_REPLACE(
+                  REGEXP_REPLACE(
+                    REGEXP_REPLACE(
+                      REGEXP_REPLACE(content, r'[[:cntrl:]]', ' '),
+                      r'\\u([dD][89abAB]..)\\u([dD][c-fC-F]..)',
+                      r'\\U\1\2'
+                    ),
+                    r'\\u[dD][89a-fA-F]..',
+                    r'\\ufffd'
+                  ),
+                  r'\\U(....)(....)',
+                  r'\\u\1\\u\2'
+                ),
+                wide_number_mode => 'round'
+              )
+            )
           )
       END AS whole
     FROM unescaped

@@ -179,9 +179,9 @@ def test_views_come_after_the_views_that_they_read() -> None:
         "d": "SELECT * FROM `${views}.c`",
     }
 
-    assert deploy._in_dependency_order(views) == ["c", "d", "b", "a"]
+    assert deploy.in_dependency_order(views) == ["c", "d", "b", "a"]
 
 
 def test_views_that_read_each_other_in_a_circle_are_an_error() -> None:
     with pytest.raises(ValueError, match="a -> b -> a"):
-        deploy._in_dependency_order({"a": "`${views}.b`", "b": "`${views}.a`"})
+        deploy.in_dependency_order({"a": "`${views}.b`", "b": "`${views}.a`"})
