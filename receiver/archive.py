@@ -1,12 +1,11 @@
 """A log of segments: appends groups of events, and closes segments by size, age and folder."""
 
-import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from receiver.segments import Segment
+from receiver.segments import LostNameError, Segment
 from schemas import archive
 from schemas.raw_event import RawEvent
 
@@ -42,6 +41,10 @@ class SegmentLog:
                 self._open[folder] = segment
                 self._undo.append((segment, segment.size, segment.events))
                 segment.append(group)
+        except LostNameError:
+            # Its open file is all that is left of what was acknowledged: to close it would lose that.
+            self.undo()
+            raise
         except OSError:
             self.undo()
             self.close()
@@ -69,9 +72,13 @@ class SegmentLog:
 
     def _close(self, folder: Path) -> None:
         segment = self._open.pop(folder)
-        # Where closing fails, its events are durable all the same: it stays for `recover`.
-        with contextlib.suppress(OSError):
+        try:
             segment.close()
+        except LostNameError:
+            self._open[folder] = segment
+        except OSError:
+            # Its events are durable all the same: it stays for `recover`.
+            pass
 
 
 def archive_log(root: Path, source: str, max_bytes: int, max_seconds: float) -> SegmentLog:

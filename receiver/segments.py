@@ -33,6 +33,10 @@ _sequence = itertools.count()
 _log = logging.getLogger(__name__)
 
 
+class LostNameError(OSError):
+    """A segment's file is no longer found by its name, and its content could not be written elsewhere."""
+
+
 class Segment:
     """One Avro file being written: `append` returns when its events are on the disk."""
 
@@ -57,11 +61,13 @@ class Segment:
             raise
 
     def append(self, events: Sequence[RawEvent]) -> None:
-        """Write events as one block and sync it to the disk.
+        """Write events as one block and sync it to the disk, where the segment has its name.
 
         Raises:
+            LostNameError: the file is no longer found by its name; it holds what it held, and can be tried again.
             OSError: nothing was written; the segment is as it was, but should be closed.
         """
+        self._keep_name()
         for event in events:
             self._writer.write(event.to_avro())
         self._writer.flush()
@@ -82,8 +88,41 @@ class Segment:
         Raises:
             OSError: the folder cannot be written; the segment stays for `recover`.
         """
+        self._keep_name()
         with self._file:
             return _finish(self.path, self.events > 0)
+
+    def _keep_name(self) -> None:
+        """Make sure that what was acknowledged can be found: a folder may be removed, or a disk exchanged.
+
+        Raises:
+            LostNameError: it cannot.
+        """
+        try:
+            if os.path.samestat(os.fstat(self._file.fileno()), self.path.stat()):
+                return
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            raise LostNameError(*error.args) from error
+        _log.error("segment is gone from its folder, and is written again: %s", self.path)
+        try:
+            content = _read_all(self._file.fileno(), self.size)
+            file, path = _create(self.path.parent)
+        except OSError as error:
+            raise LostNameError(*error.args) from error
+        gone, self._file = self._file, file
+        try:
+            size, self.size = self.size, 0
+            self._write(content)
+            sync_folder(path.parent)
+        except OSError as error:
+            self._file, self.size = gone, size
+            path.unlink(missing_ok=True)
+            file.close()
+            raise LostNameError(*error.args) from error
+        gone.close()
+        self.path = path
 
     def _take_buffer(self) -> bytes:
         data = self._buffer.getvalue()
@@ -206,6 +245,13 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _read_all(descriptor: int, size: int) -> bytes:
+    content = b""
+    while len(content) < size and (part := os.pread(descriptor, size - len(content), len(content))):
+        content += part
+    return content
 
 
 def _create(folder: Path) -> tuple[BinaryIO, Path]:

@@ -1,4 +1,5 @@
 import errno
+import shutil
 import time
 
 import pytest
@@ -92,3 +93,30 @@ def test_undo_takes_back_the_last_group_only(tmp_path):
     log.append(events(1, first=4))
     log.close()
     assert archived(tmp_path) == [*events(2), event(4)]
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_notices_at_the_next_commit_that_its_folder_is_gone(tmp_path, exchanged):
+    log = SegmentLog(lambda _: tmp_path / "a" / "b", 1 << 20, 60)
+    log.append(events(2))
+    shutil.rmtree(tmp_path / "a")
+    if exchanged:
+        (tmp_path / "a" / "b").mkdir(parents=True)
+    log.append(events(2, first=2))
+    assert archived(tmp_path, open_too=True) == events(4)
+    shutil.rmtree(tmp_path / "a")
+    log.close()
+    assert archived(tmp_path) == events(4)
+
+
+def test_keeps_what_it_has_while_a_lost_folder_cannot_be_made_again(tmp_path):
+    log = SegmentLog(lambda _: tmp_path / "a" / "b", 1 << 20, 60)
+    log.append(events(2))
+    shutil.rmtree(tmp_path / "a")
+    (tmp_path / "a").touch()
+    with pytest.raises(OSError, match=r"Not a directory|File exists"):
+        log.append(events(2, first=2))
+    (tmp_path / "a").unlink()
+    log.append(events(2, first=4))
+    log.close()
+    assert archived(tmp_path) == [*events(2), *events(2, first=4)]
