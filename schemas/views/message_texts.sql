@@ -112,6 +112,7 @@ SELECT
     NULLIF(JSON_VALUE(json, '$$.message.text'), ''),
     NULLIF(JSON_VALUE(json, '$$.text.body'), ''),
     NULLIF(JSON_VALUE(json, '$$.Body'), ''),
+    NULLIF(JSON_VALUE(json, '$$.data.body'), ''),
     NULLIF(JSON_VALUE(json, '$$.text'), ''),
     NULLIF(JSON_VALUE(json, '$$'), ''),
     NULLIF(JSON_VALUE(json, '$$.message'), ''),

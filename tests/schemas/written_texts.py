@@ -54,6 +54,10 @@ TEXTS = {
         'a+b c&d=e "q" \\ \n 100% é 😀',
     ),
     "form, not encoded": (form('Body=100% a=b "x"\\'), '100% a=b "x"\\'),
+    "event stream": (
+        '{"type":"com.twilio.messaging.inbound-message.received","data":{"messageSid":"SM1","body":"by event"}}',
+        "by event",
+    ),
     "form, NUL": (form("Body=a%00b"), "ab"),
     "form, lower case": (form("Body=%c3%a9%2b"), "é+"),
     "form, button": (form("Body=&ButtonText=Red&ButtonPayload=r"), "Red"),
