@@ -20,7 +20,7 @@ from pipelines.read_pubsub import PullSubscriptions, ReadSubscriptions
 from tests.raw_events import text_message
 
 PROJECT = "parley-test"
-SOON = 30
+SOON = 60
 """Seconds; the client lets Pub/Sub wait for sixty until it delivers again what it does not hear of."""
 TOPICS = {"raw-facebook": "parley-facebook", "raw-twilio": "parley-twilio"}
 SUBSCRIPTIONS = [f"projects/{PROJECT}/subscriptions/{name}" for name in TOPICS.values()]
@@ -147,7 +147,7 @@ def test_the_runners_own_source_feeds_the_same_pipeline(pubsub: PubSubServer):
 
 def test_a_long_read_ends_by_itself_and_the_next_goes_on_with_what_was_pulled(pubsub: PubSubServer, monkeypatch):
     monkeypatch.setattr(read_pubsub, "_LONGEST_RUN_BATCHES", 1)
-    monkeypatch.setattr(read_pubsub, "LARGEST_BATCH", 20)
+    monkeypatch.setattr(read_pubsub, "LARGEST_BATCH", 50)
     create_topics(PROJECT, TOPICS)
     events = [text_message(n) for n in range(2_000)]
 

@@ -86,7 +86,7 @@ def events(count: int, first: int = 0, **attributes) -> list[RawEvent]:
     return [event(number, **attributes) for number in range(first, first + count)]
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for something that happens in another thread or process; fail where it does not."""
     deadline = time.monotonic() + seconds
     while not condition():
