@@ -2,9 +2,13 @@
 
 It parses each query some twenty times, with the views in it written out, which takes seconds where views
 read views. Here a statement is parsed once, and a query that is asked again is not translated again.
+
+It also looks for string literals without regard to comments, and so takes the apostrophe of a view's comment for
+the beginning of one. Here comments are gone before it looks.
 """
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +21,13 @@ from sqlglot import exp
 
 _QUERIES = 256
 """How many queries are remembered: more than a page of the dashboard asks."""
+# What is quoted is found, too, so that no comment begins within it.
+# https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical
+_COMMENTS = re.compile(
+    r"""(?P<quoted>'''(?:\\.|[^\\])*?'''|""\"(?:\\.|[^\\])*?""\"|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`[^`]*`)"""
+    r"""|--[^\n]*|\#[^\n]*|/\*.*?\*/""",
+    re.DOTALL,
+)
 
 
 def apply() -> None:
@@ -38,12 +49,18 @@ class _Translator(SQLTranslator):
         self, bq_sql: str, *, schema: dict[str, Any] | None = None, caller: Any = None, **options: Any
     ) -> Result[str, Any]:
         """Return the query in DuckDB's SQL, or why there is none."""
+        bq_sql = without_comments(bq_sql)
         key = (bq_sql, repr(schema), repr(caller))
         if key not in self._known:
             if len(self._known) >= _QUERIES:
                 del self._known[next(iter(self._known))]
             self._known[key] = super().translate(bq_sql, schema=schema, caller=caller, **options)
         return self._known[key]
+
+
+def without_comments(sql: str) -> str:
+    """Return SQL with a space in the place of each comment; what is quoted stays as it is."""
+    return _COMMENTS.sub(lambda found: found["quoted"] or " ", sql)
 
 
 def _parsing_once(parse: Callable[..., exp.Expression]) -> Callable[..., exp.Expression]:

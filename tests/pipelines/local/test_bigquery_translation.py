@@ -1,8 +1,12 @@
-"""What the local BigQuery remembers of queries must not outlive what the queries are about."""
+"""What the local BigQuery remembers of queries must not outlive what they are about, and comments mean nothing."""
 
+import datetime as dt
+
+import pytest
 from google.cloud import bigquery
 
 from pipelines.bigquery.target import Target
+from pipelines.local.bigquery_translation import without_comments
 
 
 def _rows(client: bigquery.Client, sql: str) -> list[dict[str, object]]:
@@ -37,3 +41,34 @@ def test_a_query_that_is_asked_again_sees_new_columns_and_rows(
 def test_an_array_listed_after_its_table_is_unnested(bigquery_client: bigquery.Client):
     query = "SELECT n FROM (SELECT [1, 2] AS numbers) AS t, t.numbers AS n ORDER BY n"
     assert _rows(bigquery_client, query) == [{"n": 1}, {"n": 2}]
+
+
+@pytest.mark.parametrize(
+    ("sql", "left"),
+    [
+        ("SELECT 1 -- it's one\nFROM t", "SELECT 1  \nFROM t"),
+        ("SELECT 1 # it's one", "SELECT 1  "),
+        ("SELECT /* it's\nhere */ 1", "SELECT   1"),
+        ("SELECT '--', \"#\", `a#b`", "SELECT '--', \"#\", `a#b`"),
+        (r"SELECT 'it\'s --', r'\\' -- end", r"SELECT 'it\'s --', r'\\'  "),
+        ("SELECT '''a'--''', \"\"\"b\"#\"\"\" -- c", "SELECT '''a'--''', \"\"\"b\"#\"\"\"  "),
+        ("SELECT '' -- c", "SELECT ''  "),
+        ("SELECT 'open", "SELECT 'open"),
+    ],
+)
+def test_comments_go_and_what_is_quoted_stays(sql: str, left: str):
+    assert without_comments(sql) == left
+
+
+def test_an_apostrophe_in_a_views_comment_begins_no_string(
+    bigquery_client: bigquery.Client, bigquery_target: Target
+):
+    view = bigquery.Table(bigquery_target.view("noted"))
+    view.view_query = "-- The shop's own.\nSELECT TIMESTAMP '2026-03-01 00:00:00.25+00' AS at"
+    bigquery_client.create_table(view)
+
+    rows = bigquery_client.query_and_wait(
+        f"SELECT at FROM `{bigquery_target.view('noted')}` WHERE at < TIMESTAMP '2026-03-02T00:00:00.5+00:00'"
+    )
+
+    assert [row.at for row in rows] == [dt.datetime(2026, 3, 1, microsecond=250_000, tzinfo=dt.UTC)]
