@@ -100,10 +100,11 @@ $(RUNNERS)/pyflink: | setup
 $(RUNNERS)/job-server/job-server.jar: tests/runners/pom.xml
 	@mvn --quiet --batch-mode --file $< package
 
-lint: setup ## Check style and types.
+lint: setup ## Check style, types, and who imports whom.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 
 widget: ## Build the chat widget from its sources (needs Node.js 20 and npm).
 	@cd receiver/chatplugin/ui && npm ci --ignore-scripts && npm test && npm run check && npm run build

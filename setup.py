@@ -52,6 +52,7 @@ TEST = [
     "axe-playwright-python>=0.1.8",
     "gunicorn>=23",
     "hypothesis>=6",
+    "import-linter>=2.17",
     "mypy>=2",
     "playwright>=1.65",
     "pytest>=9",

@@ -1,43 +1,40 @@
 """The command line: `parley`. Commands are imported when they are used, so that a host needs only its part."""
 
 import importlib
-import logging
 import sys
 from typing import Any
 
 import click
 
+from pipelines.run.logs import quiet_beam
+
 COMMANDS = {
-    "backfill": ("pipelines.reprocess.commands:backfill", "Reprocess history: plan, look, apply, roll back."),
-    "batch": ("pipelines.commands:batch", "Normalize an archive into datasets of their own."),
-    "dashboard": ("pipelines.dashboard.commands:dashboard", "Show what is in BigQuery on a web page here."),
+    "backfill": (
+        "pipelines.reprocess.backfill_commands:backfill",
+        "Reprocess history: plan, look, apply, roll back.",
+    ),
+    "batch": ("pipelines.run.pipeline_commands:batch", "Normalize an archive into datasets of their own."),
+    "dashboard": (
+        "pipelines.dashboard.dashboard_command:dashboard",
+        "Show what is in BigQuery on a web page here.",
+    ),
     "dead-letters": (
         "pipelines.reprocess.dead_letter_commands:dead_letters",
         "What could not be normalized, and trying again.",
     ),
-    "deploy": ("pipelines.deploy.commands:deploy", "Run the pipeline as a job on Dataflow."),
-    "demo": ("pipelines.demo.command:demo", "Run the main job end to end on this machine."),
-    "generate": ("pipelines.generate.command:generate", "Make a sample world of signed webhooks."),
-    "preview": ("pipelines.preview:preview", "Show the rows that a webhook's body makes."),
-    "query": ("pipelines.bigquery.commands:query", "Run SQL and print what it gives."),
+    "deploy": ("pipelines.deploy.deploy_commands:deploy", "Run the pipeline as a job on Dataflow."),
+    "demo": ("pipelines.demo.demo_command:demo", "Run the main job end to end on this machine."),
+    "generate": ("pipelines.generate.generate_command:generate", "Make a sample world of signed webhooks."),
+    "preview": ("pipelines.run.preview:preview", "Show the rows that a webhook's body makes."),
+    "query": ("pipelines.run.table_commands:query", "Run SQL and print what it gives."),
     "reconcile": ("pipelines.reprocess.reconcile_command:reconcile", "Compare archive, ledger and rows."),
     "run": ("pipelines.local.stack:run", "Run everything here until Ctrl-C."),
-    "sources": ("receiver.check:sources", "The configured sources and their webhook URLs."),
-    "spool": ("receiver.commands:spool_commands", "Publish what a receiver that is gone has left."),
-    "stream": ("pipelines.commands:stream", "Run the live pipeline."),
-    "tables": ("pipelines.bigquery.commands:tables", "Create or extend the tables and views."),
+    "sources": ("pipelines.run.sources_command:sources", "The configured sources and their webhook URLs."),
+    "spool": ("receiver.operate.spool_command:spool_commands", "Publish what a receiver that is gone has left."),
+    "stream": ("pipelines.run.pipeline_commands:stream", "Run the live pipeline."),
+    "tables": ("pipelines.run.table_commands:tables", "Create or extend the tables and views."),
 }
 """Each command: where it is, and what it does, told here so that `--help` need not import it."""
-
-
-def quiet_beam() -> None:
-    """Leave out what Beam says at import and nobody needs; processes that are started here call it as well."""
-    logging.getLogger().addFilter(_is_worth_saying)
-
-
-def _is_worth_saying(record: logging.LogRecord) -> bool:
-    """Drop what Beam says at import where its old BigQuery client is missing: Parley does not use it."""
-    return not str(record.msg).startswith("apitools not found")
 
 
 class _LazyGroup(click.Group):

@@ -8,11 +8,11 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from pipelines import stream
 from pipelines.bigquery.target import ConfigurationError
-from pipelines.options import BATCH, ParleyOptions
+from pipelines.io.options import BATCH, ParleyOptions
 from pipelines.reprocess import job
 from pipelines.reprocess.runs import Request
+from pipelines.run import stream
 
 _log = logging.getLogger(__name__)
 
@@ -47,3 +47,7 @@ def start(options: PipelineOptions) -> Any:
     started = job.start(where, request, options, parley.files())
     _log.info("this job plans the run %s; then: parley backfill show %s", started.run_id, started.run_id)
     return started.result
+
+
+if __name__ == "__main__":
+    main()

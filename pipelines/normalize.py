@@ -1,5 +1,6 @@
 """The pipeline: raw events in, rows out. Streaming and batch differ in their reader and writer alone."""
 
+import runpy
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -7,10 +8,12 @@ from typing import Any
 
 import apache_beam as beam
 
-from pipelines.batches import EventBatch, NormalizedBatch
-from pipelines.events import InvalidRawEventError, dead_letter, normalize
-from pipelines.rows import TABLE_OF, Row
+import pipelines.io.batch_coder  # noqa: F401 - registers it
+from pipelines.core.batches import EventBatch, NormalizedBatch
+from pipelines.core.dead_letter import dead_letter
+from pipelines.core.rows import TABLE_OF, Row
 from pipelines.sources import registry
+from pipelines.sources.normalization import InvalidRawEventError, normalize
 from schemas.raw_event import RawEvent
 
 
@@ -55,6 +58,5 @@ def normalize_or_bury(event: RawEvent) -> list[Row]:
 
 
 if __name__ == "__main__":
-    from pipelines import launch
-
-    launch.main()
+    # By name, since what starts a job builds on this module.
+    runpy.run_module("pipelines.launch", run_name="__main__")

@@ -6,9 +6,11 @@ from flask import Flask, Request, Response, abort, request
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.exceptions import HTTPException
 
-from receiver import health, intake, metrics, sources
-from receiver.committer import Committers
+from receiver import metrics, sources
 from receiver.config import Config, Settings
+from receiver.durable.committer import Committers
+from receiver.operate import health
+from receiver.web import intake
 
 
 def create_app(environ: Mapping[str, str]) -> Flask:

@@ -17,8 +17,8 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from receiver.signatures import matches_any
-from receiver.waiting import in_thread
+from receiver.event_loop import in_thread
+from receiver.proofs.signatures import matches_any
 
 MULTIPROCESS_DIR: Final = "PROMETHEUS_MULTIPROC_DIR"
 

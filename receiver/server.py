@@ -1,4 +1,4 @@
-"""Serves the app with granian: worker processes, each with an event loop (see `receiver.gateway`)."""
+"""Serves the app with granian: worker processes, each with an event loop (see `receiver.web.gateway`)."""
 
 import ctypes
 import logging.config
@@ -14,9 +14,9 @@ from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 
-from receiver import logs
 from receiver.config import Config, ConfigError
-from receiver.gateway import Gateway
+from receiver.operate import logs
+from receiver.web.gateway import Gateway
 
 if TYPE_CHECKING:
     from flask import Flask

@@ -10,16 +10,16 @@ from pathlib import Path
 from fastavro import writer
 from google.cloud import bigquery
 
-from pipelines.archive import Selection, find_segments, read_segment
 from pipelines.bigquery import arrow, deploy
 from pipelines.bigquery.target import Target, client
+from pipelines.core.rows import TABLE_OF
 from pipelines.dashboard.app import create_app
 from pipelines.dashboard.warehouse import Warehouse
-from pipelines.events import normalize
-from pipelines.generate import archive
+from pipelines.generate import write_archive
 from pipelines.generate.story import WEIGHTS, World
-from pipelines.rows import TABLE_OF
-from schemas.archive import folder
+from pipelines.io.archive_segments import Selection, find_segments, read_segment
+from pipelines.sources.normalization import normalize
+from schemas.archive_layout import folder
 from schemas.raw_event import AVRO_SCHEMA, RawEvent, format_received_at
 
 START = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
@@ -37,9 +37,9 @@ class DashboardWorld:
         self.target, self.root = target, root
         self.client = client(target)
         deploy.deploy(self.client, target)
-        world = World(160, 7, archive.day_of(START), DAYS, tuple(WEIGHTS))
+        world = World(160, 7, write_archive.day_of(START), DAYS, tuple(WEIGHTS))
         for day in range(DAYS):
-            archive.write_day(world, root, day)
+            write_archive.write_day(world, root, day)
         _write(root, [_hostile(), *_broken()])
         self.events = [e for path in find_segments(str(root), Selection()) for e in read_segment(path, [])]
         self._load(self.events)

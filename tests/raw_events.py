@@ -8,7 +8,7 @@ from pathlib import Path
 
 import fastavro
 
-from schemas.archive import folder
+from schemas.archive_layout import folder
 from schemas.raw_event import AVRO_SCHEMA, RawEvent, format_received_at
 
 NOON = dt.datetime(2026, 3, 14, 12, 0, tzinfo=dt.UTC)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from raw_events import raw_event
 
-from pipelines.events import normalize
-from pipelines.rows import Contact, Event, Message, Metadata
+from pipelines.core.rows import Contact, Event, Message, Metadata
 from pipelines.sources import PARSERS, registry
+from pipelines.sources.normalization import normalize
 
 TEXT = (Path(__file__).parents[1] / "docs" / "adding-a-source.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)

@@ -13,7 +13,7 @@ from pipelines.bigquery.chunks import RefusedRow, cut
 from pipelines.bigquery.faults import RowRefusedError
 from pipelines.bigquery.lane import Lane, Retry, Sent
 from pipelines.bigquery.target import Target, write_client
-from pipelines.rows import Row
+from pipelines.core.rows import Row
 
 _DEFAULT_RETRY = Retry()
 

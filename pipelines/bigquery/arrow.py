@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.rows import Row
+from pipelines.core.rows import Row
 from schemas import loader
 
 PROCESSED_AT = "processed_at"

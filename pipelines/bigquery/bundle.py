@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from pipelines import rows
-from pipelines.batches import NormalizedBatch
 from pipelines.bigquery.appender import Append, Appender
 from pipelines.bigquery.chunks import RefusedRow
 from pipelines.bigquery.faults import RowRefusedError
-from pipelines.events import LONGEST_MESSAGE, dead_letter, storable
+from pipelines.core import rows
+from pipelines.core.batches import NormalizedBatch
+from pipelines.core.dead_letter import LONGEST_MESSAGE, dead_letter, storable
 from schemas.raw_event import EVENT_ID
 
 LEDGER = "events"

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from pipelines.bigquery import arrow
 from pipelines.bigquery.faults import RowRefusedError, RowTooLargeError
-from pipelines.rows import Row
+from pipelines.core.rows import Row
 
 LARGEST_CHUNK = 9_000_000
 """Bytes of Arrow data in one request: BigQuery takes 10 MB, of which the envelope needs some."""

@@ -3,10 +3,10 @@
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
-from pipelines.batches import NormalizedBatch
 from pipelines.bigquery import appender
 from pipelines.bigquery.bundle import Bundle
 from pipelines.bigquery.target import Target
+from pipelines.core.batches import NormalizedBatch
 
 METRICS = "parley.bigquery"
 """Namespace of the counters `<table>.confirmed` and `<table>.refused`, and of the distribution."""

@@ -4,14 +4,11 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flask import Flask, current_app, render_template, request
-from werkzeug.exceptions import BadRequest, HTTPException
+from flask import Flask, render_template, request
+from werkzeug.exceptions import HTTPException
 
-from pipelines.dashboard import security, words
-from pipelines.dashboard.period import Period
+from pipelines.dashboard import context, conversations, dead_letters, overview, raw_events, runs, security, words
 from pipelines.dashboard.warehouse import UnansweredError, Warehouse
-
-_EXTENSION = "parley-dashboard"
 
 
 def create_app(
@@ -28,12 +25,10 @@ def create_app(
         sources: custom sources, to choose from beside those that Parley knows.
         today: the last day of a period that does not say.
     """
-    from pipelines.dashboard import conversations, dead_letters, events, overview, runs  # noqa: PLC0415 - cycle
-
     app = Flask("pipelines.dashboard")
     app.url_map.strict_slashes = False
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.extensions[_EXTENSION] = (warehouse, today)
+    context.init_app(app, warehouse, today)
     app.config["ARCHIVE"] = archive
     security.init_app(app)
     words.init_app(app)
@@ -41,43 +36,9 @@ def create_app(
     app.register_error_handler(HTTPException, _say_wrong)
     names = {name: words.label(name) for name in (*words.SOURCES, *sources)}
     app.context_processor(lambda: {"all_sources": names, "shortcuts": _shortcuts(today())})
-    for part in (overview, conversations, events, dead_letters, runs):
+    for part in (overview, conversations, raw_events, dead_letters, runs):
         app.register_blueprint(part.pages)
     return app
-
-
-def warehouse() -> Warehouse:
-    """Return what answers the running app's questions."""
-    found: Warehouse = current_app.extensions[_EXTENSION][0]
-    return found
-
-
-def period() -> Period:
-    """Return the period of the running request.
-
-    Raises:
-        BadRequest: its address names none that can be.
-    """
-    try:
-        return Period.from_query(request.args, current_app.extensions[_EXTENSION][1]())
-    except ValueError as error:
-        raise BadRequest(str(error)) from None
-
-
-def key(name: str, default: dt.datetime) -> tuple[dt.datetime, str]:
-    """Return the key after which a page begins, of the address's `name`: a time, a comma and an id.
-
-    Raises:
-        BadRequest: it is no such key.
-    """
-    text, _, identity = request.args.get(name, "").partition(",")
-    try:
-        time = dt.datetime.fromisoformat(text) if text else default
-    except ValueError:
-        raise BadRequest(f"{text!r} is no time.") from None
-    if time.tzinfo is None:
-        raise BadRequest(f"{text!r} has no time zone.")
-    return time, identity
 
 
 def _shortcuts(today: dt.date) -> list[tuple[str, dict[str, str]]]:

@@ -7,7 +7,7 @@ from typing import Final
 from flask import Blueprint, abort, render_template, request
 
 from pipelines.dashboard import reader
-from pipelines.dashboard.app import key, period, warehouse
+from pipelines.dashboard.context import key, period, warehouse
 from pipelines.dashboard.period import Period
 from pipelines.dashboard.warehouse import Row
 

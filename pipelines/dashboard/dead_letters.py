@@ -4,7 +4,7 @@ from typing import Final
 
 from flask import Blueprint, render_template
 
-from pipelines.dashboard.app import key, period, warehouse
+from pipelines.dashboard.context import key, period, warehouse
 
 pages = Blueprint("dead_letters", __name__, url_prefix="/dead-letters")
 

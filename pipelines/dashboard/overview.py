@@ -5,7 +5,7 @@ from collections import defaultdict
 
 from flask import Blueprint, render_template
 
-from pipelines.dashboard.app import period, warehouse
+from pipelines.dashboard.context import period, warehouse
 
 pages = Blueprint("overview", __name__)
 

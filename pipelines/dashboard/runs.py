@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flask import Blueprint, abort, render_template, request
 
-from pipelines.dashboard.app import warehouse
+from pipelines.dashboard.context import warehouse
 from pipelines.dashboard.warehouse import Row, UnansweredError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from rich.table import Table
 from pipelines.demo.warehouse import Warehouse
 from pipelines.demo.webhooks import ARRIVING, Arrivals
 from pipelines.reprocess import Run
-from pipelines.reprocess.commands import backfill
+from pipelines.reprocess.backfill_commands import backfill
 from pipelines.reprocess.runs import Runs
 
 Counts = dict[str, int]

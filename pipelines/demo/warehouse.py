@@ -7,10 +7,10 @@ from typing import Any, Final
 import msgspec
 from google.cloud import bigquery
 
-from pipelines.bigquery.commands import show
 from pipelines.bigquery.target import Target
+from pipelines.core.rows import TABLES
 from pipelines.local import ready
-from pipelines.rows import TABLES
+from pipelines.run.table_commands import show
 from schemas import loader
 
 _ARRIVAL_SECONDS: Final = 60.0

@@ -13,14 +13,14 @@ import click
 from rich.console import Console
 from rich.progress import track
 
+from pipelines.core.times import MICROS_PER_DAY, to_micros
 from pipelines.demo import samples
-from pipelines.generate.command import UNSENDABLE
 from pipelines.generate.delivery import of_day
+from pipelines.generate.generate_command import UNSENDABLE
 from pipelines.generate.send import send
 from pipelines.generate.signing import signers
 from pipelines.generate.story import WEIGHTS, World
 from pipelines.local import environment
-from pipelines.times import MICROS_PER_DAY, to_micros
 
 ARRIVING: Final = "m_arriving-"
 """How the ids of `Arrivals` begin."""

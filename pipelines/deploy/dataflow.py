@@ -12,7 +12,7 @@ from apache_beam.options.pipeline_options_validator import PipelineOptionsValida
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
 from pipelines.bigquery.target import ConfigurationError
-from pipelines.options import STREAMING, ParleyOptions
+from pipelines.io.options import STREAMING, ParleyOptions
 
 CHECKOUT = Path(__file__).parents[2]
 """Where Parley's setup.py is, unless it was installed as a package."""

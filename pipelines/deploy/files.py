@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from pipelines.deploy import dataflow, template
-from pipelines.deploy.commands import pipeline_steps
-from pipelines.options import BATCH, STREAMING
+from pipelines.deploy.deploy_commands import pipeline_steps
+from pipelines.io.options import BATCH, STREAMING
 
 FOLDER = Path("deploy/dataflow")
 _STEPS_HEAD = """\

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any, Final
 
-from pipelines.options import BATCH, BOTH, STREAMING, ParleyOptions
+from pipelines.io.options import BATCH, BOTH, STREAMING, ParleyOptions
 
 _NAMES: Final = {STREAMING: "Parley: live", BATCH: "Parley: plan a reprocessing"}
 _DESCRIPTIONS: Final = {

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any, Final, NamedTuple
 
+from pipelines.core.times import rfc3339
 from pipelines.generate.story import SECOND, Conversation, World, conversation
 from pipelines.generate.voices import Told, tell
-from pipelines.times import rfc3339
 from schemas import raw_event
 from schemas.raw_event import RawEvent
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
-from pipelines import ids
+from pipelines.core import ids
+from pipelines.core.times import rfc3339
 from pipelines.generate.phrases import NAMES
 from pipelines.generate.story import SECOND, Conversation, Happening
-from pipelines.times import rfc3339
 
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"

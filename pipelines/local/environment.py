@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from pipelines.run.local_stack import STACK_FILE
+
 PROJECT = "parley-local"
-DEFAULT_FOLDER = Path(".parley")
 CHAT_CHANNEL = "demo"
 """The live chat of the local stack, on the receiver's own demo page."""
-STACK_FILE = "stack.json"
 _SECRETS_FILE = "secrets.json"
 # What the sources of the receiver need before they open; each a secret of this folder's own.
 _SECRETS = (
@@ -89,13 +89,6 @@ def save(folder: Path, values: Mapping[str, str]) -> None:
 def forget(folder: Path) -> None:
     """Say that the stack has stopped."""
     (folder / STACK_FILE).unlink(missing_ok=True)
-
-
-def adopt(folder: Path = DEFAULT_FOLDER) -> None:
-    """Take over what the user has not set from the stack that runs in a folder, unless that is the project."""
-    path = folder / STACK_FILE
-    if not os.environ.get("PARLEY_PROJECT") and path.exists():
-        os.environ.update(json.loads(path.read_text("utf-8")) | os.environ)
 
 
 def _made_up_secrets(folder: Path) -> dict[str, str]:

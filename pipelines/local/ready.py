@@ -9,9 +9,6 @@ from collections.abc import Callable
 
 import click
 
-PIPELINE_READS = "the pipeline reads"
-"""What the pipeline says when it does."""
-
 _PAUSE = 0.1
 
 

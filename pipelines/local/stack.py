@@ -14,6 +14,7 @@ from honcho.printer import Message, Printer
 
 from pipelines.local import environment, ready
 from pipelines.local.environment import Ports
+from pipelines.run import local_stack
 
 _START_SECONDS = 90.0
 _GOOGLE_EMULATOR = Path("platform/pubsub-emulator/bin/cloud-pubsub-emulator")
@@ -51,7 +52,7 @@ def commands(folder: Path, ports: Ports, pubsub: str) -> dict[str, str]:
 
 
 @click.command()
-@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=environment.DEFAULT_FOLDER)
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=local_stack.DEFAULT_FOLDER)
 @click.option("--port", default=Ports().receiver, show_default=True, help="The receiver's, if it is free.")
 @click.option(
     "--pubsub",
@@ -86,7 +87,7 @@ class _Listener(Printer):
 
     def write(self, message: Message) -> None:
         super().write(message)
-        if message.name == "pipeline" and ready.PIPELINE_READS in str(message.data):
+        if message.name == "pipeline" and local_stack.PIPELINE_READS in str(message.data):
             self.pipeline_reads = True
 
 

@@ -13,12 +13,12 @@ from google.cloud import bigquery
 
 from pipelines.bigquery.arrow import PROCESSED_AT
 from pipelines.bigquery.target import Target
+from pipelines.core.rows import TABLES
 from pipelines.reprocess import guards, staging
 from pipelines.reprocess.runs import RefusedError, Run, Runs, Staging, State
 from pipelines.reprocess.sql import columns, literal, partitions
 from pipelines.reprocess.staging import Range
 from pipelines.reprocess.steps import Steps
-from pipelines.rows import TABLES
 
 _MOVED: Final = "parley: the runs have changed"
 # How BigQuery tells that another transaction changed the same table first.

@@ -11,11 +11,11 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipelines.archive import Selection, find_groups
-from pipelines.batch import damages_folder
-from pipelines.batches import EventBatch
-from pipelines.read_archive import ReadArchive
-from pipelines.write_parquet import file_name, make_folder
+from pipelines.core.batches import EventBatch
+from pipelines.io.archive_damages import damages_folder
+from pipelines.io.archive_segments import Selection, find_groups
+from pipelines.io.read_archive import ReadArchive
+from pipelines.io.write_parquet import file_name, make_folder
 from schemas.raw_event import InvalidRawEventError, RawEvent
 
 TABLE: Final = "archived"

@@ -8,13 +8,13 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.archive import Selection
-from pipelines.commands import BeamCommand
+from pipelines.io.archive_segments import Selection
 from pipelines.reprocess import dead_letters as letters
 from pipelines.reprocess import shell
 from pipelines.reprocess.apply import apply
 from pipelines.reprocess.runs import Request
 from pipelines.reprocess.shell import console
+from pipelines.run.pipeline_commands import BeamCommand
 
 
 @click.group("dead-letters")

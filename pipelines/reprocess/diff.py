@@ -14,11 +14,11 @@ import msgspec
 from google.cloud import bigquery
 
 from pipelines.bigquery.target import Target
+from pipelines.core.rows import TABLES
 from pipelines.reprocess.runs import Staging
 from pipelines.reprocess.sql import IDENTITY, compared, literal, not_compared, partitions
 from pipelines.reprocess.staging import CHANGES, LETTERS, TOTALS, Range, wait_for
 from pipelines.reprocess.steps import Steps
-from pipelines.rows import TABLES
 
 _FIRST: Final = ("messages", "metadata", "dead_letters", "contacts", "conversations", "channels", "events")
 """Tables by how much their samples tell."""

@@ -8,17 +8,17 @@ import apache_beam as beam
 import uuid_utils
 from apache_beam.options.pipeline_options import PipelineOptions, TestOptions
 
-from pipelines.archive import find_groups
-from pipelines.batch import damages_folder
 from pipelines.bigquery import target
 from pipelines.bigquery.target import Target
+from pipelines.io.archive_damages import damages_folder
+from pipelines.io.archive_segments import find_groups
+from pipelines.io.read_archive import ReadArchive
+from pipelines.io.write_parquet import WriteParquet
 from pipelines.normalize import build
-from pipelines.read_archive import ReadArchive
 from pipelines.reprocess import staging
 from pipelines.reprocess.plan import finish, narrowed
 from pipelines.reprocess.runs import Request, Runs, Staging, State
 from pipelines.reprocess.steps import Steps
-from pipelines.write_parquet import WriteParquet
 
 _log = logging.getLogger(__name__)
 

@@ -11,13 +11,14 @@ import uuid_utils
 from apache_beam.options.pipeline_options import PipelineOptions
 from google.cloud import bigquery
 
-from pipelines import batch
-from pipelines.archive import Selection, read_damages
 from pipelines.bigquery.target import Target
+from pipelines.io.archive_damages import damages_folder, read_damages
+from pipelines.io.archive_segments import Selection
 from pipelines.reprocess import diff, staging
 from pipelines.reprocess.progress import watched
 from pipelines.reprocess.runs import Request, Run, Runs, Staging, State
 from pipelines.reprocess.steps import Steps
+from pipelines.run import batch
 
 _CLOCK_TOLERANCE = dt.timedelta(hours=1)
 
@@ -75,7 +76,7 @@ def finish(client: bigquery.Client, live: Target, run_id: str, output: str, step
         begun,
         counts=counts,
         events=reprocessed.events if reprocessed else 0,
-        damages=tuple(read_damages(batch.damages_folder(output))),
+        damages=tuple(read_damages(damages_folder(output))),
     )
     client.query_and_wait(runs.insertion(run, State.PLANNED, begun.history[-1].actor, begun.history[-1].reason))
     steps.reached("planned")

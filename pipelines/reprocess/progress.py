@@ -8,9 +8,10 @@ from typing import Final
 
 from apache_beam.io.filesystems import FileSystems
 
-from pipelines.archive import Selection, find_groups
+from pipelines.bigquery.load import SUFFIX
+from pipelines.io.archive_segments import Selection, find_groups
+from pipelines.io.write_parquet import file_name
 from pipelines.reprocess.steps import Steps
-from pipelines.write_parquet import SUFFIX, file_name
 
 _POLL_SECONDS: Final = 0.5
 

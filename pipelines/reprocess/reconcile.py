@@ -15,16 +15,17 @@ import msgspec
 from apache_beam.options.pipeline_options import PipelineOptions
 from google.cloud import bigquery
 
-from pipelines import batch
-from pipelines.archive import Damage, Selection, read_damages
+from pipelines.bigquery import load
 from pipelines.bigquery.arrow import PROCESSED_AT
 from pipelines.bigquery.target import Target
+from pipelines.core.rows import TABLES
+from pipelines.io.archive_damages import Damage, damages_folder, read_damages
+from pipelines.io.archive_segments import Selection
 from pipelines.reprocess import archived
 from pipelines.reprocess.progress import watched
 from pipelines.reprocess.sql import literal, partitions
 from pipelines.reprocess.staging import wait_for
 from pipelines.reprocess.steps import Steps
-from pipelines.rows import TABLES
 from schemas import loader
 
 COLUMNS: Final = [
@@ -93,10 +94,10 @@ def reconcile(
         output = f"{files.rstrip('/')}/{uuid.uuid4().hex}" if files else folder
         with watched(archive, selection, f"{output}/{archived.TABLE}", "reading", steps):
             archived.write(archive, selection, output, options)
-        damages = read_damages(batch.damages_folder(output))
+        damages = read_damages(damages_folder(output))
         table = place.table(archived.TABLE)
         client.create_table(bigquery.Table(table, COLUMNS))
-        batch.load_files(client, table, COLUMNS, f"{output}/{archived.TABLE}", archived.SCHEMA)
+        load.load_files(client, table, COLUMNS, f"{output}/{archived.TABLE}", archived.SCHEMA)
         wait_for(client.query(_check_sql(where, place, selection, _days(client, where, place, selection))))
         return _read(client, place, damages)
 

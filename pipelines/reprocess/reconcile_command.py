@@ -8,14 +8,15 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.archive import Selection, describe
-from pipelines.commands import BeamCommand, local_options
+from pipelines.io.archive_damages import describe
+from pipelines.io.archive_segments import Selection
 from pipelines.reprocess import reconcile as reconciling
 from pipelines.reprocess import shell, terminal
 from pipelines.reprocess.apply import apply
 from pipelines.reprocess.reconcile import Reconciliation
 from pipelines.reprocess.runs import Request
 from pipelines.reprocess.shell import console
+from pipelines.run.pipeline_commands import BeamCommand, local_options
 
 _SHOWN_IDS = 10
 _NUMBERS = ("archived", "normalized", "partial", "ignored", "failed", "missing", "not archived", "incomplete")

@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from pipelines.core.rows import TABLES
 from pipelines.reprocess.diff import Difference, Sample
 from pipelines.reprocess.runs import Run
 from pipelines.reprocess.terminal import KINDS, cells
-from pipelines.rows import TABLES
 
 # Told apart without colour vision too (Okabe and Ito), and by order.
 _COLORS: Final = {"added": "#009e73", "removed": "#d55e00", "changed": "#e69f00"}

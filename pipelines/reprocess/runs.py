@@ -9,9 +9,10 @@ from typing import Any, Final
 import msgspec
 from google.cloud import bigquery
 
-from pipelines.archive import Damage, Selection
 from pipelines.bigquery.target import Target
-from pipelines.generation import GENERATION
+from pipelines.core.generation import GENERATION
+from pipelines.io.archive_damages import Damage
+from pipelines.io.archive_segments import Selection
 from pipelines.reprocess.sql import literal
 
 SHORTEST_PART: Final = 8

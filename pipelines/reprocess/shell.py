@@ -15,14 +15,14 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.cloud import bigquery
 from rich.console import Console
 
-from pipelines import logs
-from pipelines.bigquery.commands import target
 from pipelines.bigquery.target import ConfigurationError, Target, client
-from pipelines.commands import local_options
-from pipelines.options import moment
+from pipelines.io.options import moment
 from pipelines.reprocess import diff, report, terminal
 from pipelines.reprocess.plan import plan
 from pipelines.reprocess.runs import RefusedError, Request, Run, Staging, UnknownRunError
+from pipelines.run import logs
+from pipelines.run.pipeline_commands import local_options
+from pipelines.run.table_commands import target
 
 REFUSED: Final = 3
 """Exit code: the run, or what happened since it was planned, does not allow it."""

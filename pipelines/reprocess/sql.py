@@ -7,7 +7,7 @@ import datetime as dt
 from typing import Final
 
 from pipelines.bigquery.arrow import PROCESSED_AT
-from pipelines.times import PARTITION_DAYS_BEFORE
+from pipelines.core.times import PARTITION_DAYS_BEFORE
 from schemas import loader
 
 IDENTITY: Final = {

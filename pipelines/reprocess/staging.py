@@ -7,10 +7,10 @@ from typing import Final, NamedTuple
 from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 
-from pipelines import batch
+from pipelines.bigquery.load import load_table
+from pipelines.core.rows import TABLES
 from pipelines.reprocess.runs import Staging
 from pipelines.reprocess.steps import Steps
-from pipelines.rows import TABLES
 from schemas import loader
 
 KEPT_DAYS: Final = 30
@@ -84,7 +84,7 @@ def load(client: bigquery.Client, staging: Staging, output: str, steps: Steps) -
     """Load the files of a batch run into a run's dataset."""
     for done, table in enumerate(TABLES):
         steps.progress("loading", done, len(TABLES), "tables")
-        batch.load_table(client, staging.target, output, table)
+        load_table(client, staging.target, output, table)
     steps.progress("loading", len(TABLES), len(TABLES), "tables")
 
 

@@ -9,11 +9,11 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.archive import describe
+from pipelines.core.rows import TABLES
+from pipelines.io.archive_damages import describe
 from pipelines.reprocess.diff import Difference, Sample
 from pipelines.reprocess.runs import Run
 from pipelines.reprocess.steps import Steps
-from pipelines.rows import TABLES
 
 KINDS: Final = ("added", "removed", "changed", "unchanged")
 _COLORS: Final = {"added": "green", "removed": "red", "changed": "yellow", "unchanged": ""}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from pipelines.item import Lineage
+from pipelines.core.item import Lineage
 from pipelines.sources import airy, chatplugin, facebook, google, twilio, whatsapp
 from schemas.raw_event import RawEvent
 

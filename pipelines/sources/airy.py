@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from pipelines.item import Item, Lineage
+from pipelines.core.item import Item, Lineage
 from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_given, members, scalar, text
 from pipelines.sources.place import Place
 from schemas.raw_event import RawEvent

@@ -10,7 +10,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from jmespath.functions import Functions, signature
 
-from pipelines.times import Written
+from pipelines.core.times import Written
 from schemas.custom_sources import BodyMapping, Path, Whereabouts
 
 CONTEXT: Final = frozenset({"item", "parent", "body", "ancestors", "headers", "query"})

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from pipelines.item import Item, Lineage
+from pipelines.core.item import Item, Lineage
 from pipelines.sources.facebook_messaging import read_messaging
 from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, members, scalar, text
 from pipelines.sources.meta import BODY, CHANGE, TEST_ENTRY, read_entries

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
-from pipelines import ids, times
-from pipelines.item import Item
+from pipelines.core import ids, times
+from pipelines.core.item import Item
 from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_given, members, scalar, text
 from pipelines.sources.place import Place
 

@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import Raw
 
-from pipelines import ids
-from pipelines.item import Item, Lineage
+from pipelines.core import ids
+from pipelines.core.item import Item, Lineage
 from pipelines.sources import form_body
 from pipelines.sources.custom import note_contact
 from pipelines.sources.expressions import Context, Expressions, scalar_text

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from pipelines.item import Item, Lineage
+from pipelines.core.item import Item, Lineage
 from pipelines.sources.json_body import NOTHING, Body, Id, text
 
 TEST_ENTRY: Final = "0"

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from pipelines.item import Item
+from pipelines.core.item import Item
 
 
 class Place(NamedTuple):

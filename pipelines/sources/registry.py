@@ -4,7 +4,7 @@ import os
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
-from pipelines.item import Lineage
+from pipelines.core.item import Lineage
 from pipelines.sources import PARSERS, Parser, expressions
 from pipelines.sources.custom import OwnJson
 from pipelines.sources.mapping import Mapped

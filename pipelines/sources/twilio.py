@@ -8,8 +8,8 @@ https://www.twilio.com/docs/conversations/conversations-webhooks
 import re
 from typing import Final
 
-from pipelines import ids
-from pipelines.item import Item, Lineage
+from pipelines.core import ids
+from pipelines.core.item import Item, Lineage
 from pipelines.sources import form_body, twilio_events
 from pipelines.sources.json_body import Body, fact_key
 from pipelines.sources.place import Place

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 import msgspec
 from msgspec import Raw, Struct
 
-from pipelines.item import Item, Lineage
+from pipelines.core.item import Item, Lineage
 from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_array, members, scalar, text
 from pipelines.sources.meta import BODY, CHANGE, TEST_ENTRY, Envelope, read_entries
 from pipelines.sources.whatsapp_items import other_of, read_errors, read_fact, read_message, read_status

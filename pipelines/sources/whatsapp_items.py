@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from pipelines import ids
-from pipelines.item import Item
+from pipelines.core import ids
+from pipelines.core.item import Item
 from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_array, members, scalar, text
 from pipelines.sources.place import Place
 from pipelines.sources.whatsapp_people import Line, Person

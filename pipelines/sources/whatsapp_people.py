@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from pipelines.item import Item
+from pipelines.core.item import Item
 from pipelines.sources.json_body import Id, text
 from pipelines.sources.place import Place
 

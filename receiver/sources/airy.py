@@ -8,8 +8,8 @@ from typing import Final
 from flask import Blueprint, Response, request
 
 from receiver.config import Settings
-from receiver.intake import UNSIGNED, receive, reject
-from receiver.signatures import matches_hmac_hex
+from receiver.proofs.signatures import matches_hmac_hex
+from receiver.web.intake import UNSIGNED, receive, reject
 
 SOURCE: Final = "airy"
 SIGNATURE: Final = "X-Airy-Content-Signature"

@@ -18,7 +18,7 @@ from receiver.chatplugin.door import Door
 from receiver.chatplugin.errors import SOURCE, refusal, refuse
 from receiver.chatplugin.tokens import RESUME, SEND, Tokens, Visitor
 from receiver.config import Settings
-from receiver.intake import receive
+from receiver.web.intake import receive
 
 MAX_BODY_BYTES: Final = 64 * 1024
 MAX_NESTING: Final = 100

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from flask import Blueprint, Response, request
 
 from receiver.config import PREFIX, Settings
-from receiver.intake import UNSIGNED, receive, reject
-from receiver.schemes import Proof, bearer_token, proof
-from receiver.signatures import matches_any
+from receiver.proofs.schemes import Proof, bearer_token, proof
+from receiver.proofs.signatures import matches_any
+from receiver.web.intake import UNSIGNED, receive, reject
 from schemas.custom_sources import (
     ENTRY_POINTS,
     VARIABLE,

@@ -2,8 +2,8 @@
 
 from flask import Blueprint
 
-from receiver import meta
 from receiver.config import Settings
+from receiver.sources import meta
 
 
 def blueprint(settings: Settings) -> Blueprint | None:

@@ -9,8 +9,8 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from receiver.config import Settings
-from receiver.intake import UNSIGNED, receive, reject
-from receiver.signatures import hmac_base64, matches_any
+from receiver.proofs.signatures import hmac_base64, matches_any
+from receiver.web.intake import UNSIGNED, receive, reject
 
 SOURCE: Final = "google"
 SIGNATURE: Final = "X-Goog-Signature"

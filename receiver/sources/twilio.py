@@ -12,8 +12,8 @@ from twilio.request_validator import SIGNATURE_SETTINGS_HEADER, RequestValidator
 from werkzeug.datastructures import MultiDict
 
 from receiver.config import Settings
-from receiver.intake import UNSIGNED, receive, reject
-from receiver.signatures import matches_any
+from receiver.proofs.signatures import matches_any
+from receiver.web.intake import UNSIGNED, receive, reject
 
 SOURCE: Final = "twilio"
 SIGNATURE: Final = "X-Twilio-Signature"

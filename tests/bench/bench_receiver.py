@@ -32,8 +32,8 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.local.pubsub import RemoteFaults
-from receiver.signatures import hmac_hex
-from receiver.spool import Spool
+from receiver.durable.spool import Spool
+from receiver.proofs.signatures import hmac_hex
 from schemas.raw_event import RawEvent
 
 PROJECT = "parley-bench"

@@ -28,7 +28,7 @@ from pipelines.bigquery.target import Target, client
 from pipelines.generate import delivery
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
 from pipelines.local import ready
-from receiver.publisher import Publisher
+from receiver.durable.publisher import Publisher
 from schemas.raw_event import EVENT_ID, RECEIVED_AT, RawEvent, format_received_at
 from tests.bench.bench_reprocess import family, resident
 from tests.bench.world import OUT

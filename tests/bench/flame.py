@@ -18,7 +18,7 @@ import click
 WIDTH, HEIGHT = 1_200, 17
 NARROWEST = 0.002
 """What has a smaller share is not drawn."""
-ROOT = "_run_share (pipelines/batch.py)"
+ROOT = "_run_share (pipelines/run/batch.py)"
 OURS = re.compile(r"\((pipelines|schemas)/")
 LINE = re.compile(r":\d+\)")
 COLOURS = {"normalize": "#f6a96b", "write": "#7fb6d6", "read": "#98c98a", "other": "#d0d0d0"}

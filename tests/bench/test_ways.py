@@ -7,10 +7,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.archive import Selection
+from pipelines.core.rows import TABLES
 from pipelines.generate import delivery
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
-from pipelines.rows import TABLES
+from pipelines.io.archive_segments import Selection
 from schemas.raw_event import CONTENT_TYPE, RawEvent
 from tests.bench.ways import FORM, WAYS, Given
 from tests.raw_events import raw_event, write_segment

@@ -26,11 +26,11 @@ from apache_beam.io.avroio import ReadFromAvro
 from apache_beam.io.parquetio import WriteToParquet
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipelines import batch
-from pipelines.archive import Selection, find_groups, find_segments, read_segment
 from pipelines.bigquery import arrow
+from pipelines.core.rows import TABLE_OF, TABLES, Row
+from pipelines.io.archive_segments import Selection, find_groups, find_segments, read_segment
 from pipelines.normalize import normalize_or_bury
-from pipelines.rows import TABLE_OF, TABLES, Row
+from pipelines.run import batch
 from schemas.raw_event import RawEvent
 
 HERE = Path(__file__).parent

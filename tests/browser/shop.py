@@ -17,9 +17,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import fastavro
 
-from pipelines.events import normalize
+from pipelines.core.rows import Message
 from pipelines.local.pubsub import PubSubServer
-from pipelines.rows import Message
+from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent
 
 PROJECT = "parley-test"

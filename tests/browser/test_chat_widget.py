@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 from shop import Shop
 
-from pipelines.rows import Message
+from pipelines.core.rows import Message
 
 Visit = Callable[..., Page]
 SEND = "**/chatplugin.send"

@@ -14,7 +14,7 @@ import command_flags as known
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-import pipelines.options  # noqa: F401 - lets Beam know the pipeline's options
+import pipelines.io.options  # noqa: F401 - lets Beam know the pipeline's options
 from pipelines.cli import main
 
 ROOT = Path(__file__).parents[2]

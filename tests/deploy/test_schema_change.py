@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 from google.cloud import bigquery
 
-from pipelines import rows
 from pipelines.bigquery import arrow, deploy
 from pipelines.bigquery.appender import Appender
 from pipelines.bigquery.target import Target, write_client
-from pipelines.events import normalize
+from pipelines.core import rows
+from pipelines.sources.normalization import normalize
 from schemas import loader
 from tests.raw_events import text_message
 

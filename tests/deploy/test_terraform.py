@@ -9,16 +9,17 @@ import pytest
 import terraform_plan
 from prometheus_client import CollectorRegistry
 
-from pipelines import sources, stream
+from pipelines import sources
 from pipelines.bigquery import deploy
 from pipelines.bigquery.target import Target
 from pipelines.deploy import template
-from pipelines.options import STREAMING
+from pipelines.io.options import STREAMING
 from pipelines.reprocess.runs import Staging
+from pipelines.run import stream
 from receiver import metrics
 from receiver.app import create_app
 from receiver.config import Config
-from receiver.health import MAX_SPOOL_AGE_SECONDS, MAX_UPLOAD_AGE_SECONDS
+from receiver.operate.health import MAX_SPOOL_AGE_SECONDS, MAX_UPLOAD_AGE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -181,7 +182,7 @@ def test_nothing_deletes_the_archive_and_nobody_outside_reads_it():
 def test_only_rows_in_passing_are_deleted_from_the_bucket_of_jobs():
     (rule,) = resources("storage_bucket")["jobs"]["lifecycle_rule"]
 
-    # Where pipelines.options puts them: rows in --temp_location.
+    # Where pipelines.io.options puts them: rows in --temp_location.
     temp_location = f"gs://{PROJECT}-parley-jobs/dataflow"
     assert rule["condition"][0]["matches_prefix"] == [f"{temp_location.split('/', 3)[3]}/rows/"]
     (job,) = resources("dataflow_flex_template_job").values()
@@ -259,7 +260,9 @@ def test_each_alert_is_about_a_metric_that_exists():
         registry.register(metric)
     exported = {f"{name}{end}" for name in registry._names_to_collectors for end in ("", "_total", "_bucket")}
     # Gauges are made when they are asked for.
-    exported |= set(re.findall(r'"(parley_receiver_\w+)"', (ROOT / "receiver/health.py").read_text("utf-8")))
+    exported |= set(
+        re.findall(r'"(parley_receiver_\w+)"', (ROOT / "receiver/operate/health.py").read_text("utf-8"))
+    )
     for condition, _ in policies().values():
         for query in condition.get("condition_prometheus_query_language", []):
             assert set(re.findall(r"parley_receiver_\w+", query["query"])) <= exported

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from google.cloud import bigquery
 
-from pipelines.archive import Selection
 from pipelines.bigquery import deploy
 from pipelines.bigquery.target import Target
 from pipelines.dashboard import warehouse as dashboard
+from pipelines.io.archive_segments import Selection
 from pipelines.reprocess import archived, dead_letters, reconcile, streamed
 from schemas import loader
 from tests.googlesql.judge import PROJECT, VIEWS, Judge, rendered, statements, string_literal

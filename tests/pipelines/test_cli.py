@@ -44,7 +44,7 @@ def test_a_command_without_its_packages_says_what_to_install():
 
 
 def test_a_query_needs_no_beam():
-    code = "import sys, pipelines.bigquery.commands; sys.exit('apache_beam' in sys.modules)"
+    code = "import sys, pipelines.run.table_commands; sys.exit('apache_beam' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -62,7 +62,7 @@ def test_a_receiver_needs_neither_beam_nor_bigquery():
 
 def test_parsers_need_neither_beam_nor_flask():
     code = (
-        "import sys, pipelines.events\n"
+        "import sys, pipelines.sources.normalization\n"
         "sys.exit(bool({'apache_beam', 'flask', 'google.cloud.bigquery'} & set(sys.modules)))"
     )
 

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 RUNNERS = ("DataflowRunner", "DirectRunner", "FlinkRunner", "FnApiRunner", "PrismRunner", "PortableRunner")
 # Options choose a runner, the commands that start a pipeline here name one, and the deployment is of one.
-MAY_NAME_RUNNERS = {"pipelines/options.py", "pipelines/commands.py"}
+MAY_NAME_RUNNERS = {"pipelines/io/options.py", "pipelines/run/pipeline_commands.py"}
 
 
 def names_of_runners(path: Path) -> set[str]:

@@ -7,9 +7,9 @@ from receiver_support import PROJECT, TOPICS, Bus
 
 from pipelines.local.pubsub import PubSubServer
 from pipelines.local.topics import create_topics
-from receiver import intake
 from receiver.app import create_app
-from receiver.publisher import Publisher
+from receiver.durable.publisher import Publisher
+from receiver.web import intake
 
 
 @pytest.fixture

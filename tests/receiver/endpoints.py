@@ -7,8 +7,8 @@ from pathlib import Path
 from receiver_support import PROJECT, Bus
 
 from pipelines.local.topics import create_topics
-from receiver import intake
 from receiver.app import create_app
+from receiver.web import intake
 
 FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures"
 VECTORS = FIXTURES / "signature_vectors.json"

@@ -2,7 +2,7 @@
 
 import json
 
-from receiver.gateway import Gateway
+from receiver.web.gateway import Gateway
 
 
 def echo(environ, start_response):

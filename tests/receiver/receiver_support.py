@@ -13,7 +13,7 @@ import grpc
 from google.pubsub_v1 import AcknowledgeRequest, PullRequest, PullResponse
 
 from pipelines.local.pubsub import PubSubServer
-from receiver.waiting import Fibers
+from receiver.event_loop import Fibers
 from schemas.raw_event import RawEvent
 
 PROJECT = "parley-test"

@@ -1,8 +1,8 @@
 from receiver_support import event, events
 
-from receiver import intake
 from receiver.app import create_app
-from receiver.spool import Spool
+from receiver.durable.spool import Spool
+from receiver.web import intake
 
 BEARER = {"Authorization": "Bearer metrics-token"}
 

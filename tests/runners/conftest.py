@@ -6,10 +6,10 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from planning import Written
 
-from pipelines import batch
-from pipelines.archive import Selection
-from pipelines.generate import archive as archives
+from pipelines.generate import write_archive as archives
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
+from pipelines.io.archive_segments import Selection
+from pipelines.run import batch
 from tests.raw_events import raw_event, text_message, write_segment
 
 # Dear: `make test-runners` names them.

@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 import pyarrow.parquet as pq
 
 from pipelines.bigquery.target import Target
-from pipelines.rows import TABLES
+from pipelines.core.rows import TABLES
 
 _SECONDS = 1_200
 

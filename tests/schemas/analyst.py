@@ -12,8 +12,8 @@ from google.cloud import bigquery
 
 from pipelines.bigquery import arrow, deploy
 from pipelines.bigquery.target import Target, client
-from pipelines.events import normalize
-from pipelines.rows import TABLE_OF, Row
+from pipelines.core.rows import TABLE_OF, Row
+from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent
 
 PROJECT = "parley-test"

@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 
 from analyst import Analyst
 
-from pipelines.events import normalize
-from pipelines.rows import Row
+from pipelines.core.rows import Row
 from pipelines.sources import PARSERS, registry
+from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent, format_received_at
 
 MONDAY = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)

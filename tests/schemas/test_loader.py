@@ -4,7 +4,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 
-from pipelines.rows import TABLES
+from pipelines.core.rows import TABLES
 from schemas import loader
 
 KINDS = {"STRING": str, "BYTES": bytes, "INT64": int, "TIMESTAMP": int, "DATE": int}

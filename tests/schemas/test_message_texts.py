@@ -3,7 +3,7 @@ import datetime as dt
 import pytest
 from analyst import Analyst
 
-from pipelines.item import Lineage
+from pipelines.core.item import Lineage
 from tests.schemas.written_texts import ATTACHMENTS, TEXTS, Content
 
 SENT = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)

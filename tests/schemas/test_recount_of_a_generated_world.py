@@ -7,14 +7,14 @@ import pytest
 from analyst import Analyst
 from retelling import Noted, Receipt, Said, retell
 
-from pipelines.generate import archive, delivery
+from pipelines.core.times import rfc3339
+from pipelines.generate import delivery, write_archive
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
-from pipelines.times import rfc3339
 
 CONVERSATIONS = int(os.environ.get("PARLEY_RECOUNT_CONVERSATIONS", "150"))
 DAYS = 5
 RANKS = ("accepted", "queued", "sending", "sent", "failed", "delivered", "read")
-WORLD = World(CONVERSATIONS, 11, archive.day_of(DEFAULT_START), DAYS, tuple(WEIGHTS))
+WORLD = World(CONVERSATIONS, 11, write_archive.day_of(DEFAULT_START), DAYS, tuple(WEIGHTS))
 
 
 class Raw:

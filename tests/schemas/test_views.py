@@ -8,9 +8,9 @@ import sample_world as world
 from msgspec import structs
 from sqlglot import exp
 
-from pipelines.events import normalize
-from pipelines.generation import GENERATION
-from pipelines.rows import Message, Metadata
+from pipelines.core.generation import GENERATION
+from pipelines.core.rows import Message, Metadata
+from pipelines.sources.normalization import normalize
 from schemas import loader, view_columns
 from schemas.raw_event import RawEvent, format_received_at
 

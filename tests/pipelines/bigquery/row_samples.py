@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from pipelines import rows
-from pipelines.batches import NormalizedBatch
-from pipelines.times import to_micros
+from pipelines.core import rows
+from pipelines.core.batches import NormalizedBatch
+from pipelines.core.times import to_micros
 from schemas import loader
 from schemas.raw_event import RawEvent, format_received_at
 

@@ -13,7 +13,7 @@ from scripted_write_api import ScriptedWriteApi
 from pipelines.bigquery.appender import Appender
 from pipelines.bigquery.lane import AppenderClosedError, Retry, TableUnavailableError
 from pipelines.bigquery.target import Target, write_client
-from pipelines.rows import Row
+from pipelines.core.rows import Row
 
 ROWS = [channel(str(index)) for index in range(8)]
 TRANSIENT = [

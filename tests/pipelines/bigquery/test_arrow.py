@@ -8,8 +8,8 @@ import pytest
 from row_samples import RECEIVED, sample
 
 from pipelines.bigquery import arrow
-from pipelines.rows import TABLES
-from pipelines.times import to_micros
+from pipelines.core.rows import TABLES
+from pipelines.core.times import to_micros
 from schemas import loader
 
 NOW = to_micros(dt.datetime(2026, 11, 22, 13, 0, 0, 1, dt.UTC))

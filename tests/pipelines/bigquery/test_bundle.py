@@ -7,13 +7,13 @@ import scripted_write_api as api
 from row_samples import batch, channel, event, sample
 from scripted_write_api import ScriptedWriteApi
 
-from pipelines.batches import NormalizedBatch
 from pipelines.bigquery import bundle
 from pipelines.bigquery.appender import Appender
 from pipelines.bigquery.bundle import Bundle
 from pipelines.bigquery.faults import RowRefusedError
 from pipelines.bigquery.lane import TableUnavailableError
-from pipelines.rows import Row
+from pipelines.core.batches import NormalizedBatch
+from pipelines.core.rows import Row
 
 
 def refuse(column: str, *bad: str) -> api.Answer:

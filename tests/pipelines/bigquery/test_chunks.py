@@ -3,7 +3,7 @@ from row_samples import channel, event, sample
 
 from pipelines.bigquery import chunks
 from pipelines.bigquery.faults import RowTooLargeError
-from pipelines.events import LARGEST_DATA, dead_letter
+from pipelines.core.dead_letter import LARGEST_DATA, dead_letter
 
 NOW = 1
 

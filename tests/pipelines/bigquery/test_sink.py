@@ -10,10 +10,10 @@ from google.cloud import bigquery
 from row_samples import batch, channel, sample
 from scripted_write_api import ScriptedWriteApi
 
-from pipelines.batches import NormalizedBatch
 from pipelines.bigquery import appender
 from pipelines.bigquery.sink import DELAY, METRICS, AppendRows
 from pipelines.bigquery.target import Target
+from pipelines.core.batches import NormalizedBatch
 
 
 @pytest.fixture(autouse=True)

@@ -26,10 +26,10 @@ from bigquery_fixtures import Emulator, free_ports, running_emulator
 from google.cloud import bigquery
 from google_stand_in import BUCKET, PROJECT, REGION, Google
 
-from pipelines.archive import Selection
 from pipelines.bigquery.deploy import deploy
 from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR, Target, client
 from pipelines.deploy import files
+from pipelines.io.archive_segments import Selection
 from pipelines.reprocess import Request, State, plan
 from pipelines.reprocess.runs import Runs
 from tests.raw_events import raw_event, text_message, write_segment

@@ -19,9 +19,9 @@ from click.testing import CliRunner
 
 from pipelines.bigquery.target import ConfigurationError
 from pipelines.deploy import dataflow
-from pipelines.deploy.commands import deploy_dataflow, drain
+from pipelines.deploy.deploy_commands import deploy_dataflow, drain
 from pipelines.deploy.jobs import steps
-from pipelines.options import BATCH, STREAMING, ParleyOptions
+from pipelines.io.options import BATCH, STREAMING, ParleyOptions
 
 ROOT = Path(__file__).parents[3]
 JOB = dataflow.Job(STREAMING, "a-project", "a-region", "gs://a-bucket/temp", "a-job", 2, 7)

@@ -10,7 +10,7 @@ from google.cloud.dataflow_v1beta3.types import templates
 from google.protobuf import json_format
 
 from pipelines.deploy import files, template
-from pipelines.options import BATCH, STREAMING, ParleyOptions
+from pipelines.io.options import BATCH, STREAMING, ParleyOptions
 
 FOLDER = Path(__file__).parents[3] / files.FOLDER
 GIVEN = {

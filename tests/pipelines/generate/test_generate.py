@@ -8,17 +8,18 @@ import fastavro
 import pytest
 from click.testing import CliRunner
 
-from pipelines.events import normalize
-from pipelines.generate import archive, delivery
-from pipelines.generate.command import generate
+from pipelines.core.rows import Contact, Event, Message, Metadata
+from pipelines.generate import delivery, write_archive
+from pipelines.generate.generate_command import generate
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
 from pipelines.local import environment
-from pipelines.rows import Contact, Event, Message, Metadata
+from pipelines.run import local_stack
 from pipelines.sources import PARSERS
 from pipelines.sources.custom import OwnJson
+from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent
 
-WORLD = World(300, 7, archive.day_of(DEFAULT_START), 4, (*WEIGHTS, "shop"))
+WORLD = World(300, 7, write_archive.day_of(DEFAULT_START), 4, (*WEIGHTS, "shop"))
 
 
 @pytest.fixture(autouse=True)
@@ -173,7 +174,7 @@ def test_sends_all_of_it_signed(receiver):
 def test_signs_with_the_secrets_of_the_stack_that_runs_here(receiver, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", {"PATH": os.environ["PATH"]})
-    environment.save(environment.DEFAULT_FOLDER, SECRETS)
+    environment.save(local_stack.DEFAULT_FOLDER, SECRETS)
     url, taken = receiver
     result = run("--conversations", 40, "--days", 1, "--to", url)
     assert result.exit_code == 0, result.output

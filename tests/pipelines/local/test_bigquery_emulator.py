@@ -12,7 +12,7 @@ from pipelines.bigquery import deploy
 from pipelines.bigquery.appender import Appender
 from pipelines.bigquery.arrow import write_parquet
 from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR, Target, client, write_client
-from pipelines.rows import Channel
+from pipelines.core.rows import Channel
 
 DAY = (dt.date(2026, 11, 22) - dt.date(1970, 1, 1)).days
 

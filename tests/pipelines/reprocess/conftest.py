@@ -41,7 +41,7 @@ def generation(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Sets the number of the normalization logic."""
 
     def set_to(number: int) -> None:
-        for module in ("pipelines.events", "pipelines.item", "pipelines.reprocess.runs"):
+        for module in ("pipelines.sources.normalization", "pipelines.core.item", "pipelines.reprocess.runs"):
             monkeypatch.setattr(f"{module}.GENERATION", number)
 
     return set_to

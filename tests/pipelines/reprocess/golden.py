@@ -3,7 +3,7 @@
     make golden
 
 records the rows of all samples. It refuses where rows have changed and `GENERATION` has not: raise it in
-pipelines/generation.py, and say in docs/generations.md what has changed.
+pipelines/core/generation.py, and say in docs/generations.md what has changed.
 """
 
 import datetime as dt
@@ -15,11 +15,11 @@ from pathlib import Path
 
 import msgspec
 
-from pipelines.events import normalize
-from pipelines.generation import GENERATION
-from pipelines.rows import TABLE_OF, DeadLetter, Row
+from pipelines.core.generation import GENERATION
+from pipelines.core.rows import TABLE_OF, DeadLetter, Row
 from pipelines.sources import PARSERS
 from pipelines.sources.custom import OwnJson
+from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent, format_received_at
 
 ROOT = Path(__file__).parents[3]

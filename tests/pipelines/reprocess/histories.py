@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Iterator
 from random import Random
 
-from pipelines.generate.archive import day_of
 from pipelines.generate.delivery import of_conversation
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World, conversation
+from pipelines.generate.write_archive import day_of
 from schemas.raw_event import EVENT_ID, RECEIVED_AT, RawEvent, format_received_at
 
 MOST_EVENTS = 15

@@ -10,17 +10,17 @@ from typing import Any
 from apache_beam.options.pipeline_options import PipelineOptions
 from google.cloud import bigquery
 
-from pipelines.archive import Selection
-from pipelines.batches import EventBatch
 from pipelines.bigquery import appender
 from pipelines.bigquery.bundle import Bundle
 from pipelines.bigquery.target import Target
+from pipelines.core.batches import EventBatch
+from pipelines.core.rows import TABLES
+from pipelines.io.archive_segments import Selection
 from pipelines.normalize import NormalizeEvents
 from pipelines.reprocess import Request, Run, Steps, apply, discard, plan, roll_back
 from pipelines.reprocess.runs import Runs, Staging
 from pipelines.reprocess.sql import columns
-from pipelines.rows import TABLES
-from schemas.archive import folder
+from schemas.archive_layout import folder
 from schemas.raw_event import RawEvent
 from tests.raw_events import write_segment
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 from reprocess_support import InterruptAt, Warehouse
 
-from pipelines.generation import GENERATION
+from pipelines.core.generation import GENERATION
 from pipelines.reprocess import RefusedError, State
 from tests.raw_events import raw_event, text_message
 

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 import pytest
 from reprocess_support import Warehouse
 
-from pipelines.batches import NormalizedBatch
 from pipelines.bigquery import appender
 from pipelines.bigquery.bundle import Bundle
+from pipelines.core.batches import NormalizedBatch
+from pipelines.core.rows import TABLE_OF, Row
 from pipelines.demo import miscounting
-from pipelines.events import normalize
 from pipelines.reprocess import diff
 from pipelines.reprocess.runs import Staging
-from pipelines.rows import TABLE_OF, Row
+from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent
 from tests.raw_events import NOON, raw_event, text_message
 

@@ -6,7 +6,7 @@ import golden
 import msgspec
 import pytest
 
-from pipelines.generation import GENERATION
+from pipelines.core.generation import GENERATION
 
 
 def test_the_rows_of_every_sample_are_those_of_the_recorded_generation():
@@ -14,8 +14,8 @@ def test_the_rows_of_every_sample_are_those_of_the_recorded_generation():
 
     if recorded.generation == GENERATION:
         assert golden.changed(recorded, made) == [], (
-            "rows have changed: raise GENERATION in pipelines/generation.py, say in docs/generations.md what has "
-            "changed, and run `make golden`"
+            "rows have changed: raise GENERATION in pipelines/core/generation.py, say in docs/generations.md what "
+            "has changed, and run `make golden`"
         )
     assert recorded == made, "a sample or the generation is new: run `make golden`"
 

@@ -9,8 +9,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from reprocess_support import ACTOR, Warehouse, options
 
 from pipelines import launch
-from pipelines.archive import Selection
 from pipelines.bigquery.target import ConfigurationError
+from pipelines.io.archive_segments import Selection
 from pipelines.reprocess import State, job
 from pipelines.reprocess.job import FinishPlan
 from pipelines.reprocess.runs import Request

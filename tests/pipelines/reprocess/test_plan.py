@@ -6,7 +6,7 @@ import json
 import pytest
 from reprocess_support import Warehouse
 
-from pipelines.archive import Selection
+from pipelines.io.archive_segments import Selection
 from pipelines.reprocess import State, diff, staging
 from pipelines.reprocess.plan import narrowed
 from pipelines.reprocess.runs import Staging

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from reprocess_support import Warehouse
 
 from pipelines import sources
-from pipelines.reprocess.commands import backfill
+from pipelines.reprocess.backfill_commands import backfill
 from pipelines.reprocess.dead_letter_commands import dead_letters
 from pipelines.reprocess.reconcile_command import reconcile
 from tests.raw_events import NOON, raw_event, text_message

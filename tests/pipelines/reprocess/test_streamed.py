@@ -7,11 +7,11 @@ from click.testing import CliRunner
 from reprocess_support import Warehouse
 
 from pipelines.bigquery.target import REST_EMULATOR, ConfigurationError
+from pipelines.core.rows import TABLES
 from pipelines.reprocess import RefusedError, State, streamed
-from pipelines.reprocess.commands import backfill
+from pipelines.reprocess.backfill_commands import backfill
 from pipelines.reprocess.dead_letter_commands import dead_letters
 from pipelines.reprocess.reconcile_command import reconcile
-from pipelines.rows import TABLES
 from tests.raw_events import raw_event, text_message
 
 EVENTS = [text_message(n) for n in range(4)]

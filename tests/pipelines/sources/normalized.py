@@ -4,8 +4,8 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
-from pipelines.events import normalize
-from pipelines.rows import TABLE_OF, TABLES, Row
+from pipelines.core.rows import TABLE_OF, TABLES, Row
+from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent, format_received_at
 
 RECEIVED_AT = dt.datetime(2026, 11, 22, 18, 30, 0, 250_000, tzinfo=dt.UTC)

@@ -3,7 +3,7 @@ import json
 import pytest
 from normalized import FIXTURES, RECEIVED, SAMPLES, Rows, normalized
 
-from pipelines import ids
+from pipelines.core import ids
 
 VISITOR = {
     "channel_id": "shop",

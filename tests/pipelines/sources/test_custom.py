@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from normalized import FIXTURES, RECEIVED, SAMPLES, normalized, raw_event, without_lineage
 
-from pipelines import ids
-from pipelines.events import normalize
-from pipelines.rows import DeadLetter
+from pipelines.core import ids
+from pipelines.core.rows import DeadLetter
 from pipelines.sources import PARSERS
 from pipelines.sources.custom import OwnJson
+from pipelines.sources.normalization import normalize
 
 BODY = (SAMPLES / "custom" / "own.json").read_bytes()
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from normalized import FIXTURES, SAMPLES, raw_event, rows_of, without_lineage
 
-from pipelines.events import normalize
-from pipelines.rows import DeadLetter, Event, Row
+from pipelines.core.rows import DeadLetter, Event, Row
+from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent
 
 ENDPOINTS = {

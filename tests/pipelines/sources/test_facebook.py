@@ -4,8 +4,8 @@ import pytest
 from normalized import RECEIVED, SAMPLES, Rows, normalized
 from told import joins, sample, sample_names, told
 
-from pipelines import ids
-from pipelines.times import parse, rfc3339
+from pipelines.core import ids
+from pipelines.core.times import parse, rfc3339
 
 PAGE, CONTACT = "200000000000001", "3000000000000042"
 SENT = parse("2026-11-22T18:29:58Z")

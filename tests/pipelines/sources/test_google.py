@@ -2,7 +2,7 @@ import pytest
 from normalized import normalized
 from told import sample, sample_names, told
 
-from pipelines import ids
+from pipelines.core import ids
 
 AGENT, CONVERSATION = "agent-0001", "conversation-0001"
 CHANNEL = ids.channel_id("google", AGENT)

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from normalized import FIXTURES, RECEIVED, SAMPLES, normalized, raw_event
 
-from pipelines.events import normalize
-from pipelines.rows import DeadLetter
+from pipelines.core.rows import DeadLetter
 from pipelines.sources import PARSERS, registry
+from pipelines.sources.normalization import normalize
 
 SOURCES = (SAMPLES / "custom" / "sources.toml").read_text()
 BOTS = {

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from normalized import FIXTURES, RECEIVED, SAMPLES, Rows, normalized, raw_event
 
-from pipelines import ids
-from pipelines.events import normalize
+from pipelines.core import ids
+from pipelines.sources.normalization import normalize
 from pipelines.sources.twilio import KNOWN_FIELDS
 
 NUMBER, CONTACT = "+4915550000001", "+4915550000042"

@@ -4,7 +4,7 @@ import pytest
 from normalized import SAMPLES, Rows, normalized
 from told import joins, sample, sample_names, told
 
-from pipelines import ids
+from pipelines.core import ids
 
 NUMBER_ID, NUMBER, CONTACT = "100000000000002", "4915550000001", "4915550000042"
 ACCOUNT, BSUID, GROUP = "100000000000001", "DE.10000000000000000042", "Z3JvdXA6MQ"

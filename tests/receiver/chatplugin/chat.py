@@ -10,8 +10,8 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from pipelines.local.topics import create_topics
-from receiver import intake
 from receiver.app import create_app
+from receiver.web import intake
 from schemas.raw_event import RawEvent
 
 PROJECT = "parley-test"

@@ -1,0 +1,1 @@
+"""The pure heart: what an item becomes. No Beam, no clock, no network."""

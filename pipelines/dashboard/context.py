@@ -1,0 +1,51 @@
+"""What a page asks with, and for when: the warehouse of the running app, and the period of the request."""
+
+import datetime as dt
+from collections.abc import Callable
+
+from flask import Flask, current_app, request
+from werkzeug.exceptions import BadRequest
+
+from pipelines.dashboard.period import Period
+from pipelines.dashboard.warehouse import Warehouse
+
+_EXTENSION = "parley-dashboard"
+
+
+def init_app(app: Flask, warehouse: Warehouse, today: Callable[[], dt.date]) -> None:
+    """Let the pages of an app ask a warehouse; `today` is the last day of a period that does not say."""
+    app.extensions[_EXTENSION] = (warehouse, today)
+
+
+def warehouse() -> Warehouse:
+    """Return what answers the running app's questions."""
+    found: Warehouse = current_app.extensions[_EXTENSION][0]
+    return found
+
+
+def period() -> Period:
+    """Return the period of the running request.
+
+    Raises:
+        BadRequest: its address names none that can be.
+    """
+    try:
+        return Period.from_query(request.args, current_app.extensions[_EXTENSION][1]())
+    except ValueError as error:
+        raise BadRequest(str(error)) from None
+
+
+def key(name: str, default: dt.datetime) -> tuple[dt.datetime, str]:
+    """Return the key after which a page begins, of the address's `name`: a time, a comma and an id.
+
+    Raises:
+        BadRequest: it is no such key.
+    """
+    text, _, identity = request.args.get(name, "").partition(",")
+    try:
+        time = dt.datetime.fromisoformat(text) if text else default
+    except ValueError:
+        raise BadRequest(f"{text!r} is no time.") from None
+    if time.tzinfo is None:
+        raise BadRequest(f"{text!r} has no time zone.")
+    return time, identity

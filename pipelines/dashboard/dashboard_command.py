@@ -1,0 +1,49 @@
+"""`parley dashboard`: serves the page to this machine."""
+
+import logging
+import os
+
+import click
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from pipelines.bigquery.target import client
+from pipelines.dashboard.app import create_app
+from pipelines.dashboard.warehouse import Warehouse
+from pipelines.run.table_commands import target
+from schemas.custom_sources import VARIABLE, SourcesFile, SourcesFileError, read_file
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 8090
+
+
+class _Quiet(WSGIRequestHandler):
+    """Says nothing of each request; errors are said all the same."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        pass
+
+
+@click.command()
+@click.option("--port", default=DEFAULT_PORT, show_default=True, help="Where to listen; 0 takes any free port.")
+def dashboard(port: int) -> None:
+    """Show what is in BigQuery on a web page, to this machine only, until Ctrl-C."""
+    where = target()
+    try:
+        custom = SourcesFile(read_file(os.environ.get(VARIABLE, "").strip())).definitions
+    except SourcesFileError as error:
+        raise click.ClickException(str(error)) from error
+    warehouse = Warehouse(where, lambda: client(where))
+    app = create_app(warehouse, os.environ.get("PARLEY_ARCHIVE") or None, sorted(custom))
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    try:
+        server = make_server(HOST, port, app, threaded=True, request_handler=_Quiet)
+    except SystemExit:
+        # Werkzeug prints why, and leaves.
+        raise click.ClickException(f"cannot listen on {HOST}:{port}") from None
+    click.echo(f"The dashboard of {where.project}.{where.views_dataset}: http://{HOST}:{server.port}/")
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.server_close()

@@ -1,0 +1,62 @@
+"""One raw event: its line in the ledger, its items as they were received, and the whole of it when asked."""
+
+import datetime as dt
+from collections.abc import Iterator
+
+from flask import Blueprint, abort, current_app, render_template
+
+from pipelines.dashboard.context import warehouse
+from pipelines.dashboard.period import midnight
+from pipelines.dashboard.warehouse import UnansweredError
+from schemas.raw_event import RawEvent
+
+pages = Blueprint("events", __name__, url_prefix="/events")
+
+
+@pages.get("/<day>/<event_id>")
+def event(day: str, event_id: str) -> str:
+    """Show what a raw event became, and of each item the exact bytes."""
+    since = _midnight(day)
+    line = warehouse().first("event", event_id=event_id, since=since, until=since + dt.timedelta(days=1))
+    items = warehouse().ask("items", event_id=event_id, day=since.date())
+    if line is None and not items:
+        abort(404, "There is no such event on that day.")
+    return render_template(
+        "event.html", day=day, event_id=event_id, line=line, items=items, archive=current_app.config["ARCHIVE"]
+    )
+
+
+@pages.get("/<day>/<event_id>/raw")
+def raw(day: str, event_id: str) -> str:
+    """Show the whole raw event as the archive has it."""
+    archive: str | None = current_app.config["ARCHIVE"]
+    since = _midnight(day)
+    line = warehouse().first("event", event_id=event_id, since=since, until=since + dt.timedelta(days=1))
+    if archive is None or line is None:
+        abort(404, "There is no archive to look into: PARLEY_ARCHIVE names none.")
+    found = next(_in_archive(archive, event_id, line["source"], line["received_at"]), None)
+    return render_template("raw.html", day=day, event_id=event_id, found=found, archive=archive)
+
+
+def _in_archive(root: str, event_id: str, source: str, received_at: dt.datetime) -> Iterator[RawEvent]:
+    """Yield the raw events of an id, from the segments of their hour."""
+    # Takes seconds to import, and only this page needs it.
+    from pipelines.io.archive_segments import Selection, find_segments, read_segment  # noqa: PLC0415
+    from schemas.archive_layout import folder  # noqa: PLC0415
+
+    try:
+        paths = find_segments(f"{root.rstrip('/')}/{folder(source, received_at)}", Selection())
+    except FileNotFoundError:
+        return
+    except Exception as error:
+        # Beam's file systems raise what their clients raise.
+        raise UnansweredError(f"The archive cannot be read: {error}", will_pass=True) from error
+    for path in paths:
+        yield from (found for found in read_segment(path, []) if found.attributes.get("event_id") == event_id)
+
+
+def _midnight(day: str) -> dt.datetime:
+    try:
+        return midnight(dt.date.fromisoformat(day))
+    except ValueError:
+        abort(404, f"{day!r} is no day.")

@@ -1,0 +1,116 @@
+"""`parley generate`: the sample world on the command line."""
+
+import datetime as dt
+import os
+from pathlib import Path
+from typing import Final
+
+import click
+
+from pipelines.generate import delivery, send, signing, write_archive
+from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
+from pipelines.run import local_stack
+from schemas.custom_sources import name_problem
+
+UNSENDABLE: Final = frozenset({"chatplugin"})
+"""Sources that need a token of the receiver's for each visitor, and so are written to archives only."""
+
+
+@click.command()
+@click.option("--conversations", type=click.IntRange(min=1), required=True, help="How many conversations.")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Chooses the world.")
+@click.option("--days", type=click.IntRange(1, 3_660), default=30, show_default=True, help="Over how many days.")
+@click.option(
+    "--start",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help=f"The first day. Default: {DEFAULT_START:%Y-%m-%d}; with --to, so that it ends yesterday.",
+)
+@click.option(
+    "--source", "sources", multiple=True, help="A row's source, or a custom one; may be given again. Default: all."
+)
+@click.option(
+    "--archive",
+    "root",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write an archive into this folder.",
+)
+@click.option(
+    "--to",
+    "url",
+    help="Send to the receiver at this URL, signed with the secrets of the environment, "
+    "or of the stack that runs in this folder.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="With --to: webhooks a second. Default: as fast as possible.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=os.cpu_count() or 1,
+    help="With --archive. Default: one a core.",
+)
+@click.pass_context
+def generate(
+    ctx: click.Context,
+    conversations: int,
+    seed: int,
+    days: int,
+    start: dt.datetime | None,
+    sources: tuple[str, ...],
+    root: Path | None,
+    url: str | None,
+    rate: float,
+    processes: int,
+) -> None:
+    """Make a sample world: realistic webhooks of all sources, the same for the same seed and options."""
+    if (root is None) == (url is None):
+        raise click.UsageError("give --archive or --to")
+    for source in sources:
+        if source not in WEIGHTS and (what := name_problem(source)):
+            raise click.BadParameter(f"{source!r}: {what}", param_hint="'--source'")
+    if start is None:
+        today = dt.datetime.now(dt.UTC)
+        start = DEFAULT_START if root else today - dt.timedelta(days=days)
+    known = sources or tuple(source for source in WEIGHTS if root or source not in UNSENDABLE)
+    if url and not UNSENDABLE.isdisjoint(known):
+        raise click.UsageError(f"only an archive can have {', '.join(sorted(UNSENDABLE))}")
+    world = World(conversations, seed, write_archive.day_of(start.replace(tzinfo=dt.UTC)), days, known)
+    if root is not None:
+        _write(world, root, processes)
+    else:
+        ctx.exit(_send(world, url or "", rate))
+
+
+def _write(world: World, root: Path, processes: int) -> None:
+    events = 0
+    try:
+        with click.progressbar(length=world.days, label="days") as bar:
+            for count in write_archive.write(world, root, processes):
+                events += count
+                bar.update(1)
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{events} events of {world.conversations} conversations in {root}")
+
+
+def _send(world: World, url: str, rate: float) -> int:
+    if not url.startswith(("http://", "https://")):
+        raise click.UsageError(f"--to must be like http://127.0.0.1:8080, not {url!r}")
+    local_stack.adopt()
+    endpoints = frozenset(_endpoint(source) for source in world.sources)
+    try:
+        signs = signing.signers(os.environ, endpoints)
+    except (signing.MissingSecretError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    deliveries = (item for day in range(world.days) for item in delivery.of_day(world, day))
+    counts = send.send(deliveries, url, rate, signs)
+    for status, count in sorted(counts.items()):
+        click.echo(f"{count} answered with {status}" if status else f"{count} not answered")
+    return 0 if all(200 <= status < 300 for status in counts) else 1
+
+
+def _endpoint(source: str) -> str:
+    return {"instagram": "facebook"}.get(source, source.partition(".")[0])

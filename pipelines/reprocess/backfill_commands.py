@@ -1,0 +1,148 @@
+"""`parley backfill`: plan, apply, roll back; list, show and discard runs."""
+
+import json
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from pipelines.io.archive_segments import Selection
+from pipelines.reprocess import dead_letters, diff, report, shell, staging, terminal
+from pipelines.reprocess.apply import apply, discard, roll_back
+from pipelines.reprocess.runs import Request, Runs, Staging
+from pipelines.reprocess.shell import console
+from pipelines.run.pipeline_commands import BeamCommand
+
+
+@click.group()
+def backfill() -> None:
+    """Normalize history again: plan, look at the difference, apply, roll back.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 done, but part of the archive could not be read.
+    """
+
+
+@backfill.command("plan", cls=BeamCommand)
+@shell.selecting
+@click.option(
+    "--events", type=click.File("r"), metavar="FILE", help="Only these events: one id a line; - is stdin."
+)
+@click.option("--dead-letters", "only_dead", is_flag=True, help="Only events with a dead letter.")
+@shell.from_archive
+@click.option("--report", "report_to", type=click.Path(path_type=Path, dir_okay=False), help="Also as HTML, here.")
+@click.option("--samples", default=1, show_default=True, help="Samples of each table and kind of change.")
+@click.pass_context
+def plan_run(
+    ctx: click.Context,
+    start: datetime | None,
+    end: datetime | None,
+    sources: tuple[str, ...],
+    events: Any,
+    only_dead: bool,
+    reason: str | None,
+    archive: str | None,
+    files: str | None,
+    quiet: bool,
+    report_to: Path | None,
+    samples: int,
+) -> None:
+    """Make rows of archived events again and show how they differ from the current ones.
+
+    Nothing that anybody reads has changed. Further options are Beam's, such as --runner.
+    """
+    where, warehouse = shell.connect()
+    chosen = shell.named_events(events) if events else None
+    if only_dead:
+        letters = dead_letters.events(warehouse, where, dead_letters.Filter(start, end, sources))
+        chosen = letters | (chosen or frozenset())
+    if chosen is not None and not chosen:
+        click.echo("Nothing to plan: no event is named, and none that is asked for has a dead letter.", err=True)
+        return
+    request = Request(shell.archive_root(archive), Selection(start, end, sources, chosen), shell.actor(), reason)
+    run = shell.run_plan(ctx.args, where, warehouse, request, files, quiet)
+    shell.show_planned(where, warehouse, run, quiet, samples, report_to)
+    if run.damages:
+        sys.exit(shell.DAMAGED)
+
+
+@backfill.command("apply")
+@click.argument("run")
+@click.option("--force", is_flag=True, help="Go on in spite of an objection; needs --reason.")
+@click.option("--reason", help="Why; kept with the run.")
+def apply_run(run: str, force: bool, reason: str | None) -> None:
+    """Put a planned run's rows in the place of the current ones, in one transaction.
+
+    RUN is an id, 8 characters or more of its beginning or end, or latest.
+    """
+    if force and not reason:
+        raise click.UsageError("--force needs --reason")
+    where, warehouse = shell.connect()
+    started = time.monotonic()
+    with shell.failures(), console.status("applying …"):
+        done = apply(warehouse, where, run, shell.actor(), force=force, reason=reason)
+    terminal.show_counts(console, done.differences())
+    seconds = time.monotonic() - started
+    rate = f"{done.events or 0:,} events in {seconds:,.1f} s: {(done.events or 0) / seconds:,.0f} a second"
+    console.print(f"Run {done.run_id} is applied, {rate}.")
+    console.print(f"To take it back: parley backfill rollback {done.run_id}")
+
+
+@backfill.command("rollback")
+@click.argument("run")
+@click.option("--reason", help="Why; kept with the run.")
+def roll_back_run(run: str, reason: str | None) -> None:
+    """Put back exactly the rows that an applied run has replaced, in one transaction."""
+    where, warehouse = shell.connect()
+    with shell.failures(), console.status("rolling back …"):
+        done = roll_back(warehouse, where, run, shell.actor(), reason=reason)
+    console.print(f"Run {done.run_id} is rolled back; it can be applied again.")
+
+
+@backfill.command("discard")
+@click.argument("run")
+@click.option("--reason", help="Why; kept with the run.")
+def discard_run(run: str, reason: str | None) -> None:
+    """Throw away what a run keeps, unless it is applied."""
+    where, warehouse = shell.connect()
+    with shell.failures():
+        done = discard(warehouse, where, run, shell.actor(), reason=reason)
+    console.print(f"Run {done.run_id} is discarded.")
+
+
+@backfill.command("list")
+@click.option("--limit", default=20, show_default=True, help="Runs shown at most, the newest ones.")
+def list_runs(limit: int) -> None:
+    """List runs and their states."""
+    where, warehouse = shell.connect()
+    with shell.failures():
+        terminal.show_runs(console, Runs(warehouse, where).all()[-limit:])
+
+
+@backfill.command("show")
+@click.argument("run")
+@click.option("--samples", default=1, show_default=True, help="Samples of each table and kind of change.")
+@click.option("--report", "report_to", type=click.Path(path_type=Path, dir_okay=False), help="Also as HTML, here.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: the run as JSON.")
+def show_run(run: str, samples: int, report_to: Path | None, as_json: bool) -> None:
+    """Show a run: its history and what it changes."""
+    where, warehouse = shell.connect()
+    with shell.failures():
+        found = Runs(warehouse, where).get(run)
+    if as_json:
+        described = msgspec.to_builtins(found) | {"state": found.state.value, "counts": found.differences()}
+        click.echo(json.dumps(described, indent=2))
+        return
+    terminal.show_run(console, found)
+    place = Staging.of(where, found.run_id)
+    if not staging.exists(warehouse, place):
+        terminal.show_counts(console, found.differences())
+        console.print("What the run kept is gone.")
+        return
+    difference = diff.read(warehouse, place, samples)
+    terminal.show_difference(console, difference)
+    if report_to is not None:
+        report_to.write_text(report.html(found, difference), "utf-8")

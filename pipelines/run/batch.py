@@ -1,0 +1,71 @@
+"""Runs the pipeline over the archive: into Parquet files, and these into tables."""
+
+from collections.abc import Iterable
+from functools import partial
+
+import apache_beam as beam
+import msgspec
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipelines.bigquery.load import parquet_files
+from pipelines.core.rows import TABLES
+from pipelines.io.archive_damages import damages_folder
+from pipelines.io.archive_segments import Selection, find_groups
+from pipelines.io.options import ParleyOptions
+from pipelines.io.read_archive import ReadArchive
+from pipelines.io.write_parquet import WriteParquet
+from pipelines.normalize import build
+from pipelines.run.counters import counted
+from pipelines.run.shares import Share, divide, processes_worth, work_through
+
+_LARGEST_UPLOAD = 64 * 1024 * 1024
+_ROW_GROUP_BYTES = 16 * 1024 * 1024
+
+
+class BatchResult(msgspec.Struct, frozen=True):
+    """What a batch run did."""
+
+    segments: int
+    events: int
+    damages: int
+    """Places in the archive that could not be read; `damages_folder` says which."""
+
+
+def run(archive: str, selection: Selection, output: str, options: PipelineOptions) -> BatchResult:
+    """Normalize the selected events of an archive into `<output>/<table>/*.parquet`.
+
+    Where the runner runs in this process, a large archive is divided among processes, this one among them,
+    with a pipeline for each share.
+
+    Raises:
+        FileNotFoundError: there is no archive, or what workers elsewhere have written is not in `output` here.
+        concurrent.futures.process.BrokenProcessPool: a process was killed.
+    """
+    groups = find_groups(archive, selection)
+    if not groups:
+        return BatchResult(0, 0, 0)
+    run_share = partial(_run_share, selection=selection, output=output, options=options)
+    processes = processes_worth(groups, options.view_as(ParleyOptions).most_processes())
+    if processes == 1:
+        done = run_share(groups)
+    else:
+        done = _sum(work_through(divide(groups, processes), processes, run_share))
+    if done.events and not any(parquet_files(f"{output.rstrip('/')}/{table}") for table in TABLES):
+        raise FileNotFoundError(
+            f"the rows of {done.events} events are not in {output}: workers of other machines have written them "
+            "to a folder of their own; name one that every machine reaches"
+        )
+    return done
+
+
+def _sum(results: Iterable[BatchResult]) -> BatchResult:
+    return BatchResult(*(sum(counts) for counts in zip(*map(msgspec.structs.astuple, results), strict=True)))
+
+
+def _run_share(groups: Share, selection: Selection, output: str, options: PipelineOptions) -> BatchResult:
+    pipeline = beam.Pipeline(options=options)
+    build(pipeline, ReadArchive(groups, selection, damages=damages_folder(output)), WriteParquet(output))
+    result = pipeline.run()
+    result.wait_until_finish()
+    segments = sum(len(group.segments) for group in groups)
+    return BatchResult(segments, counted(result, "events"), counted(result, "damages"))

@@ -1,0 +1,113 @@
+"""Runs the pipeline live: from Pub/Sub to BigQuery, until it is told to stop."""
+
+import logging
+import signal
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+from pipelines import sources
+from pipelines.bigquery import appender, target
+from pipelines.bigquery.sink import AppendRows
+from pipelines.bigquery.target import Target
+from pipelines.io import read_pubsub
+from pipelines.io.archive_segments import Selection, find_groups
+from pipelines.io.options import ParleyOptions
+from pipelines.io.read_archive import ReadArchive
+from pipelines.io.read_pubsub import PullSubscriptions, ReadSubscriptions
+from pipelines.normalize import build
+from pipelines.run.counters import counted
+from pipelines.sources import registry
+
+_READERS = {"native": ReadSubscriptions, "pull": PullSubscriptions}
+_log = logging.getLogger(__name__)
+
+
+class NotAllStoredError(Exception):
+    """BigQuery had not taken all that was read when the pipeline had to stop: Pub/Sub delivers the rest again."""
+
+
+def run(options: PipelineOptions, where: Target) -> Any:
+    """Run the streaming pipeline; with the pulling reader, again and again until SIGTERM or SIGINT.
+
+    With the runner's own reader it returns the runner's result at once, since the job runs there.
+
+    Raises:
+        NotAllStoredError: BigQuery has not taken everything within `--stop_seconds` of a signal.
+    """
+    parley = options.view_as(ParleyOptions)
+    native = parley.live_reader == "native"
+    options.view_as(StandardOptions).streaming = native
+    subscriptions = parley.subscriptions or default_subscriptions(where.project)
+    if not native:
+        _stop_on_signals(where, parley.stop_seconds)
+    try:
+        while True:
+            pipeline = beam.Pipeline(options=options)
+            build(pipeline, _READERS[parley.live_reader](subscriptions), AppendRows(where))
+            result = pipeline.run()
+            if native:
+                return result
+            result.wait_until_finish()
+            if read_pubsub.stopping.is_set():
+                return result
+            # Before the next run, which returns only when it ends: a result holds all that its run has kept.
+            del result
+    except Exception as error:
+        if read_pubsub.stopping.is_set():
+            raise NotAllStoredError(
+                "stopped before BigQuery had taken all rows; Pub/Sub delivers what is missing again"
+            ) from error
+        raise
+    finally:
+        read_pubsub.stop_pulling()
+
+
+def catch_up(archive: str, options: PipelineOptions, where: Target) -> int:
+    """Store what the archive has and the ledger lacks; return how many events that were.
+
+    For a Pub/Sub that forgets when it stops, as emulators do. Where Pub/Sub delivers one of these events as well,
+    its rows are the same and the views show them once.
+    """
+    selection = Selection()
+    groups = find_groups(archive, selection)
+    if not groups:
+        return 0
+    pipeline = beam.Pipeline(options=options)
+    build(pipeline, ReadArchive(groups, selection, stored_events(where)), AppendRows(where))
+    result = pipeline.run()
+    result.wait_until_finish()
+    return counted(result, "events")
+
+
+def stored_events(where: Target) -> set[str]:
+    """Return the ids of all events that the ledger has."""
+    sql = f"SELECT DISTINCT event_id FROM `{where.table('events')}`"  # noqa: S608 - the name is checked
+    return {row[0] for row in target.client(where).query(sql).result()}
+
+
+def default_subscriptions(project: str) -> Sequence[str]:
+    """Return the subscription of every source that has a parser, by its usual name."""
+    registry.install_configured()
+    return [f"projects/{project}/subscriptions/parley-{name}" for name in sorted(sources.PARSERS)]
+
+
+def _stop_on_signals(where: Target, seconds: float) -> None:
+    def give_up() -> None:
+        # Rows are tried without end while BigQuery is away: nobody else would end that.
+        appender.shared(where).close()
+
+    def stop(number: int, frame: Any) -> None:
+        if read_pubsub.stopping.is_set():
+            return
+        _log.info("%s: storing what has been read, then stopping", signal.Signals(number).name)
+        read_pubsub.stopping.set()
+        last = threading.Timer(seconds, give_up)
+        last.daemon = True
+        last.start()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)

@@ -1,0 +1,82 @@
+"""From one raw event to its rows: the pure function that streaming and batch share."""
+
+import hashlib
+
+from pipelines import sources
+from pipelines.core import rows
+from pipelines.core.dead_letter import LONGEST_MESSAGE, dead_letter
+from pipelines.core.generation import GENERATION
+from pipelines.core.item import Lineage
+from pipelines.core.times import to_micros
+from schemas.raw_event import VERIFIED_BY, InvalidRawEventError, RawEvent
+
+
+class UnknownSourceError(LookupError):
+    """No parser is registered for a raw event's source."""
+
+
+def normalize(event: RawEvent) -> list[rows.Row]:
+    """Return every row that a raw event makes: its ledger row first.
+
+    Pure: no clock, randomness, network or order. Never raises: what cannot be normalized becomes a
+    dead letter, item by item.
+
+    Raises:
+        InvalidRawEventError: the event lacks an id, a source or a usable time of receipt, so that no
+            row could be traced to it.
+    """
+    source, received = event.source, to_micros(event.received_at)
+    lineage = Lineage(event.event_id, received)
+    ignored = None
+    dead: list[rows.DeadLetter] = []
+    try:
+        parse = sources.PARSERS.get(source)
+        if parse is None:
+            raise UnknownSourceError(f"no parser for the source {source!r}")
+        ignored = parse(event, lineage)
+    except Exception as error:
+        lineage.rows.clear()
+        lineage.failures.clear()
+        dead = [dead_letter(event, received, "parse", "", error)]
+    dead += [dead_letter(event, received, "item", where, error) for where, error in lineage.failures]
+    made = _distinct(lineage.rows)
+    return [_ledger_row(event, lineage, source, made, dead, ignored), *made, *dead]
+
+
+def _distinct(made: list[rows.Row]) -> list[rows.Row]:
+    """Return rows without repetitions; where all are of different tables, there is no need to look."""
+    return made if len(set(map(type, made))) == len(made) else list(dict.fromkeys(made))
+
+
+def _ledger_row(
+    event: RawEvent,
+    lineage: Lineage,
+    source: str,
+    made: list[rows.Row],
+    dead: list[rows.DeadLetter],
+    ignored: str | None,
+) -> rows.Event:
+    if dead:
+        outcome = "partial" if made else "failed"
+        reason: str | None = f"{dead[0].error_class}: {dead[0].error_message}"[:LONGEST_MESSAGE]
+    elif made:
+        outcome, reason = "normalized", None
+    else:
+        outcome, reason = "ignored", ignored or "nothing in it to keep"
+    return rows.Event(
+        lineage.event_id,
+        source,
+        lineage.received_micros,
+        outcome,
+        reason,
+        len(made),
+        len(dead),
+        len(event.data),
+        hashlib.sha256(event.data).hexdigest(),
+        event.content_type or None,
+        event.attributes.get(VERIFIED_BY),
+        GENERATION,
+    )
+
+
+__all__ = ["InvalidRawEventError", "UnknownSourceError", "normalize"]

@@ -1,0 +1,1 @@
+"""What an operator asks of a receiver: its health, its logs, what a dead one has left."""

@@ -1,0 +1,1 @@
+"""How a sender proves itself: signatures, tokens, and the schemes that custom sources declare."""

@@ -1,0 +1,199 @@
+"""The pulling reader: every message once through the pipeline, and acknowledged only when that is done."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
+from google.api_core.exceptions import NotFound
+from google.cloud import pubsub_v1
+
+from pipelines.io import read_pubsub
+from pipelines.io.read_pubsub import PullSubscriptions, ReadSubscriptions
+from pipelines.local.pubsub import PubSubServer
+from pipelines.local.ready import wait_for
+from pipelines.local.topics import create_topics
+from pipelines.normalize import build
+from tests.raw_events import text_message
+
+PROJECT = "parley-test"
+SOON = 60
+"""Seconds; the client lets Pub/Sub wait for sixty until it delivers again what it does not hear of."""
+TOPICS = {"raw-facebook": "parley-facebook", "raw-twilio": "parley-twilio"}
+SUBSCRIPTIONS = [f"projects/{PROJECT}/subscriptions/{name}" for name in TOPICS.values()]
+
+stored: list[str] = []
+refuse = threading.Event()
+
+
+class Store(beam.PTransform):
+    """Stands where the sink is: keeps ids, or fails as a sink does that cannot store."""
+
+    def expand(self, batches):
+        return batches | beam.ParDo(_Store())
+
+
+class _Store(beam.DoFn):
+    def start_bundle(self):
+        self._events = []
+
+    def process(self, batch):
+        self._events += [event.event_id for event in batch.events]
+
+    def finish_bundle(self):
+        if refuse.is_set():
+            raise RuntimeError("cannot store")
+        stored.extend(self._events)
+
+
+@pytest.fixture(autouse=True)
+def _fresh(pubsub: PubSubServer) -> Iterator[None]:
+    stored.clear()
+    refuse.clear()
+    read_pubsub.stopping.clear()
+    yield
+    read_pubsub.stop_pulling()
+    read_pubsub.stopping.clear()
+
+
+def publish(events) -> None:
+    publisher = pubsub_v1.PublisherClient()
+    topics = [f"projects/{PROJECT}/topics/raw-{event.source}" for event in events]
+    sent = [publisher.publish(t, e.data, **e.attributes) for t, e in zip(topics, events, strict=True)]
+    for each in sent:
+        each.result()
+    publisher.stop()
+
+
+def run() -> beam.runners.runner.PipelineResult:
+    pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"]))
+    build(pipeline, PullSubscriptions(SUBSCRIPTIONS), Store())
+    return pipeline.run()
+
+
+def run_until(done) -> None:
+    def watch() -> None:
+        deadline = time.monotonic() + SOON
+        while not done() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        read_pubsub.stopping.set()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        run().wait_until_finish()
+    finally:
+        watcher.join()
+
+
+def backlog(subscriptions: Sequence[str] = SUBSCRIPTIONS) -> int:
+    with pubsub_v1.SubscriberClient() as client:
+        found = 0
+        for name in subscriptions:
+            received = client.pull(subscription=name, max_messages=1000, timeout=30).received_messages
+            found += len(received)
+        return found
+
+
+def test_messages_of_all_subscriptions_are_stored_and_acknowledged(pubsub: PubSubServer):
+    create_topics(PROJECT, TOPICS)
+    events = [text_message(n) for n in range(300)]
+    events += [event_of_twilio(n) for n in range(300, 310)]
+    publish(events)
+
+    run_until(lambda: len(stored) >= len(events))
+
+    assert sorted(stored) == sorted(event.event_id for event in events)
+    assert backlog() == 0
+
+
+def test_what_could_not_be_stored_comes_again(pubsub: PubSubServer):
+    create_topics(PROJECT, TOPICS)
+    events = [text_message(n) for n in range(20)]
+    publish(events)
+    refuse.set()
+    with pytest.raises(RuntimeError, match="cannot store"):
+        run().wait_until_finish()
+    assert stored == []
+
+    refuse.clear()
+    run_until(lambda: set(stored) == {event.event_id for event in events})
+
+    assert set(stored) == {event.event_id for event in events}
+
+
+def event_of_twilio(number: int):
+    event = text_message(number)
+    event.attributes["source"] = "twilio"
+    return event
+
+
+def test_the_runners_own_source_feeds_the_same_pipeline(pubsub: PubSubServer):
+    create_topics(PROJECT, TOPICS)
+    events = [text_message(n) for n in range(25)]
+    publish(events)
+    pipeline = beam.Pipeline(BundleBasedDirectRunner(), options=PipelineOptions(["--streaming"]))
+    build(pipeline, ReadSubscriptions(SUBSCRIPTIONS), Store())
+
+    result = pipeline.run()
+    wait_for("all events", lambda: len(stored) >= len(events), 60)
+    result.cancel()
+
+    assert sorted(stored) == sorted(event.event_id for event in events)
+
+
+def test_a_long_read_ends_by_itself_and_the_next_goes_on_with_what_was_pulled(pubsub: PubSubServer, monkeypatch):
+    monkeypatch.setattr(read_pubsub, "_LONGEST_RUN_BATCHES", 1)
+    monkeypatch.setattr(read_pubsub, "LARGEST_BATCH", 50)
+    create_topics(PROJECT, TOPICS)
+    events = [text_message(n) for n in range(2_000)]
+
+    # While the next read begins messages come, too.
+    publisher = threading.Thread(target=publish, args=[events])
+    publisher.start()
+    until = time.monotonic() + SOON
+    while len(stored) < len(events) and time.monotonic() < until:
+        run().wait_until_finish()
+    publisher.join()
+
+    assert sorted(stored) == sorted(event.event_id for event in events)
+    assert backlog() == 0
+
+
+def test_a_subscription_that_is_gone_does_not_keep_the_messages_of_others(pubsub: PubSubServer):
+    create_topics(PROJECT, {"raw-facebook": TOPICS["raw-facebook"]})
+    publish([text_message(n) for n in range(10)])
+    pull = read_pubsub._Pull(tuple(SUBSCRIPTIONS))
+    wait_for("all messages", lambda: pull._arrived.qsize() == 10, SOON)
+    wait_for("the end of what is gone", lambda: any(stream.done() for stream in pull._streams), SOON)
+    with pytest.raises(NotFound, match="parley-twilio"):
+        pull.take()
+
+    pull.close()
+
+    given_back = 0
+    until = time.monotonic() + SOON
+    while given_back < 10 and time.monotonic() < until:
+        given_back += backlog(SUBSCRIPTIONS[:1])
+    assert given_back == 10
+
+
+def test_what_was_pulled_and_not_taken_is_given_back_at_once(pubsub: PubSubServer, monkeypatch):
+    monkeypatch.setattr(read_pubsub, "LARGEST_BATCH", 100)
+    monkeypatch.setattr(read_pubsub, "_LONGEST_RUN_BATCHES", 1)
+    create_topics(PROJECT, TOPICS)
+    events = [text_message(n) for n in range(1_000)]
+    publish(events)
+    run().wait_until_finish()
+
+    read_pubsub.stop_pulling()
+
+    taken, given_back = len(stored), 0
+    until = time.monotonic() + SOON
+    while taken + given_back < len(events) and time.monotonic() < until:
+        given_back += backlog()
+    assert 0 < taken <= 100
+    assert taken + given_back == len(events)

@@ -1,0 +1,99 @@
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pipelines.run import sources_command
+from pipelines.run.sources_command import CONSOLES, examine, sources
+
+SOURCES_FILE = str(Path(__file__).parents[2] / "samples" / "custom" / "sources.toml")
+ALL = {
+    "PARLEY_PUBLIC_URL": "https://hooks.example.com/parley/",
+    "PARLEY_FACEBOOK_APP_SECRETS": "s",
+    "PARLEY_FACEBOOK_VERIFY_TOKENS": "t",
+    "PARLEY_WHATSAPP_APP_SECRETS": "s",
+    "PARLEY_WHATSAPP_VERIFY_TOKENS": "t",
+    "PARLEY_TWILIO_AUTH_TOKENS": "s",
+    "PARLEY_GOOGLE_KEYS": "s",
+    "PARLEY_GOOGLE_CLIENT_TOKENS": "t",
+    "PARLEY_AIRY_SIGNATURE_KEYS": "s",
+    "PARLEY_CHATPLUGIN_SECRETS": "s" * 32,
+    "PARLEY_CHATPLUGIN_CHANNELS": '{"site":["https://www.example.com"]}',
+    "PARLEY_SOURCES_FILE": SOURCES_FILE,
+    "PARLEY_SOURCE_DESK_SECRETS": "0123456789abcdef",
+    "PARLEY_SOURCE_VIBER_SECRETS": "s",
+    "PARLEY_SOURCE_BOT_SECRETS": "s",
+}
+
+
+def run(environ):
+    return CliRunner().invoke(sources, ["check"], env=environ)
+
+
+def test_prints_the_url_of_every_source_and_where_it_belongs():
+    result = run(ALL)
+    assert result.exit_code == 0, result.output
+    for path in ("facebook", "whatsapp", "twilio", "google", "airy", "sources/desk", "sources/viber"):
+        assert f"https://hooks.example.com/parley/{path}\n" in result.stdout
+    assert "https://hooks.example.com/parley/sources.webhook\n" in result.stdout
+    for console in CONSOLES.values():
+        assert console in result.stdout
+    assert result.stderr == ""
+
+
+def test_secrets_are_not_printed():
+    secret = "very-secret-very-secret-very-secret"
+    environ = {
+        name: secret if name.endswith(("SECRETS", "KEYS", "TOKENS")) else value for name, value in ALL.items()
+    }
+    assert secret not in run(environ | {"PARLEY_SOURCE_DESK_SECRETS": ""}).output
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"PARLEY_PUBLIC_URL": ""}, "PARLEY_PUBLIC_URL is not set: Twilio signs"),
+        ({"PARLEY_PUBLIC_URL": "example.com"}, "PARLEY_PUBLIC_URL must be like"),
+        ({"PARLEY_FACEBOOK_VERIFY_TOKENS": ""}, "PARLEY_FACEBOOK_VERIFY_TOKENS is not set: facebook's handshake"),
+        ({"PARLEY_GOOGLE_CLIENT_TOKENS": ""}, "PARLEY_GOOGLE_CLIENT_TOKENS is not set"),
+        ({"PARLEY_SOURCE_BOT_SECRETS": ""}, "PARLEY_SOURCE_BOT_SECRETS is not set"),
+        ({"PARLEY_SOURCES_FILE": "/nowhere.toml"}, "PARLEY_SOURCES_FILE cannot be read"),
+        ({"PARLEY_ALLOW_UNSIGNED": "nope"}, "PARLEY_ALLOW_UNSIGNED names 'nope'"),
+    ],
+)
+def test_problem_names_its_variable_once_and_exits_with_1(changes, problem):
+    result = run(ALL | changes)
+    assert result.exit_code == 1
+    assert result.stderr.count(problem) == 1
+
+
+def test_expressions_are_checked_too(tmp_path):
+    path = tmp_path / "sources.toml"
+    path.write_text("[shop]\nscheme = 'none'\n[[shop.mapping.message]]\ncontact = 'item.'\n")
+    report = examine({"PARLEY_SOURCES_FILE": str(path)})
+    assert any("line 4: shop.mapping.message[0].contact" in problem for problem in report.problems)
+
+
+def test_expressions_are_left_to_the_pipeline_where_it_is_not_installed(monkeypatch):
+    monkeypatch.setattr(sources_command, "_checks_expressions", lambda: False)
+    report = examine(ALL)
+    assert not report.problems
+    assert any("expressions were not checked" in note for note in report.notes)
+
+
+def test_nothing_configured_is_a_problem():
+    assert examine({}).problems == ["no source is configured: see docs/sources/"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({"PARLEY_TWILIO_AUTH_TOKENS": "", "PARLEY_PUBLIC_URL": ""}, "the URLs above have no host"),
+        ({"PARLEY_PUBLIC_URL": "http://example.com"}, "is not https"),
+        ({"PARLEY_ALLOW_UNSIGNED": "airy", "PARLEY_AIRY_SIGNATURE_KEYS": ""}, "whoever knows airy's URL"),
+    ],
+)
+def test_what_to_mind_is_a_note_and_no_problem(changes, note):
+    result = run(ALL | changes)
+    assert result.exit_code == 0
+    assert note in result.stderr

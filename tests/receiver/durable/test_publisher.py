@@ -1,0 +1,62 @@
+import grpc
+import pytest
+from receiver_support import PROJECT, event, events
+
+from receiver.config import PUBSUB_MAX_BYTES
+from receiver.durable.publisher import Publisher, PublishError, batches, published_size
+
+
+def test_publishes_body_and_attributes_to_the_topic_of_the_source(publisher, bus):
+    publisher.publish("other", events(3, source="other"), timeout=10)
+    assert bus.published("other") == events(3, source="other")
+    assert not bus.published("facebook")
+
+
+def test_cuts_groups_to_what_one_request_may_hold(publisher, bus):
+    group = [*events(1200), *events(3, first=1200, size=9_000_000)]
+    publisher.publish("facebook", group, timeout=30)
+    assert bus.ids() == {each.event_id for each in group}
+
+
+def test_batches_keep_order_and_limits():
+    group = [*events(2500), *events(4, first=2500, size=4_000_000)]
+    cut = list(batches(group))
+    assert [each for batch in cut for each in batch] == group
+    assert all(len(batch) <= 1000 for batch in cut)
+    assert all(sum(map(published_size, batch)) <= PUBSUB_MAX_BYTES for batch in cut)
+    assert list(batches([])) == []
+
+
+def test_measures_at_least_what_protocol_buffers_take(publisher):
+    from receiver.durable.publisher import _request
+
+    group = [event(1, size=5000), event(2, source="ü" * 300)]
+    sent = _request("", group)
+    assert sum(map(published_size, group)) >= sent.ByteSize()
+
+
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "PERMISSION_DENIED", "NOT_FOUND", "RESOURCE_EXHAUSTED"])
+def test_tells_that_pubsub_refused_without_trying_again(publisher, bus, code):
+    bus.faults.set("Publish", code=grpc.StatusCode[code], times=1)
+    with pytest.raises(PublishError):
+        publisher.publish("facebook", events(1), timeout=10)
+    publisher.publish("facebook", events(1), timeout=10)
+
+
+def test_gives_up_after_the_timeout(publisher, bus):
+    bus.faults.set("Publish", hang=True)
+    with pytest.raises(PublishError, match="DEADLINE_EXCEEDED"):
+        publisher.publish("facebook", events(1), timeout=0.1)
+
+
+def test_reports_missing_credentials_as_not_published(monkeypatch, tmp_path):
+    monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "nowhere.json"))
+    with pytest.raises(PublishError, match="DefaultCredentialsError"):
+        Publisher(PROJECT, "raw-").publish("facebook", events(1), timeout=1)
+
+
+def test_makes_no_connection_after_it_was_closed(publisher, bus):
+    publisher.close()
+    with pytest.raises(PublishError, match="shutting down"):
+        publisher.publish("facebook", events(1), timeout=1)

@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from receiver_support import PROJECT, Bus, events
+
+from receiver.durable.spool import Spool
+from receiver.operate.spool_command import spool_commands
+
+
+def drain(folder: Path):
+    return CliRunner().invoke(spool_commands, ["drain", str(folder)])
+
+
+def test_drain_publishes_a_dead_hosts_spool_and_may_be_repeated(
+    tmp_path: Path, bus: Bus, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PARLEY_PROJECT", PROJECT)
+    spool = Spool(tmp_path, "facebook")
+    spool.append(events(3))
+    spool.seal()
+
+    first, again = drain(tmp_path), drain(tmp_path)
+
+    assert (first.exit_code, first.output) == (0, "facebook: 3 events published\n")
+    assert (again.exit_code, again.output) == (0, "facebook: 0 events published\n")
+    assert bus.published() == events(3)
+
+
+def test_drain_says_which_setting_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("PARLEY_PROJECT", raising=False)
+    result = drain(tmp_path)
+
+    assert result.exit_code == 1
+    assert "PARLEY_PROJECT" in result.output
+
+
+def test_drain_says_where_no_spool_is(tmp_path: Path, bus: Bus, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PARLEY_PROJECT", PROJECT)
+
+    result = drain(tmp_path)
+
+    assert result.exit_code == 1
+    assert f"no spool in {tmp_path}" in result.output
