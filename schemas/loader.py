@@ -63,16 +63,16 @@ def partition(table: str) -> str:
 
 
 def counted_rows(table: str, condition: str = "TRUE") -> str:
-    """Return the query of a table's rows that count, of those for which a condition holds; placeholders as in `views`.
+    """Return the query of a table's rows that count, of those for which a condition on `stored` holds.
 
-    The condition names columns of `stored`.
+    Placeholders are as in `views`.
     """
     spec, by = tables()[table], [partition(table)]
     stored = f"`${{rows}}.{table}`"
     columns = [f"stored.{column.name}" for column in spec.columns]
     if by == ["received_at"]:
         # A column of what is read, so that a filter on the day finds its way down as well.
-        stored = f"(SELECT *, DATE(received_at) AS received_date FROM {stored})"
+        stored = f"(SELECT *, DATE(received_at) AS received_date FROM {stored})"  # noqa: S608
         by = ["received_date", "received_at"]
         columns.append("-- The day of received_at.\n  stored.received_date")
     # What is no event at all has no id.

@@ -14,7 +14,7 @@ from google.cloud import bigquery
 from pipelines.bigquery.target import Target
 from pipelines.io.archive_damages import damages_folder, read_damages
 from pipelines.io.archive_segments import Selection
-from pipelines.reprocess import diff, staging
+from pipelines.reprocess import diff, extent, staging
 from pipelines.reprocess.progress import watched
 from pipelines.reprocess.runs import Request, Run, Runs, Staging, State
 from pipelines.reprocess.steps import Steps
@@ -66,16 +66,16 @@ def finish(client: bigquery.Client, live: Target, run_id: str, output: str, step
     runs, place = Runs(client, live), Staging.of(live, run_id)
     staging.load(client, place, output, steps)
     steps.reached("loaded")
-    reprocessed = staging.events(client, place)
-    if reprocessed is not None:
-        diff.compare(client, live, place, reprocessed, steps)
+    where = extent.of_events(client, live, place.made("events"), place.made("events"))
+    if where is not None:
+        diff.compare(client, live, place, where, steps)
     steps.reached("compared")
     counts = json.dumps(diff.read(client, place, samples=0).by_table())
     begun = runs.get(run_id)
     run = msgspec.structs.replace(
         begun,
         counts=counts,
-        events=reprocessed.events if reprocessed else 0,
+        events=staging.events(client, place),
         damages=tuple(read_damages(damages_folder(output))),
     )
     client.query_and_wait(runs.insertion(run, State.PLANNED, begun.history[-1].actor, begun.history[-1].reason))

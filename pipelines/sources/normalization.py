@@ -10,7 +10,6 @@ from pipelines.core.item import Lineage
 from pipelines.core.times import to_micros
 from schemas.raw_event import VERIFIED_BY, InvalidRawEventError, RawEvent
 
-
 _DATES = {
     kind: next(name for name in kind.__struct_fields__ if name.endswith("_date"))
     for kind in rows.TABLES.values()
