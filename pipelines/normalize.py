@@ -42,13 +42,13 @@ class NormalizeEvents(beam.DoFn):
         """Return the batch with its rows by table."""
         made: defaultdict[type[Row], list[Row]] = defaultdict(list)
         for event in batch.events:
-            for row in normalize_or_bury(event):
+            for row in normalize_or_dead_letter(event):
                 made[type(row)].append(row)
         rows = {TABLE_OF[kind]: each for kind, each in made.items()}
         yield NormalizedBatch(batch.events, rows, batch.origin, batch.index)
 
 
-def normalize_or_bury(event: RawEvent) -> list[Row]:
+def normalize_or_dead_letter(event: RawEvent) -> list[Row]:
     """Return an event's rows; for one that nothing could be traced to, a dead letter with today's date."""
     try:
         return normalize(event)
