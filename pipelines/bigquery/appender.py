@@ -3,14 +3,15 @@
 import os
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from functools import cache
 
 from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
 
 from pipelines.bigquery.chunks import RefusedRow, cut
-from pipelines.bigquery.faults import RowRefusedError
+from pipelines.bigquery.culprits import find_culprits
+from pipelines.bigquery.faults import RequestRefusedError
 from pipelines.bigquery.lane import Lane, Retry, Sent
 from pipelines.bigquery.target import Target, write_client
 from pipelines.core.rows import Row
@@ -49,6 +50,11 @@ class Appender:
             AppenderClosedError: the appender was closed.
         """
         return Append(self._lane(table), table, rows)
+
+    def take_setup_waits(self) -> Counter[str]:
+        """Return how often rows have waited for what only people can mend, by table, since this was last asked."""
+        with self._lock:
+            return +Counter({table: lane.take_setup_waits() for table, lane in self._lanes.items()})
 
     def close(self) -> None:
         """Close all connections; whoever waits for a confirmation gets `AppenderClosedError`."""
@@ -93,13 +99,8 @@ class Append:
         rows = sent.chunk.rows
         try:
             refused = self._lane.confirm(sent)
-        except RowRefusedError as error:
-            if len(rows) == 1:
-                self._refused.append(RefusedRow(rows[0], error))
-            else:
-                middle = len(rows) // 2
-                self._send(rows[:middle])
-                self._send(rows[middle:])
+        except RequestRefusedError as error:
+            self._refused += find_culprits(self._lane, self.table, rows, error)
             return
         if refused:
             # BigQuery stores all rows of a request or none.

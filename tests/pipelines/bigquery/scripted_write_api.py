@@ -46,11 +46,11 @@ def silence(batch: pa.RecordBatch, context: grpc.ServicerContext) -> Response | 
     return None
 
 
-def error(code: grpc.StatusCode, storage_code: Any = None) -> Answer:
+def error(code: grpc.StatusCode, storage_code: Any = None, message: str = "as the test said") -> Answer:
     """Answer with an error, and keep the connection open."""
 
     def answer(batch: pa.RecordBatch, context: grpc.ServicerContext) -> Response:
-        status = status_pb2.Status(code=code.value[0], message="as the test said")
+        status = status_pb2.Status(code=code.value[0], message=message)
         if storage_code is not None:
             detail = any_pb2.Any()
             detail.Pack(types.StorageError.pb(types.StorageError(code=storage_code)))
