@@ -12,7 +12,7 @@ LONGEST_MESSAGE = 1_024
 LONGEST_TRACEBACK = 4_096
 LARGEST_DATA = 10_000_000
 """Bytes of a body that a dead letter still carries: all that a message of Pub/Sub holds. Its row needs a request
-of its own then, which by BigQuery's documentation may have 20 MB. Where it takes less, the letter is stored without
+of its own then, which by documentation may have 20 MB. Where BigQuery takes less, the letter is stored without
 the body, which the archive has.
 
 https://cloud.google.com/pubsub/quotas#resource_limits
