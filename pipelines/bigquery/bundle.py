@@ -19,7 +19,8 @@ DEAD_LETTERS = "dead_letters"
 ROWS_PER_APPEND = 1_000
 """Rows of a table that are collected, over batches, before they are sent."""
 MOST_HELD = 64_000_000
-"""Bytes of bodies and rows that wait for confirmation before the next batch has to wait for them."""
+"""Bytes of bodies and rows that wait for confirmation before the next batch has to wait for them: some requests
+for each of the connections."""
 MOST_COLLECTED = 8_000_000
 """Bytes of rows that are collected, however few they are: they are encoded at once."""
 
@@ -100,7 +101,13 @@ class Bundle:
         self._stored.delays += [now - row.received_at // 1_000 for row in ledger]
 
     def _store_dead_letters(self, letters: Sequence[rows.Row]) -> None:
-        for failure in self._store(DEAD_LETTERS, letters):
+        """Store dead letters, and those that BigQuery refuses without what they carry.
+
+        Raises:
+            RowRefusedError: BigQuery refuses even that.
+        """
+        refused = self._store(DEAD_LETTERS, letters)
+        for failure in self._store(DEAD_LETTERS, _dead_letters((), refused)):
             raise failure.error
 
     def _store(self, table: str, made: Sequence[rows.Row]) -> list[RefusedRow]:

@@ -13,6 +13,7 @@ from apache_beam.options.pipeline_options import (
     _BeamArgumentParser,
 )
 
+from pipelines.bigquery.appender import CONNECTIONS
 from pipelines.bigquery.target import ConfigurationError, Target
 from pipelines.io.archive_segments import Selection
 
@@ -102,6 +103,14 @@ class ParleyOptions(PipelineOptions):
             choices=["native", "pull"],
             default="native",
             help="the runner's own Pub/Sub source, or Pub/Sub's client as an unbounded source",
+        )
+        streaming.add_argument(
+            "--append_connections",
+            type=int,
+            choices=range(1, 101),
+            metavar="N",
+            default=CONNECTIONS,
+            help="how many connections a process opens to a table at most; one where the load is small",
         )
         batch.add_argument("--archive", help="the archive's root, a folder or gs://bucket/prefix")
         batch.add_argument(

@@ -47,7 +47,7 @@ def run(options: PipelineOptions, where: Target) -> Any:
     try:
         while True:
             pipeline = beam.Pipeline(options=options)
-            build(pipeline, _reader(parley, subscriptions), AppendRows(where))
+            build(pipeline, _reader(parley, subscriptions), AppendRows(where, parley.append_connections))
             result = pipeline.run()
             if native:
                 return result
@@ -83,7 +83,8 @@ def catch_up(archive: str, options: PipelineOptions, where: Target) -> int:
     if not groups:
         return 0
     pipeline = beam.Pipeline(options=options)
-    build(pipeline, ReadArchive(groups, selection, stored_events(where)), AppendRows(where))
+    connections = options.view_as(ParleyOptions).append_connections
+    build(pipeline, ReadArchive(groups, selection, stored_events(where)), AppendRows(where, connections))
     result = pipeline.run()
     result.wait_until_finish()
     return counted(result, "events")

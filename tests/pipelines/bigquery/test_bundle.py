@@ -184,6 +184,27 @@ def test_a_dead_letter_that_is_refused_is_stored_without_what_it_carries(
     assert (row["event_id"], row["error_message"], row["data"]) == ("e", "why", None)
 
 
+def test_a_dead_letter_that_is_too_large_for_bigquery_is_stored_without_the_body(
+    write_api: ScriptedWriteApi, appender: Appender
+) -> None:
+    def habit(batch: Any, context: grpc.ServicerContext) -> api.Response | None:
+        if "m2" in (batch.column("message_id").to_pylist() if "message_id" in batch.schema.names else []):
+            return refuse("message_id", "m2")(batch, context)
+        if "traceback" in batch.schema.names and any(batch.column("data").to_pylist()):
+            says = "AppendRows request too large: 3 limit 2"
+            return api.error(grpc.StatusCode.INVALID_ARGUMENT, message=says)(batch, context)
+        return api.store(batch, context)
+
+    write_api.habit = habit
+    stored = Bundle(appender)
+    stored.add(two_events())
+    stored.finish()
+
+    (letter,) = of("dead_letters", write_api)
+    assert (letter["event_id"], letter["table_name"], letter["data"]) == ("e1", "messages", None)
+    assert [row["outcome"] for row in of("events", write_api)] == ["partial", "normalized"]
+
+
 def test_a_bundle_whose_dead_letter_cannot_be_stored_fails(
     write_api: ScriptedWriteApi, appender: Appender
 ) -> None:
