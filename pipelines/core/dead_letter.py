@@ -12,8 +12,8 @@ LONGEST_MESSAGE = 1_024
 LONGEST_TRACEBACK = 4_096
 LARGEST_DATA = 10_000_000
 """Bytes that the dead letters of one event still carry together: all that a message of Pub/Sub holds. The row of
-such a one needs a request of its own, which by documentation may have 20 MB. Where BigQuery takes less, the letter is
-stored without the body, which the archive has.
+such a one needs a request of its own, which by documentation may have 20 MB. Where BigQuery takes less, the
+letter is stored without the body, which the archive has.
 
 https://cloud.google.com/pubsub/quotas#resource_limits
 """
