@@ -29,6 +29,7 @@ COMMANDS = {
     "query": ("pipelines.run.table_commands:query", "Run SQL and print what it gives."),
     "reconcile": ("pipelines.reprocess.reconcile_command:reconcile", "Compare archive, ledger and rows."),
     "run": ("pipelines.local.stack:run", "Run everything here until Ctrl-C."),
+    "settle": ("pipelines.reprocess.settle_command:settle", "Bring yesterday in order: the nightly command."),
     "sources": ("pipelines.run.sources_command:sources", "The configured sources and their webhook URLs."),
     "spool": ("receiver.operate.spool_command:spool_commands", "Publish what a receiver that is gone has left."),
     "stream": ("pipelines.run.pipeline_commands:stream", "Run the live pipeline."),

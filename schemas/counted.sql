@@ -9,13 +9,6 @@ WHERE
   ${condition}
   AND (
     entry.event_id IS NULL
-    OR (
-      stored.generation >= entry.oldest_generation
-      AND IF(
-        stored.placed_at IS NULL,
-        stored.processed_at >= entry.before OR stored.generation > entry.newest_generation,
-        stored.placed_at >= entry.placed_before
-      )
-    )
+    OR ${counts}
   )
-QUALIFY ${nameless}stored.generation = MAX(stored.generation) OVER (PARTITION BY ${partitions}, stored.event_id)
+QUALIFY ${newest}

@@ -62,10 +62,22 @@ def partition(table: str) -> str:
     return name
 
 
-def counted_rows(table: str, condition: str = "TRUE") -> str:
+COUNTS = """(
+      stored.generation >= entry.oldest_generation
+      AND IF(
+        stored.placed_at IS NULL,
+        stored.processed_at >= entry.before OR stored.generation > entry.newest_generation,
+        stored.placed_at >= entry.placed_before
+      )
+    )"""
+"""The condition that a row, `stored`, counts in spite of the `entry` of its event in `superseded`."""
+
+
+def counted_rows(table: str, condition: str = "TRUE", *, every: bool = False) -> str:
     """Return the query of a table's rows that count, of those for which a condition on `stored` holds.
 
-    Placeholders are as in `views`.
+    Of an event that was stored in several generations, only the newest of each partition counts; `every` gives the
+    others as well. Placeholders are as in `views`.
     """
     spec, by = tables()[table], [partition(table)]
     stored = f"`${{rows}}.{table}`"
@@ -77,14 +89,20 @@ def counted_rows(table: str, condition: str = "TRUE") -> str:
         columns.append("-- The day of received_at.\n  stored.received_date")
     # What is no event at all has no id.
     nameless = any(column.name == "event_id" and column.mode == "NULLABLE" for column in spec.columns)
-    return Template(resources.files(__package__).joinpath("counted.sql").read_text("utf-8")).substitute(
-        table=table,
-        partition=" or ".join(by),
-        columns=",\n  ".join(columns),
-        stored=stored,
-        condition=condition,
-        nameless="stored.event_id IS NULL OR " if nameless else "",
-        partitions=", ".join(f"stored.{name}" for name in by),
+    partitions = ", ".join(f"stored.{name}" for name in by)
+    newest = f"stored.generation = MAX(stored.generation) OVER (PARTITION BY {partitions}, stored.event_id)"
+    return (
+        Template(resources.files(__package__).joinpath("counted.sql").read_text("utf-8"))
+        .substitute(
+            table=table,
+            partition=" or ".join(by),
+            columns=",\n  ".join(columns),
+            stored=stored,
+            condition=condition,
+            counts=COUNTS,
+            newest="" if every else f"stored.event_id IS NULL OR {newest}" if nameless else newest,
+        )
+        .removesuffix("QUALIFY \n")
     )
 
 

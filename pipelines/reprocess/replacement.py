@@ -19,8 +19,8 @@ from pipelines.reprocess.staging import AFFECTED, CHANGES
 
 TOLD: Final = {"messages": ("message_id", "sent_date"), "metadata": ("metadata_id", "occurred_date")}
 """What one thing is known by that several events may tell, and the partition in which they do."""
-_BEGINNING: Final = "TIMESTAMP '0001-01-01 00:00:00+00'"
-_ENTRY: Final = "event_id, decided_at, before, placed_before, oldest_generation, newest_generation, run_id"
+BEGINNING: Final = "TIMESTAMP '0001-01-01 00:00:00+00'"
+ENTRY: Final = "event_id, decided_at, before, placed_before, oldest_generation, newest_generation, run_id"
 
 
 def placing(live: Target, run: Run, extent: Extent, at: dt.datetime, *, again: bool) -> Iterator[str]:
@@ -33,7 +33,7 @@ def placing(live: Target, run: Run, extent: Extent, at: dt.datetime, *, again: b
         current = counted(live, table, _chosen(place, table, extent))
         yield f"INSERT INTO `{place.before(table)}` ({names}) SELECT {names} FROM ({current})"  # noqa: S608
     yield (
-        f"INSERT INTO `{live.table('superseded')}` ({_ENTRY}) "  # noqa: S608
+        f"INSERT INTO `{live.table('superseded')}` ({ENTRY}) "  # noqa: S608
         f"SELECT event_id, {moment(at)}, {moment(at)}, {moment(at)}, {run.generation}, "
         f"GREATEST(MAX(generation), {run.generation}), {literal(run.run_id)} "
         f"FROM ({_stored(live, place, extent)}) GROUP BY event_id"
@@ -62,7 +62,7 @@ def restoring(live: Target, run: Run, extent: Extent, placed: dt.datetime, at: d
         for table in TABLES
     )
     yield f"""
-INSERT INTO `{live.table("superseded")}` ({_ENTRY})
+INSERT INTO `{live.table("superseded")}` ({ENTRY})
 WITH
   image AS (SELECT event_id, MIN(generation) AS oldest FROM ({image}) GROUP BY event_id),
   since AS (SELECT event_id, MAX(generation) AS newest FROM ({since}) GROUP BY event_id),
@@ -72,7 +72,7 @@ WITH
 SELECT
   event_id,
   {moment(at)},
-  IF(image.event_id IS NULL, {_BEGINNING}, {moment(placed)}),
+  IF(image.event_id IS NULL, {BEGINNING}, {moment(placed)}),
   {moment(at)},
   GREATEST(COALESCE(image.oldest, 0), COALESCE(since.newest, 0)),
   stored.newest,

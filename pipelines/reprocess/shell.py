@@ -44,8 +44,14 @@ class _Refusal(click.ClickException):
 
 def selecting(command: Any) -> Any:
     """Add the options that every command over a range of events has."""
+    return between(
+        click.option("--source", "sources", multiple=True, help="An endpoint; may be given again.")(command)
+    )
+
+
+def between(command: Any) -> Any:
+    """Add the options that say when."""
     for option in (
-        click.option("--source", "sources", multiple=True, help="An endpoint; may be given again."),
         click.option("--to", "end", type=moment, help="Time of receipt to stop before."),
         click.option("--from", "start", type=moment, help="First time of receipt: a date or RFC 3339, UTC."),
     ):

@@ -55,13 +55,22 @@ def moment(at: dt.datetime) -> str:
     return f"TIMESTAMP '{at.isoformat()}'"
 
 
-def counted(live: Target, table: str, condition: str) -> str:
+def counted(live: Target, table: str, condition: str, *, every: bool = False) -> str:
     """Return a query of a table's rows that count, of those for which a condition on `stored` holds.
 
-    The condition is applied before anything else is done with the rows, which it would not be to the view.
+    The condition is applied before anything else is done with the rows, which it would not be to the view. `every`
+    is as in `counted_rows`.
     """
     names = {"rows": f"{live.project}.{live.rows_dataset}", "views": f"{live.project}.{live.views_dataset}"}
-    return Template(_uncommented(loader.counted_rows(table, condition))).substitute(names)
+    return Template(_uncommented(loader.counted_rows(table, condition, every=every))).substitute(names)
+
+
+def superseded(live: Target) -> str:
+    """Return the condition that `stored`, a row of some table, does not count because of an entry of its event."""
+    return (
+        f"EXISTS (SELECT 1 FROM `{live.view('superseded')}` AS entry "  # noqa: S608
+        f"WHERE entry.event_id = stored.event_id AND NOT {loader.COUNTS})"
+    )
 
 
 def _uncommented(sql: str) -> str:

@@ -114,6 +114,12 @@ def events(client: bigquery.Client, staging: Staging) -> int:
     return int(next(iter(client.query_and_wait(sql)))[0])
 
 
+def affected(client: bigquery.Client, staging: Staging) -> int:
+    """Return of how many events a run would change rows."""
+    sql = f"SELECT COUNT(*) FROM `{staging.made(AFFECTED)}`"  # noqa: S608
+    return int(next(iter(client.query_and_wait(sql)))[0])
+
+
 def wait_for(job: bigquery.QueryJob) -> None:
     """Wait for a query however long it takes, without one request that a proxy would cut.
 
