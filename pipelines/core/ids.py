@@ -57,6 +57,11 @@ def message_id_of_item(channel: str, item: bytes) -> str:
     return derive("message-item", channel, sha256(item).hexdigest())
 
 
+def alias_id(contact: str, kind: str, other_contact: str) -> str:
+    """Return the id of an alias: of the two contacts (Parley ids) and how they were told to be one person."""
+    return derive("alias", contact, kind, other_contact)
+
+
 def metadata_id(subject_id: str, key: str, item: bytes) -> str:
     """Return the id of a fact: two statuses differ, a redelivery of the same item does not."""
     return derive("metadata", subject_id, key, sha256(item).hexdigest())

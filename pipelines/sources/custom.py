@@ -37,6 +37,7 @@ class Metadata(Struct):
     namespace: str = ""
     source_id: Id = None
     source_channel_id: Id = None
+    source_sender_id: Id = None
     metadata: Raw = NOTHING
     occurred_at: Raw = NOTHING
 
@@ -123,7 +124,7 @@ class OwnJson:
             case namespace:
                 facts = {fact_key(namespace): ""}
         for key, value in (facts or {"source.metadata": ""}).items():
-            place.tell(item, key, value, message_id=message_id)
+            place.tell(item, key, value, message_id=message_id, actor=text(fact.source_sender_id))
 
 
 def note_contact(item: Item, channel_id: str, source_contact_id: str, profile: Mapping[str, str | None]) -> str:
