@@ -1,10 +1,9 @@
-"""The way into one table: its shared connection, reopened whenever it breaks, with patience and a log."""
+"""The way into one table: its shared connections, opened again whenever they break, with patience and a log."""
 
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
 
 import msgspec
@@ -21,6 +20,7 @@ from pipelines.bigquery.faults import (
     RowRefusedError,
     classify,
 )
+from pipelines.bigquery.pool import Pool
 
 _TRACE_ID = "parley"
 _MISSING = " Run `parley tables deploy`, or check permissions."
@@ -76,13 +76,13 @@ class Lane:
         write_stream: str,
         retry: Retry,
         closing: threading.Event,
+        most_connections: int,
     ) -> None:
         self._table = table
         self._retry = retry
         self._closing = closing
-        self._open: Callable[[], Connection] = lambda: Connection(client, write_stream)
+        self._connections = Pool(lambda: Connection(client, write_stream), most_connections)
         self._lock = threading.Lock()
-        self._connection: Connection | None = None
         self._quiet_until = 0.0
         self._troubled_since: float | None = None
         self._last_sent = 0
@@ -159,11 +159,8 @@ class Lane:
         self._wait(delay, error)
 
     def close(self) -> None:
-        """Close the connection."""
-        with self._lock:
-            connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close(exceptions.Cancelled("the appender was closed"))
+        """Close the connections."""
+        self._connections.close(exceptions.Cancelled("the appender was closed"))
 
     def _send(self, sent: Sent) -> None:
         request = types.AppendRowsRequest(self._template)
@@ -171,12 +168,12 @@ class Lane:
         with self._lock:
             if self._closing.is_set():
                 raise AppenderClosedError(f"closed before {self._table} had taken all rows")
-            if self._connection is None or self._connection.failed:
-                self._connection = self._open()
-            sent.connection = self._connection
             self._last_sent += 1
             sent.place = self._last_sent
-        sent.future = sent.connection.send(request)
+        try:
+            sent.connection, sent.future = self._connections.send(request)
+        except exceptions.Cancelled as closed:
+            raise AppenderClosedError(f"closed before {self._table} had taken all rows") from closed
 
     def _answer(self, sent: Sent) -> dict[int, RowRefusedError]:
         try:
@@ -207,9 +204,7 @@ class Lane:
             raise TableUnavailableError(f"{self._table} takes no rows: {error}") from error
         if self._closing.is_set():
             raise AppenderClosedError(f"closed before {self._table} had taken all rows") from error
-        with self._lock:
-            current = self._connection
-        if current is not sent.connection and current is not None and current.proven and not current.failed:
+        if self._connections.recovered(sent.connection):
             return  # Another thread has waited already and found BigQuery back.
         delay = self._retry.delay(attempts)
         self._note_trouble(_MISSING if fault is Fault.SETUP else "", error, delay)

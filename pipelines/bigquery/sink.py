@@ -21,23 +21,25 @@ class AppendRows(beam.PTransform):
     acknowledges finished bundles loses nothing. Its output is empty.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, connections: int = appender.CONNECTIONS) -> None:
         super().__init__()
         self._target = target
+        self._connections = connections
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Append every batch, and confirm once per bundle."""
-        return batches | "Append" >> beam.ParDo(_AppendRows(self._target))
+        return batches | "Append" >> beam.ParDo(_AppendRows(self._target, self._connections))
 
 
 class _AppendRows(beam.DoFn):
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, connections: int) -> None:
         self._target = target
+        self._connections = connections
         self._appender: appender.Appender
         self._bundle: Bundle
 
     def start_bundle(self) -> None:
-        self._appender = appender.shared(self._target)
+        self._appender = appender.shared(self._target, self._connections)
         self._bundle = Bundle(self._appender)
 
     def process(self, batch: NormalizedBatch) -> None:

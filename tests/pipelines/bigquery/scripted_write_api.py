@@ -81,7 +81,8 @@ class ScriptedWriteApi:
         self.requests: list[types.AppendRowsRequest] = []
         self.connections = 0
         self._open: list[grpc.ServicerContext] = []
-        self._server = grpc.server(ThreadPoolExecutor(32))
+        largest = [("grpc.max_receive_message_length", 20_000_000)]
+        self._server = grpc.server(ThreadPoolExecutor(32), options=largest)
         self._server.add_generic_rpc_handlers([_Handler(self._serve)])
         self.address = f"127.0.0.1:{self._server.add_insecure_port(f'127.0.0.1:{port}')}"
         self._server.start()

@@ -11,7 +11,7 @@ from google.cloud.bigquery_storage_v1.types import StorageError
 from row_samples import channel, sample
 from scripted_write_api import ScriptedWriteApi
 
-from pipelines.bigquery.appender import Appender
+from pipelines.bigquery.appender import CONNECTIONS, Appender
 from pipelines.bigquery.faults import RowTooLargeError
 from pipelines.bigquery.lane import AppenderClosedError, Retry, TableUnavailableError
 from pipelines.bigquery.target import Target, write_client
@@ -71,6 +71,52 @@ def test_tables_have_one_connection_each_however_many_threads(
     assert write_api.connections == 2
 
 
+def test_a_table_has_more_connections_while_more_waits_than_one_is_promised_to_take(
+    write_api: ScriptedWriteApi, patient: Appender
+) -> None:
+    release = threading.Event()
+
+    def when_released(*request: object) -> api.Response:
+        assert release.wait(10)
+        return api.store(*request)  # type: ignore[arg-type]
+
+    write_api.habit = when_released
+    appends = [
+        patient.append("channels", [channel(str(n), display_name="x" * 600_000)]) for n in range(3 * CONNECTIONS)
+    ]
+    release.set()
+
+    assert [append.result() for append in appends] == [[]] * len(appends)
+    assert sorted(stored(write_api), key=int) == [str(n) for n in range(len(appends))]
+    assert write_api.connections == CONNECTIONS
+
+
+def test_small_rows_share_a_connection_however_many_wait(write_api: ScriptedWriteApi, appender: Appender) -> None:
+    appends = [appender.append("channels", [row]) for row in ROWS * 20]
+
+    assert [append.result() for append in appends] == [[]] * len(appends)
+    assert write_api.connections == 1
+
+
+def test_when_all_connections_of_a_table_are_lost_each_row_is_stored(
+    write_api: ScriptedWriteApi, patient: Appender
+) -> None:
+    release = threading.Event()
+
+    def gone(batch: api.pa.RecordBatch, context: grpc.ServicerContext) -> api.Response | None:
+        assert release.wait(10)
+        return api.abort(grpc.StatusCode.UNAVAILABLE)(batch, context)
+
+    write_api.script.extend([gone] * CONNECTIONS)
+    appends = [
+        patient.append("channels", [channel(str(n), display_name="x" * 1_000_000)]) for n in range(2 * CONNECTIONS)
+    ]
+    release.set()
+
+    assert [append.result() for append in appends] == [[]] * len(appends)
+    assert set(stored(write_api)) == {str(n) for n in range(len(appends))}
+
+
 def test_every_request_names_its_stream_and_schema(write_api: ScriptedWriteApi, appender: Appender) -> None:
     for _ in range(2):
         appender.append("channels", ROWS).result()
@@ -121,10 +167,9 @@ def test_a_silent_connection_is_given_up_at_once_for_all_who_wait_on_it(
 ) -> None:
     write_api.script.append(api.silence)
     appends = [appender.append("channels", [row]) for row in ROWS]
-    silent = appender._lane("channels")._connection
+    (silent,) = appender._lane("channels")._connections._connections
 
     assert appends[0].result() == []
-    assert silent is not None
     assert silent.failed
     assert [append.result() for append in appends] == [[]] * len(ROWS)
 
@@ -133,8 +178,7 @@ def test_a_connection_that_was_closed_for_idleness_is_opened_again_without_a_wor
     write_api: ScriptedWriteApi, appender: Appender, caplog: pytest.LogCaptureFixture
 ) -> None:
     appender.append("channels", ROWS[:4]).result()
-    idle = appender._lane("channels")._connection
-    assert idle is not None
+    (idle,) = appender._lane("channels")._connections._connections
     write_api.close_connections()
     deadline = time.monotonic() + 10
     while not idle.failed:
@@ -371,7 +415,7 @@ def test_a_refusal_that_ends_the_connection_is_nobody_elses(
 def test_a_row_that_is_too_large_does_not_hold_up_the_others(
     write_api: ScriptedWriteApi, appender: Appender
 ) -> None:
-    large = channel("large", display_name="x" * 9_000_000)
+    large = channel("large", display_name="x" * 19_500_000)
 
     (refused,) = appender.append("channels", [*ROWS, large]).result()
 
