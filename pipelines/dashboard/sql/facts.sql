@@ -9,7 +9,7 @@ WITH
       AND conversation_id = @conversation_id
   ),
   facts AS (
-    SELECT *
+    SELECT *, IF(generation < 3, SAFE.PARSE_JSON(content, wide_number_mode => 'round'), NULL) AS told
     FROM `${rows}.metadata`
     WHERE
       occurred_date BETWEEN DATE_SUB(@first_day, INTERVAL 1 DAY) AND DATE_ADD(@last_day, INTERVAL 31 DAY)
@@ -29,7 +29,8 @@ SELECT
   occurred_at,
   received_at,
   event_id,
-  COALESCE(SAFE.JSON_VALUE(content, '$$.sender.id'), SAFE.JSON_VALUE(content, '$$.from')) AS actor_id,
+  -- Rows of the first generations have it in the content alone.
+  COALESCE(actor_id, JSON_VALUE(facts.told, '$$.sender.id'), JSON_VALUE(facts.told, '$$.from')) AS actor_id,
   told.message_id IS NOT NULL AS is_told
 FROM facts
 LEFT JOIN told ON told.message_id = facts.subject_id
