@@ -30,7 +30,9 @@ SELECT
   occurred_date,
   received_at,
   event_id,
-  COALESCE(SAFE.JSON_VALUE(content, '$$.sender.id'), SAFE.JSON_VALUE(content, '$$.from')) AS actor_id,
+  -- Rows of generations before 3 have it in their content alone, which is too much to read: until they are reprocessed,
+  -- all reactions to a message count as one person's.
+  actor_id,
   told.message_id IS NOT NULL AS is_told
 FROM facts
 LEFT JOIN told ON told.message_id = facts.subject_id
