@@ -26,11 +26,14 @@ COMMANDS = {
     "demo": ("pipelines.demo.demo_command:demo", "Run the main job end to end on this machine."),
     "generate": ("pipelines.generate.generate_command:generate", "Make a sample world of signed webhooks."),
     "preview": ("pipelines.run.preview:preview", "Show the rows that a webhook's body makes."),
-    "query": ("pipelines.run.table_commands:query", "Run SQL and print the result."),
+    "query": ("pipelines.run.query_command:query", "Run SQL, and print or export the result."),
     "reconcile": ("pipelines.reprocess.reconcile_command:reconcile", "Compare archive, ledger and rows."),
     "run": ("pipelines.local.stack:run", "Run all of Parley on this machine until Ctrl-C."),
     "sources": ("pipelines.run.sources_command:sources", "Check the configured sources and print their URLs."),
-    "spool": ("receiver.operate.spool_command:spool_commands", "Publish events that a lost receiver left in its spool."),
+    "spool": (
+        "receiver.operate.spool_command:spool_commands",
+        "Publish events that a lost receiver left in its spool.",
+    ),
     "stream": ("pipelines.run.pipeline_commands:stream", "Run the live pipeline."),
     "tables": ("pipelines.run.table_commands:tables", "Create or extend the tables and views."),
 }
