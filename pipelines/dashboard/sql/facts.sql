@@ -5,14 +5,14 @@ WITH
     SELECT DISTINCT message_id
     FROM `${rows}.messages`
     WHERE
-      sent_date BETWEEN DATE_SUB(@first_day, INTERVAL 31 DAY) AND DATE_ADD(@last_day, INTERVAL 31 DAY)
+      sent_date BETWEEN DATE_SUB(@first_day, INTERVAL 31 DAY) AND DATE_ADD(@last_day, INTERVAL 1 DAY)
       AND conversation_id = @conversation_id
   ),
   facts AS (
-    SELECT *, IF(generation < 3, SAFE.PARSE_JSON(content, wide_number_mode => 'round'), NULL) AS told
+    SELECT *
     FROM `${rows}.metadata`
     WHERE
-      occurred_date BETWEEN DATE_SUB(@first_day, INTERVAL 1 DAY) AND DATE_ADD(@last_day, INTERVAL 31 DAY)
+      occurred_date BETWEEN DATE_SUB(@first_day, INTERVAL 1 DAY) AND DATE_ADD(@last_day, INTERVAL 7 DAY)
       AND (subject_id IN (${message_ids}) OR conversation_id = @conversation_id)
     QUALIFY
       ROW_NUMBER() OVER (
@@ -27,10 +27,12 @@ SELECT
   key,
   value,
   occurred_at,
+  occurred_date,
   received_at,
   event_id,
-  -- Rows of the first generations have it in the content alone.
-  COALESCE(actor_id, JSON_VALUE(facts.told, '$$.sender.id'), JSON_VALUE(facts.told, '$$.from')) AS actor_id,
+  -- Rows of generations before 3 have it in their content alone, which is too much to read: until they are reprocessed,
+  -- all reactions to a message count as one person's.
+  actor_id,
   told.message_id IS NOT NULL AS is_told
 FROM facts
 LEFT JOIN told ON told.message_id = facts.subject_id
