@@ -7,6 +7,8 @@ SELECT
   telling.subject_id,
   telling.channel_id,
   telling.conversation_id,
+  telling.contact_id,
+  telling.actor_id,
   telling.source,
   telling.key,
   telling.value,

@@ -1,4 +1,4 @@
-"""Settling leaves one of everything, deletes what counts no more, and changes nothing where nothing is to be done."""
+"""Settling leaves one of everything, deletes what counts no more, and changes nothing where nothing differs."""
 
 import datetime as dt
 import json
