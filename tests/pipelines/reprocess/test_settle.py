@@ -14,6 +14,7 @@ from pipelines.core.rows import TABLES
 from pipelines.reprocess import RefusedError, State, streamed
 from pipelines.reprocess.settle import Summary, settle
 from pipelines.reprocess.settle_command import settle as settle_command
+from schemas.raw_event import RawEvent
 from tests.raw_events import NOON, raw_event, text_message
 
 EVENTS = [text_message(n) for n in range(4)]
@@ -47,8 +48,8 @@ def told(done: Summary, **expected: Any) -> dict[str, Any]:
 def text_again(number: int, received: dt.datetime, event: int) -> Any:
     """An SMS, whose source tells no time: told again by another request."""
     body = f"MessageSid=SM{number:032d}&From=%2B4915550000101&To=%2B4915550000002&Body=hi&NumMedia=0"
-    form = {"content_type": "application/x-www-form-urlencoded"}
-    return raw_event(body.encode(), received, number=event, source="twilio", **form)
+    made = raw_event(body.encode(), source="twilio", received_at=received, number=event)
+    return RawEvent(made.data, {**made.attributes, "content_type": "application/x-www-form-urlencoded"})
 
 
 def test_where_nothing_differs_no_row_is_written(warehouse: Warehouse):
@@ -93,7 +94,7 @@ def test_what_differs_is_applied_and_what_it_replaced_is_deleted(warehouse: Ware
 
 def test_of_an_event_that_two_versions_stored_the_newer_counts(warehouse: Warehouse, generation):
     late = text_message(3, NOON - dt.timedelta(days=20))
-    late = raw_event(late.data, NOON, number=3)
+    late = raw_event(late.data, number=3)
     warehouse.archived([late])
     generation(GENERATION - 1)
     warehouse.live([late])
