@@ -3,7 +3,7 @@
 from flask import Blueprint
 
 from receiver.config import Settings
-from receiver.sources import meta
+from receiver.web import meta
 
 
 def blueprint(settings: Settings) -> Blueprint | None:

@@ -22,7 +22,7 @@ ROOT = "_run_share (pipelines/run/batch.py)"
 OURS = re.compile(r"\((pipelines|schemas)/")
 LINE = re.compile(r":\d+\)")
 COLOURS = {"normalize": "#f6a96b", "write": "#7fb6d6", "read": "#98c98a", "other": "#d0d0d0"}
-LEADING = {"normalize_or_bury": "normalize", "_Write.process": "write", "_Read.process": "read"}
+LEADING = {"normalize_or_dead_letter": "normalize", "_Write.process": "write", "_Read.process": "read"}
 
 
 class Frame(NamedTuple):

@@ -29,7 +29,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipelines.bigquery import arrow
 from pipelines.core.rows import TABLE_OF, TABLES, Row
 from pipelines.io.archive_segments import Selection, find_groups, find_segments, read_segment
-from pipelines.normalize import normalize_or_bury
+from pipelines.normalize import normalize_or_dead_letter
 from pipelines.run import batch
 from schemas.raw_event import RawEvent
 
@@ -79,7 +79,7 @@ def loads(given: Given) -> int:
 
 def normalize(given: Given) -> int:
     """Read the archive and make the rows, of which nothing is kept."""
-    return sum(1 for event in given.events() if normalize_or_bury(event))
+    return sum(1 for event in given.events() if normalize_or_dead_letter(event))
 
 
 def bare(given: Given) -> int:
@@ -90,7 +90,7 @@ def bare(given: Given) -> int:
         for segment in group.segments:
             for event in read_segment(segment, []):
                 count += 1
-                for row in normalize_or_bury(event):
+                for row in normalize_or_dead_letter(event):
                     made.setdefault(TABLE_OF[type(row)], []).append(row)
         for table, rows in made.items():
             folder = Path(given.output, table)
@@ -140,7 +140,7 @@ def per_row(given: Given) -> int:
 
 def _tagged_rows(event: RawEvent) -> Iterator[beam.pvalue.TaggedOutput]:
     processed_at = time.time_ns() // 1_000
-    for row in normalize_or_bury(event):
+    for row in normalize_or_dead_letter(event):
         described = {**msgspec.structs.asdict(row), "processed_at": processed_at}
         yield beam.pvalue.TaggedOutput(TABLE_OF[type(row)], described)
 

@@ -15,7 +15,9 @@ CHOOSING = ("io/options.py", "run/pipeline_commands.py", "deploy")
 
 
 def test_the_pipeline_names_no_runner():
-    steps = [path for path in PIPELINES.rglob("*.py") if not path.relative_to(PIPELINES).as_posix().startswith(CHOOSING)]
+    steps = [
+        path for path in PIPELINES.rglob("*.py") if not path.relative_to(PIPELINES).as_posix().startswith(CHOOSING)
+    ]
 
     assert len(steps) > 50
     assert [(path.name, name) for path in steps for name in runners(path)] == []
