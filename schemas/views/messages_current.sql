@@ -29,10 +29,16 @@ WITH
     FROM
       (
         SELECT
-          *,
-          COALESCE(SAFE.JSON_VALUE(content, '$$.sender.id'), SAFE.JSON_VALUE(content, '$$.from')) AS actor_id
-        FROM `${views}.metadata`
-        WHERE subject_type = 'message' AND key = 'reaction.emoji'
+          * EXCEPT (actor_id, content, told),
+          -- Rows of the first generations have it in the content alone.
+          COALESCE(actor_id, JSON_VALUE(told, '$$.sender.id'), JSON_VALUE(told, '$$.from')) AS actor_id
+        FROM
+          (
+            SELECT
+              *, IF(generation < 3, SAFE.PARSE_JSON(content, wide_number_mode => 'round'), NULL) AS told
+            FROM `${views}.metadata`
+            WHERE subject_type = 'message' AND key = 'reaction.emoji'
+          )
       )
     WHERE TRUE
     QUALIFY
