@@ -67,6 +67,7 @@ def without_comments(sql: str) -> str:
 
 def _parsing_once(parse: Callable[..., exp.Expression]) -> Callable[..., exp.Expression]:
     """Return a parser that remembers statements: its callers get copies to change as they like."""
+
     @functools.lru_cache(maxsize=_QUERIES)
     def remembered(sql: str, **options: Any) -> exp.Expression:
         return _with_bytes_of_text(parse(sql, **options))
