@@ -85,7 +85,8 @@ ASSUMPTIONS = {
     "(`make bench-batch`); its queries read the rows of the day and those made again, once each; what it made is "
     "kept for 30 days",
     "the dashboard": f"{VISITS} visits, each of them every question once, for a week",
-    "analysts": f"each view of the cookbook {LOOKS} times, after a year: a week of it where its dates prune, else all of it",
+    "analysts": f"each view of the cookbook {LOOKS} times, after a year: a week of it where its dates prune, "
+    "else all of it",
     "sources in use": str(SOURCES),
 }
 
