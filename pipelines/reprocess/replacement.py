@@ -26,7 +26,7 @@ TOLD: Final = {
     ),
 }
 """What one thing is known by that several events may tell, the partition in which they do, and the one in which it
-is shown: the first, but of a fact without a time of its own, which may have come back to an earlier value, the last."""
+is shown: the first, but of a fact without a time of its own, which may have come back to a value, the last."""
 BEGINNING: Final = "TIMESTAMP '0001-01-01 00:00:00+00'"
 ENTRY: Final = "event_id, decided_at, before, placed_before, oldest_generation, newest_generation, run_id"
 
