@@ -94,11 +94,15 @@ FROM stored LEFT JOIN image USING (event_id) LEFT JOIN since USING (event_id)"""
 def retelling(live: Target, place: Staging, at: dt.datetime) -> Iterator[str]:
     """Yield what says anew in which partition messages and facts are shown that a run has moved to or from one."""
     for table in TOLD:
-        moved = (
-            f"SELECT DISTINCT row_id AS id FROM `{place.made(CHANGES)}` "  # noqa: S608
-            f"WHERE table_name = {literal(table)} AND date_before IS DISTINCT FROM date_after"
-        )
-        yield retold(live, table, moved, at)
+        yield retold(live, table, moved_ids(place, table), at)
+
+
+def moved_ids(place: Staging, table: str) -> str:
+    """Return a query of the ids of messages or facts that a run tells in other partitions than before."""
+    return (
+        f"SELECT DISTINCT row_id AS id FROM `{place.made(CHANGES)}` "  # noqa: S608
+        f"WHERE table_name = {literal(table)} AND date_before IS DISTINCT FROM date_after"
+    )
 
 
 def retold(live: Target, table: str, ids: str, at: dt.datetime) -> str:

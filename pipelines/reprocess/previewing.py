@@ -1,0 +1,116 @@
+"""Datasets that show what a run would make true, before it is applied: views only, nothing is copied.
+
+They have the names of an installation with a prefix of its own, so that every query, recipe and page runs against them:
+its tables are views of the rows that count, those of the run's affected events aside, and of the run's rows; its views
+are the same as everywhere.
+"""
+
+from string import Template
+
+from google.cloud import bigquery
+
+from pipelines.bigquery.deploy import in_dependency_order
+from pipelines.bigquery.target import Target
+from pipelines.core.rows import TABLES
+from pipelines.reprocess import staging
+from pipelines.reprocess.replacement import TOLD, moved_ids
+from pipelines.reprocess.runs import RefusedError, Run, Staging, State
+from pipelines.reprocess.sql import columns, literal
+from pipelines.reprocess.staging import AFFECTED
+from schemas import loader
+
+_DESCRIPTION = "What a reprocessing run would make true; parley backfill preview has made it. Views only."
+_PART = 12
+
+
+def prefix(live: Target, run_id: str) -> str:
+    """Return what the names of a run's preview begin with: `PARLEY_DATASET_PREFIX` for whoever looks at it."""
+    return f"{live.views_dataset.removesuffix('parley')}preview_{run_id.replace('-', '')[-_PART:]}_"
+
+
+def target(live: Target, run_id: str) -> Target:
+    """Return the datasets of a run's preview."""
+    return Target.prefixed(live.project, prefix(live, run_id), live.location)
+
+
+def make(client: bigquery.Client, live: Target, run: Run) -> Target:
+    """Make the preview of a run, or make it anew; return its datasets.
+
+    Raises:
+        RefusedError: the run is not one that could be applied, or what it kept is gone.
+    """
+    place = Staging.of(live, run.run_id)
+    if run.state not in {State.PLANNED, State.ROLLED_BACK}:
+        raise RefusedError(f"run {run.run_id} is {run.state}: only one that can be applied has a preview")
+    if not staging.exists(client, place) or not staging.schema_is_current(client, place):
+        raise RefusedError(f"what run {run.run_id} kept is gone, or of another version: plan again")
+    drop(client, live, run.run_id)
+    shown = target(live, run.run_id)
+    for name in (shown.rows_dataset, shown.views_dataset):
+        dataset = bigquery.Dataset(f"{shown.project}.{name}")
+        dataset.location = shown.location
+        dataset.description = _DESCRIPTION
+        dataset.default_table_expiration_ms = staging.KEPT_DAYS * 86_400_000
+        client.create_dataset(dataset)
+    for table in loader.tables():
+        _create(client, shown.table(table), _rows(client, live, place, run, table))
+    names = {"rows": f"{shown.project}.{shown.rows_dataset}", "views": f"{shown.project}.{shown.views_dataset}"}
+    for view in in_dependency_order(loader.views()):
+        _create(client, shown.view(view), Template(loader.views()[view]).substitute(names))
+    return shown
+
+
+def drop(client: bigquery.Client, live: Target, run_id: str) -> None:
+    """Delete the preview of a run; nothing where there is none."""
+    shown = target(live, run_id)
+    for name in (shown.views_dataset, shown.rows_dataset):
+        client.delete_dataset(f"{shown.project}.{name}", delete_contents=True, not_found_ok=True)
+
+
+def _create(client: bigquery.Client, name: str, sql: str) -> None:
+    view = bigquery.Table(name)
+    view.view_query = sql
+    client.create_table(view)
+
+
+def _rows(client: bigquery.Client, live: Target, place: Staging, run: Run, table: str) -> str:
+    """Return the query of what a table would hold, as far as it counts."""
+    names = ", ".join(columns(table))
+    if table == "superseded":
+        # What does not count is not there.
+        return f"SELECT {names} FROM `{live.table(table)}` WHERE FALSE"  # noqa: S608
+    if table == "retold":
+        return _retold(client, live, place, run)
+    if table not in TABLES:
+        return f"SELECT {names} FROM `{live.table(table)}`"  # noqa: S608
+    affected = f"(SELECT event_id FROM `{place.made(AFFECTED)}`)"  # noqa: S608
+    placed = names.replace("`run_id`", f"{literal(run.run_id)} AS run_id")
+    return (
+        f"SELECT {names} FROM `{live.view(loader.COUNTED + table)}` "  # noqa: S608
+        f"WHERE event_id IS NULL OR event_id NOT IN {affected} "
+        f"UNION ALL SELECT {placed} FROM `{place.made(table)}` WHERE event_id IN {affected}"
+    )
+
+
+def _retold(client: bigquery.Client, live: Target, place: Staging, run: Run) -> str:
+    """Return the query of what would be retold: known, but for what the run moves to or from a partition."""
+    known = f"SELECT id, shown_date, decided_at FROM `{live.view('retold')}`"  # noqa: S608
+    shown = target(live, run.run_id)
+    moved = {table: moved_ids(place, table) for table in TOLD}
+    found = [
+        table
+        for table, ids in moved.items()
+        if next(iter(client.query_and_wait(f"SELECT COUNT(*) FROM ({ids})")))[0]  # noqa: S608
+    ]
+    if not found:
+        return known
+    every = " UNION ALL ".join(moved[table] for table in found)
+    again = []
+    for table in found:
+        known_by, date, first = TOLD[table]
+        again.append(
+            f"SELECT {known_by}, {first}, CURRENT_TIMESTAMP() FROM `{shown.table(table)}` "  # noqa: S608
+            f"WHERE {known_by} IN (SELECT id FROM ({moved[table]})) "
+            f"GROUP BY {known_by} HAVING COUNT(DISTINCT {date}) > 1"
+        )
+    return " UNION ALL ".join([f"{known} WHERE id NOT IN (SELECT id FROM ({every}))", *again])  # noqa: S608
