@@ -1,7 +1,7 @@
 """Datasets that show what a run would make true, before it is applied: views only, nothing is copied.
 
-They have the names of an installation with a prefix of its own, so that every query, recipe and page runs against them:
-its tables are views of the rows that count, those of the run's affected events aside, and of the run's rows; its views
+They have the names of an installation with a prefix of its own, so that every query and page runs against them:
+its tables are views of the rows that count, those of the affected events aside, and of the run's rows; its views
 are the same as everywhere.
 """
 
