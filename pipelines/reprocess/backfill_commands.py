@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from pipelines.io.archive_segments import Selection
-from pipelines.reprocess import dead_letters, diff, previewing, report, shell, staging, terminal
+from pipelines.reprocess import dead_letters, diff, previewing, related, report, shell, staging, terminal
 from pipelines.reprocess.apply import apply, discard, roll_back
 from pipelines.reprocess.runs import Request, Runs, Staging
 from pipelines.reprocess.shell import console
@@ -69,6 +69,16 @@ def plan_run(
         sys.exit(shell.DAMAGED)
 
 
+@backfill.command("related")
+@click.argument("run")
+def related_events(run: str) -> None:
+    """Print the ids of events that are not in RUN and tell the messages that it changes, one a line."""
+    where, warehouse = shell.connect()
+    with shell.failures():
+        for event in related.events(warehouse, where, Runs(warehouse, where).get(run)):
+            click.echo(event)
+
+
 @backfill.command("preview")
 @click.argument("run")
 @click.option("--drop", is_flag=True, help="Delete the preview instead.")
@@ -85,6 +95,7 @@ def preview_run(run: str, drop: bool) -> None:
             console.print(f"The preview of run {found.run_id} is deleted.")
             return
         shown = previewing.make(warehouse, where, found)
+        terminal.show_messages(console, previewing.messages(warehouse, where, found))
     console.print(f"What run {found.run_id} would make true is in the dataset {shown.views_dataset}.")
     console.print(
         f"To look at it: PARLEY_DATASET_PREFIX={previewing.prefix(where, found.run_id)} parley dashboard"

@@ -5,8 +5,10 @@ its tables are views of the rows that count, those of the affected events aside,
 are the same as everywhere.
 """
 
+import datetime as dt
 from string import Template
 
+import msgspec
 from google.cloud import bigquery
 
 from pipelines.bigquery.deploy import in_dependency_order
@@ -16,7 +18,7 @@ from pipelines.reprocess import staging
 from pipelines.reprocess.replacement import TOLD, moved_ids
 from pipelines.reprocess.runs import RefusedError, Run, Staging, State
 from pipelines.reprocess.sql import columns, literal
-from pipelines.reprocess.staging import AFFECTED
+from pipelines.reprocess.staging import AFFECTED, CHANGES
 from schemas import loader
 
 _DESCRIPTION = "What a reprocessing run would make true; parley backfill preview has made it. Views only."
@@ -58,6 +60,38 @@ def make(client: bigquery.Client, live: Target, run: Run) -> Target:
     for view in in_dependency_order(loader.views()):
         _create(client, shown.view(view), Template(loader.views()[view]).substitute(names))
     return shown
+
+
+class Messages(msgspec.Struct, frozen=True):
+    """How many messages the view `messages` has of a source and a day, and would have."""
+
+    source: str
+    day: dt.date
+    before: int
+    after: int
+
+
+def messages(client: bigquery.Client, live: Target, run: Run) -> list[Messages]:
+    """Return the counts of the days on which a run, of which there is a preview, changes them."""
+    changes = Staging.of(live, run.run_id).made(CHANGES)
+    days = " UNION DISTINCT ".join(
+        f"SELECT {column} FROM `{changes}` WHERE table_name = 'messages' AND {column} IS NOT NULL"  # noqa: S608
+        for column in ("date_before", "date_after")
+    )
+
+    def counts(where: Target) -> str:
+        return (
+            f"SELECT source, sent_date AS day, COUNT(*) AS n FROM `{where.view('messages')}` "  # noqa: S608
+            f"WHERE sent_date IN ({days}) GROUP BY source, sent_date"
+        )
+
+    sql = (
+        "SELECT source, day, COALESCE(old.n, 0) AS old_count, COALESCE(new.n, 0) AS new_count "  # noqa: S608
+        f"FROM ({counts(live)}) AS old "
+        f"FULL OUTER JOIN ({counts(target(live, run.run_id))}) AS new USING (source, day) "
+        "WHERE COALESCE(old.n, 0) != COALESCE(new.n, 0) ORDER BY day, source"
+    )
+    return [Messages(*row.values()) for row in client.query_and_wait(sql)]
 
 
 def drop(client: bigquery.Client, live: Target, run_id: str) -> None:

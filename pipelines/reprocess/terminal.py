@@ -12,6 +12,7 @@ from rich.text import Text
 from pipelines.core.rows import TABLES
 from pipelines.io.archive_damages import describe
 from pipelines.reprocess.diff import Difference, Sample
+from pipelines.reprocess.previewing import Messages
 from pipelines.reprocess.runs import Run
 from pipelines.reprocess.steps import Steps
 
@@ -91,6 +92,19 @@ def show_counts(console: Console, counts: dict[str, dict[str, int]]) -> None:
     table = _table("Rows that differ", "table", *KINDS)
     for name in (name for name in TABLES if name in counts):
         table.add_row(name, *(_number(kind, counts[name][kind]) for kind in KINDS))
+    console.print(table)
+
+
+def show_messages(console: Console, changed: Sequence[Messages]) -> None:
+    """Print how many messages there are and would be, of the days on which that differs."""
+    if not changed:
+        console.print("The view messages has as many messages of every source and day as before.")
+        return
+    table = _table("Messages by source and day sent", "source", "day", "before", "after")
+    for one in changed[:_MOST_DAYS]:
+        table.add_row(Text(one.source), str(one.day), f"{one.before:,}", f"{one.after:,}")
+    if len(changed) > _MOST_DAYS:
+        table.caption = f"and {len(changed) - _MOST_DAYS:,} more"
     console.print(table)
 
 

@@ -39,6 +39,8 @@ def test_every_view_of_a_preview_is_what_it_is_after_apply(warehouse: Warehouse)
     run = warehouse.plan()
 
     preview = previewing.make(warehouse.client, warehouse.target, run)
+    (day, *_) = previewing.messages(warehouse.client, warehouse.target, run)
+    assert (day.source, day.day, day.before, day.after) == ("facebook", NOON.date(), 1, 6)
     seen = shown(warehouse, preview)
     # Live goes on, and is in both.
     warehouse.received([text_message(8)])
