@@ -1,11 +1,12 @@
 """Datasets that show what a run would make true, before it is applied: views only, nothing is copied.
 
 They have the names of an installation with a prefix of its own, so that every query and page runs against them:
-its tables are views of the rows that count, those of the affected events aside, and of the run's rows; its views
+its tables are views of the rows of all but the affected events, and of the run's rows for these; its views
 are the same as everywhere.
 """
 
 import datetime as dt
+import itertools
 from string import Template
 
 import msgspec
@@ -54,12 +55,26 @@ def make(client: bigquery.Client, live: Target, run: Run) -> Target:
         dataset.description = _DESCRIPTION
         dataset.default_table_expiration_ms = staging.KEPT_DAYS * 86_400_000
         client.create_dataset(dataset)
-    for table in loader.tables():
-        _create(client, shown.table(table), _rows(client, live, place, run, table))
-    names = {"rows": f"{shown.project}.{shown.rows_dataset}", "views": f"{shown.project}.{shown.views_dataset}"}
-    for view in in_dependency_order(loader.views()):
-        _create(client, shown.view(view), Template(loader.views()[view]).substitute(names))
+    made = [name for name in loader.tables() if name != "retold"]
+    for table in made:
+        _create(client, shown.table(table), _rows(live, place, run, table))
+    ordered = in_dependency_order(loader.views())
+    for view in filter(_is_counted, ordered):
+        _create(client, shown.view(view), _view(shown, view))
+    # Found by what counts, which takes nothing of it.
+    _create(client, shown.table("retold"), _retold(client, live, place, run))
+    for view in itertools.filterfalse(_is_counted, ordered):
+        _create(client, shown.view(view), _view(shown, view))
     return shown
+
+
+def _is_counted(view: str) -> bool:
+    return view.startswith(loader.COUNTED) or view == "superseded"
+
+
+def _view(shown: Target, view: str) -> str:
+    names = {"rows": f"{shown.project}.{shown.rows_dataset}", "views": f"{shown.project}.{shown.views_dataset}"}
+    return Template(loader.views()[view]).substitute(names)
 
 
 class Messages(msgspec.Struct, frozen=True):
@@ -107,20 +122,18 @@ def _create(client: bigquery.Client, name: str, sql: str) -> None:
     client.create_table(view)
 
 
-def _rows(client: bigquery.Client, live: Target, place: Staging, run: Run, table: str) -> str:
-    """Return the query of what a table would hold, as far as it counts."""
+def _rows(live: Target, place: Staging, run: Run, table: str) -> str:
+    """Return the query of what a table would hold."""
     names = ", ".join(columns(table))
+    affected = f"(SELECT event_id FROM `{place.made(AFFECTED)}`)"  # noqa: S608
     if table == "superseded":
-        # What does not count is not there.
-        return f"SELECT {names} FROM `{live.table(table)}` WHERE FALSE"  # noqa: S608
-    if table == "retold":
-        return _retold(client, live, place, run)
+        # What the run replaces is not there.
+        return f"SELECT {names} FROM `{live.table(table)}` WHERE event_id NOT IN {affected}"  # noqa: S608
     if table not in TABLES:
         return f"SELECT {names} FROM `{live.table(table)}`"  # noqa: S608
-    affected = f"(SELECT event_id FROM `{place.made(AFFECTED)}`)"  # noqa: S608
     placed = names.replace("`run_id`", f"{literal(run.run_id)} AS run_id")
     return (
-        f"SELECT {names} FROM `{live.view(loader.COUNTED + table)}` "  # noqa: S608
+        f"SELECT {names} FROM `{live.table(table)}` "  # noqa: S608
         f"WHERE event_id IS NULL OR event_id NOT IN {affected} "
         f"UNION ALL SELECT {placed} FROM `{place.made(table)}` WHERE event_id IN {affected}"
     )
@@ -143,7 +156,7 @@ def _retold(client: bigquery.Client, live: Target, place: Staging, run: Run) -> 
     for table in found:
         known_by, date, first = TOLD[table]
         again.append(
-            f"SELECT {known_by}, {first}, CURRENT_TIMESTAMP() FROM `{shown.table(table)}` "  # noqa: S608
+            f"SELECT {known_by}, {first}, CURRENT_TIMESTAMP() FROM `{shown.view(loader.COUNTED + table)}` "  # noqa: S608
             f"WHERE {known_by} IN (SELECT id FROM ({moved[table]})) "
             f"GROUP BY {known_by} HAVING COUNT(DISTINCT {date}) > 1"
         )
