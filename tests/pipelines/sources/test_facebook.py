@@ -12,7 +12,7 @@ SENT = parse("2026-11-22T18:29:58Z")
 
 EVENTS = {
     "account_linking": ["conversation source.account_linking=linked"],
-    "app_roles": ["channel source.app_roles="],
+    "app_roles": ["channel source.app_roles=primary_receiver"],
     "attachment": ["inbound message m_image"],
     "batch": [f"inbound message m_b{n}" for n in (1, 2, 3, 4)],
     "batch_with_a_bad_item": ["inbound message m_good", "inbound message m_also_good"],
@@ -28,7 +28,7 @@ EVENTS = {
     "echo_from_inbox": ["outbound message m_inbox echo"],
     "feed": ["contact source.feed=comment add"],
     "feed_of_the_page_itself": ["channel source.feed=status add"],
-    "feedback": ["conversation source.messaging_feedback="],
+    "feedback": ["conversation source.messaging_feedback=4"],
     "game_play": ["conversation source.game_play={}"],
     "message_edit": ["message source.edited=Liebe Grüße"],
     "optin": ["conversation source.optin=newsletter-box"],
@@ -165,7 +165,7 @@ def test_event_without_a_contact_is_about_the_channel():
 
 
 def test_message_without_a_contact_is_kept_as_a_fact_about_the_channel():
-    assert told(page({"recipient": {"id": PAGE}, "message": {"mid": "m"}})) == ["channel source.message="]
+    assert told(page({"recipient": {"id": PAGE}, "message": {"mid": "m"}})) == ["channel source.message=m"]
 
 
 def test_postback_without_a_mid_is_known_by_its_bytes():
