@@ -72,9 +72,10 @@ def test_a_query_is_billed_for_the_days_and_columns_that_it_reads(costs):
     assert event.scanned([Scan("runs", frozenset({"run_id"}), None)], 1_000_000) == 10 * 2**20
 
 
-def test_every_view_and_every_question_has_its_cost(costs):
-    assert {query.what for query in costs["VIEWS"]} == set(loader.views())
+def test_every_view_of_the_cookbook_and_every_question_has_its_cost(costs):
+    assert {query.what for query in costs["VIEWS"]} <= set(loader.views())
     assert {query.what for query in costs["QUESTIONS"]} == set(questions())
+    assert len(costs["VIEWS"]) >= 14
     whole = {query.what for query in costs["VIEWS"] if "all of it" in query.of}
     assert "conversations" in whole
     assert whole.isdisjoint({"messages", "message_texts", "metadata", "events", "daily_activity"})
