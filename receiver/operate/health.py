@@ -47,7 +47,7 @@ def init_app(app: Flask, config: Config, committers: Committers) -> None:
 
     @app.get("/__heartbeat__")
     def heartbeat() -> tuple[Response, int]:
-        """Tell how all that a request depends on is doing; 500 when events cannot be accepted."""
+        """Report how all that a request depends on is doing; 500 when events cannot be accepted."""
         checks = in_thread(lambda: {name: check() for name, check in _checks(config, committers)})
         status = max((check.status for check in checks.values()), key=_WORST.index)
         body = {"status": status, "checks": {k: msgspec.to_builtins(c) for k, c in checks.items()}}
@@ -55,12 +55,12 @@ def init_app(app: Flask, config: Config, committers: Committers) -> None:
 
     @app.get("/__lbheartbeat__")
     def lbheartbeat() -> Response:
-        """Tell that the process answers, and nothing more."""
+        """Report that the process answers, and nothing more."""
         return Response(status=200, content_type="text/plain")
 
     @app.get("/__version__")
     def about() -> Response:
-        """Tell which code runs, as its build has noted it in `PARLEY_COMMIT` and `PARLEY_BUILD`."""
+        """Report which code runs, as its build has noted it in `PARLEY_COMMIT` and `PARLEY_BUILD`."""
         return jsonify(
             name="parley",
             version=version("parley"),
@@ -98,13 +98,13 @@ def check_disk(folder: Path) -> Check:
 
 
 def check_pubsub(directness: dict[str, bool]) -> Check:
-    """Tell which sources' events go through the spool because Pub/Sub fails or is slow."""
+    """Report which sources' events go through the spool because Pub/Sub fails or is slow."""
     ways = {source: "direct" if direct else "spool" for source, direct in directness.items()}
     return Check(OK if all(directness.values()) else WARNING, ways)
 
 
 def check_segments(roots: Sequence[Path], recovering: bool) -> Check:
-    """Tell of segments that were set aside as damaged, and whether some could not be taken over."""
+    """Report segments that were set aside as damaged, and whether some could not be taken over."""
     names = [name for root in roots for name in _damaged(root, int(time.monotonic() / DAMAGE_SECONDS))]
     details = {"damaged": len(names), "names": names[:MAX_NAMES], "not_taken_over": recovering}
     return Check(WARNING if names or recovering else OK, details)

@@ -188,7 +188,7 @@ def test_error_code_zero_is_no_error():
 
 def test_event_of_another_kind_is_a_fact_about_the_channel():
     rows = sample("conversations_event")
-    assert rows.facts() == {"source.on_participant_added": ""}
+    assert rows.facts() == {"source.on_participant_added": "CH00000000000000000000000000000001"}
     assert rows.metadata.subject_type == "channel"
 
 
@@ -204,7 +204,7 @@ def test_webhook_of_conversations_with_fields_of_a_message_is_a_fact_about_the_c
     rows = form(
         EventType=kind, MessageSid="IM7", Body="hi", From="kim", To="CH7", AccountSid="AC7", SmsStatus="sent"
     )
-    assert rows.facts() == {key: ""}
+    assert rows.facts() == {key: "IM7"}
     assert rows.metadata.subject_type == "channel"
     assert rows.channels.source_channel_id == "AC7"
     assert rows["messages"] == rows["contacts"] == rows["dead_letters"] == []

@@ -155,9 +155,21 @@ def test_where_they_are_too_many_those_give_way_that_were_never_answered_and_the
     assert [is_closed(each) for each in silent] == [True] * 3
     assert not any(is_closed(each) for each in answered)
 
-    connections = Connections(4, 10, clock)
+
+def test_of_idle_connections_those_give_way_that_idle_longest(world, clock):
+    connections = Connections(100, 10, clock)
+    answered = []
+    for _ in range(4):
+        theirs, ours = world.connect()
+        ask(theirs, ours)
+        answer(theirs, ours)
+        answered.append(theirs)
+        connections.scan()
+        clock.now += 1
+    connections._most = 4
     connections.scan()
-    assert sum(is_closed(each) for each in answered) == 2
+
+    assert [is_closed(each) for each in answered] == [True, True, False, False]
 
 
 def test_who_sends_what_nobody_wants_is_cut_off_once_answered(world, clock):
