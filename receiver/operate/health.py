@@ -19,6 +19,7 @@ from flask import Flask, Response, jsonify
 from receiver.config import MIB, Config
 from receiver.durable import spool
 from receiver.durable.committer import Committers
+from receiver.durable.refused import root_of
 from receiver.durable.segments import make_folder
 from receiver.event_loop import in_thread
 
@@ -76,6 +77,7 @@ def _checks(config: Config, committers: Committers) -> Iterator[tuple[str, Calla
         yield "archive", lambda: check_disk(root)
     yield "pubsub", lambda: check_pubsub(committers.directness())
     yield "spool", lambda: check_waiting(config.spool_root, MAX_SPOOL_AGE_SECONDS)
+    yield "refused", lambda: check_refused(root_of(config.spool_root))
     kept = [root for root in (config.spool_root, config.archive_root) if root is not None]
     yield "segments", lambda: check_segments(kept, committers.recovering)
     if config.upload_root is not None:
@@ -116,6 +118,12 @@ def _damaged(root: Path, _: int) -> list[str]:
     return spool.damaged(root)
 
 
+def check_refused(folder: Path) -> Check:
+    """Tell how many events Pub/Sub has refused for good: somebody should look at them."""
+    waiting = spool.measure(folder)
+    return Check(WARNING if waiting.events else OK, {"events": waiting.events})
+
+
 def check_waiting(folder: Path, max_age_seconds: float) -> Check:
     """Measure what waits in a folder of segments; too old a segment is a warning."""
     waiting = spool.measure(folder)
@@ -130,6 +138,9 @@ def gauges(config: Config) -> Iterator[tuple[str, str, str, float]]:
         yield "parley_receiver_spool_events", "Events in the spool.", source, waiting.events
         age = waiting.oldest_seconds
         yield "parley_receiver_spool_oldest_seconds", "Age of the oldest of them.", source, age
+    for source in spool.sources(root_of(config.spool_root)):
+        aside = spool.measure(spool.folder(root_of(config.spool_root), source))
+        yield "parley_receiver_refused_events", "Events set aside and not sent again.", source, aside.events
     if config.upload_root is not None:
         for source in spool.sources(config.upload_root):
             waiting = spool.measure(spool.folder(config.upload_root, source))
