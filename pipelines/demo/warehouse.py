@@ -66,7 +66,7 @@ class Warehouse(msgspec.Struct, frozen=True):
         return self.rows(" UNION ALL ".join(parts) + " ORDER BY 1")
 
     def differences(self, again: Target) -> list[str]:
-        """Return in words how rows differ from those of another target, but for when and by what they were made."""
+        """Return in words how rows differ from those of another target, but for when and by what they were."""
         return [line for table in TABLES for line in self._compare(table, again)]
 
     def _compare(self, table: str, again: Target) -> Sequence[str]:
