@@ -111,6 +111,8 @@ def show_messages(console: Console, changed: Sequence[Messages]) -> None:
 def show_difference(console: Console, difference: Difference) -> None:
     """Print a difference by table, by source and day, by column, in dead letters and in samples."""
     show_counts(console, difference.by_table())
+    for name, rows in difference.renamed.items():
+        console.print(f"{rows:,} of these in {name} are one change each: the same item, known by another id.")
     _show_days(console, difference)
     if difference.columns:
         table = _table("Columns that changed", "table", "column", "rows")
