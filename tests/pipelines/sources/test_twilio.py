@@ -444,3 +444,9 @@ def test_no_input_escapes_and_every_content_is_the_body(body):
         content = getattr(row, "content", None)
         assert content is None or content.encode() == body
         str(row).encode()
+
+
+def test_requests_by_get_are_told_apart_by_their_queries():
+    first, second = (normalized("twilio", b"", query=f"From=%2B1555&To=%2B1666&MessageSid=SM{n}") for n in (1, 2))
+    again = normalized("twilio", b"", query="From=%2B1555&To=%2B1666&MessageSid=SM1")
+    assert first.events.body_sha256 == again.events.body_sha256 != second.events.body_sha256
