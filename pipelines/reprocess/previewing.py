@@ -131,11 +131,16 @@ def _rows(live: Target, place: Staging, run: Run, table: str) -> str:
         return f"SELECT {names} FROM `{live.table(table)}` WHERE event_id NOT IN {affected}"  # noqa: S608
     if table not in TABLES:
         return f"SELECT {names} FROM `{live.table(table)}`"  # noqa: S608
-    placed = names.replace("`run_id`", f"{literal(run.run_id)} AS run_id")
+    kept = ", ".join(f"stored.{name}" for name in columns(table))
+    placed = ", ".join(
+        f"{literal(run.run_id)} AS run_id" if name == "`run_id`" else f"made.{name}" for name in columns(table)
+    )
     return (
-        f"SELECT {names} FROM `{live.table(table)}` "  # noqa: S608
-        f"WHERE event_id IS NULL OR event_id NOT IN {affected} "
-        f"UNION ALL SELECT {placed} FROM `{place.made(table)}` WHERE event_id IN {affected}"
+        f"SELECT {kept} FROM `{live.table(table)}` AS stored "  # noqa: S608
+        f"LEFT JOIN `{place.made(AFFECTED)}` AS gone ON gone.event_id = stored.event_id "
+        "WHERE gone.event_id IS NULL "
+        f"UNION ALL SELECT {placed} FROM `{place.made(table)}` AS made "
+        f"INNER JOIN `{place.made(AFFECTED)}` AS chosen ON chosen.event_id = made.event_id"
     )
 
 
