@@ -146,7 +146,7 @@ def _rows(live: Target, place: Staging, run: Run, table: str) -> str:
 
 def _retold(client: bigquery.Client, live: Target, place: Staging, run: Run) -> str:
     """Return the query of what would be retold: known, but for what the run moves to or from a partition."""
-    known = f"SELECT id, shown_date, decided_at FROM `{live.view('retold')}`"  # noqa: S608
+    known = f"SELECT known.id, known.shown_date, known.decided_at FROM `{live.view('retold')}` AS known"  # noqa: S608
     shown = target(live, run.run_id)
     moved = {table: moved_ids(place, table) for table in TOLD}
     found = [
@@ -157,12 +157,13 @@ def _retold(client: bigquery.Client, live: Target, place: Staging, run: Run) -> 
     if not found:
         return known
     every = " UNION ALL ".join(moved[table] for table in found)
+    others = f"{known} LEFT JOIN ({every}) AS moved ON moved.id = known.id WHERE moved.id IS NULL"
     again = []
     for table in found:
         known_by, date, first = TOLD[table]
         again.append(
-            f"SELECT {known_by}, {first}, CURRENT_TIMESTAMP() FROM `{shown.view(loader.COUNTED + table)}` "  # noqa: S608
-            f"WHERE {known_by} IN (SELECT id FROM ({moved[table]})) "
+            f"SELECT {known_by}, {first}, CURRENT_TIMESTAMP() FROM `{shown.view(loader.COUNTED + table)}` AS told "  # noqa: S608
+            f"INNER JOIN ({moved[table]}) AS moved ON moved.id = told.{known_by} "
             f"GROUP BY {known_by} HAVING COUNT(DISTINCT {date}) > 1"
         )
-    return " UNION ALL ".join([f"{known} WHERE id NOT IN (SELECT id FROM ({every}))", *again])  # noqa: S608
+    return " UNION ALL ".join([others, *again])

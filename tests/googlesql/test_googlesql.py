@@ -10,11 +10,12 @@ from google.cloud import bigquery
 from pipelines.bigquery import deploy
 from pipelines.bigquery.target import Target
 from pipelines.dashboard import warehouse as dashboard
-from pipelines.reprocess import archived, dead_letters, reconcile, settle, streamed
+from pipelines.io.archive_segments import Selection
+from pipelines.reprocess import archived, dead_letters, reconcile, streamed
 from schemas import loader
 from tests.googlesql.judge import PROJECT, VIEWS, Judge, rendered, statements, string_literal
 from tests.pipelines.reprocess.reprocess_support import Warehouse, options
-from tests.raw_events import NOON, raw_event, text_message
+from tests.raw_events import raw_event, text_message
 from tests.schemas.cookbook import COOKBOOK, recipes
 from tests.schemas.written_texts import ATTACHMENTS, CHOICES, TEXTS, Content
 
@@ -95,17 +96,8 @@ def test_every_statement_of_reprocessing_is_accepted(
     warehouse.apply(run)
     warehouse.roll_back(run)
     warehouse.discard(run)
-    # Which plans, applies, deletes and reconciles.
-    day = NOON.replace(hour=0)
-    settle.settle(
-        bigquery_client,
-        bigquery_target,
-        str(warehouse.archive),
-        day,
-        day + dt.timedelta(days=1),
-        options(),
-        actor="test",
-    )
+    everything = Selection()
+    reconcile.reconcile(bigquery_client, bigquery_target, str(warehouse.archive), everything, options())
     letters = dead_letters.Filter(
         start=dt.datetime(2026, 1, 1, tzinfo=dt.UTC), sources=("facebook",), stage="parse"
     )
