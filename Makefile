@@ -1,11 +1,14 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo run test lint fuzz storm recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners widget clean
+.PHONY: help setup lock demo run unit test lint graph fuzz storm siege recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV_VERSION := 0.13.9
+CYCLONEDX_VERSION := 7.5.0
+PIP_AUDIT_VERSION := 2.10.1
+SECONDS ?= 1800
 RUNNERS := build/runners
 FLINK_VERSION := 1.19.3
 
@@ -38,6 +41,14 @@ demo: setup ## Run the main job end to end on this machine, and compare live wit
 run: setup ## Start everything locally and keep it running until Ctrl-C.
 	@$(BIN)/parley run
 
+# The pure core, the parsers, and the receiver without its server: no other process, no emulator, no Beam runner.
+UNIT := tests/pipelines/core tests/pipelines/sources tests/receiver/chatplugin tests/receiver/durable tests/receiver/operate \
+	tests/receiver/proofs tests/receiver/sources tests/receiver/web tests/receiver/test_config.py \
+	tests/receiver/test_event_loop.py tests/schemas/test_custom_sources.py tests/schemas/test_loader.py
+
+unit: setup ## Run the fast tests: parsers, core, receiver (under half a minute).
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not hypothesis" $(UNIT)
+
 test: setup ## Run the tests.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
@@ -48,8 +59,14 @@ fuzz: setup ## Throw 200,000 and more inputs at the parsers, and 15,000 historie
 storm: setup ## Kill the receiver 50 times under load, and look for what is lost.
 	@PARLEY_STORM_KILLS=50 $(BIN)/python -m pytest --timeout=1800 -s tests/receiver/test_storm.py
 
+siege: setup ## Besiege a whole stack (SECONDS=1800), and account for every acknowledged event.
+	@$(BIN)/python -m tests.siege --seconds $(SECONDS)
+
 recount: setup ## Recount a generated world of 100,000 messages without the pipeline, and compare every view.
 	@PARLEY_RECOUNT_CONVERSATIONS=15500 $(BIN)/python -m pytest --timeout=1800 --durations=3 tests/schemas/test_recount_of_a_generated_world.py
+
+graph: setup ## Draw who imports whom into docs/architecture.md.
+	@$(BIN)/python tests/docs/rooms.py
 
 golden: setup ## Record what the samples become, for a new generation or new samples.
 	@$(BIN)/python tests/pipelines/reprocess/golden.py
@@ -105,6 +122,23 @@ lint: setup ## Check style, types, and who imports whom.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python tests/docs/rooms.py --check
+
+# Of what the images install; of what the tests need besides, nothing is ever deployed.
+sbom: setup ## Write a bill of materials (CycloneDX) of each image's packages to build/sbom.
+	@mkdir -p build/sbom
+	@for part in receiver dataflow; do \
+		$(BIN)/uv pip compile --quiet --python-version 3.11 --extra $$part --constraint requirements.lock \
+			--no-annotate --no-header --no-emit-index-url --output-file build/sbom/$$part.txt setup.py && \
+		$(BIN)/uv tool run --quiet --python $(BIN)/python --from cyclonedx-bom==$(CYCLONEDX_VERSION) cyclonedx-py \
+			requirements build/sbom/$$part.txt --output-reproducible --output-file build/sbom/$$part.json || exit 1; \
+	done
+
+audit: sbom ## Look for known vulnerabilities of these packages (needs the network).
+	@for part in receiver dataflow; do \
+		$(BIN)/uv tool run --quiet --python $(BIN)/python pip-audit==$(PIP_AUDIT_VERSION) --strict --no-deps \
+			--disable-pip --requirement build/sbom/$$part.txt || exit 1; \
+	done
 
 widget: ## Build the chat widget from its sources (needs Node.js 20 and npm).
 	@cd receiver/chatplugin/ui && npm ci --ignore-scripts && npm test && npm run check && npm run build

@@ -1,7 +1,8 @@
 """One class per table of `schemas/tables`, its fields in the table's order, without `processed_at`.
 
 Times are microseconds and dates days since 1970, as Arrow takes them. `processed_at` is left to the
-writer: `normalize` knows no clock.
+writer: `normalize` knows no clock. `placed_at` and `run_id` are null but in rows
+that a reprocessing run has put in place.
 """
 
 import msgspec
@@ -25,6 +26,8 @@ class Event(Row, frozen=True):
     body_sha256: str
     content_type: str | None
     verified_by: str | None
+    first_date: int | None
+    last_date: int | None
     generation: int
 
 
@@ -82,6 +85,7 @@ class Contact(Row, frozen=True):
     time_zone: str | None
     avatar_url: str | None
     alternative_ids: tuple[str, ...]
+    phone_e164: str | None
     seen_at: int
     seen_date: int
     event_id: str
@@ -111,6 +115,8 @@ class Metadata(Row, frozen=True):
     subject_id: str
     channel_id: str
     conversation_id: str | None
+    contact_id: str | None
+    actor_id: str | None
     source: str
     key: str
     value: str
@@ -122,6 +128,25 @@ class Metadata(Row, frozen=True):
     content_type: str | None
     pointer: str
     flags: tuple[str, ...]
+    event_id: str
+    received_at: int
+    generation: int
+
+
+class Alias(Row, frozen=True):
+    """Two ids of one person, as one raw event told them together."""
+
+    alias_id: str
+    source: str
+    channel_id: str
+    contact_id: str
+    source_contact_id: str
+    kind: str
+    other_contact_id: str
+    other_source_contact_id: str
+    told_at: int
+    told_date: int
+    pointer: str
     event_id: str
     received_at: int
     generation: int
@@ -151,6 +176,7 @@ TABLES: dict[str, type[Row]] = {
     "contacts": Contact,
     "channels": Channel,
     "metadata": Metadata,
+    "aliases": Alias,
     "dead_letters": DeadLetter,
 }
 """Every table that the pipeline writes, by name."""

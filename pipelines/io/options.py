@@ -140,6 +140,11 @@ class ParleyOptions(PipelineOptions):
             default=20.0,
             help="streaming with the pulling reader: how long a stop waits for BigQuery to take what was read",
         )
+        here.add_argument(
+            "--in_hand",
+            help="streaming with the pulling reader: a local folder that outlives the process, where it notes "
+            "what it works on; an event on which it dies is tried alone then, and set aside when it dies again",
+        )
         both.add_argument("--bigquery_project", help="the project of the datasets; by default --project")
         both.add_argument("--dataset_prefix", default="", help="what the datasets' names begin with")
         both.add_argument("--bigquery_location", default="US", help="where the datasets are")

@@ -21,7 +21,12 @@ from bqemulator.domain.events import TableDataChanged
 from bqemulator.grpc_api import read_servicer, write_servicer
 from bqemulator.versioning.snapshots import SnapshotManager
 
-from pipelines.local import bigquery_appends, bigquery_transactions, bigquery_translation
+from pipelines.local import (
+    bigquery_appends,
+    bigquery_dry_runs,
+    bigquery_transactions,
+    bigquery_translation,
+)
 from pipelines.local.bigquery_engine import GOOGLES_BUFFER, Engine
 
 
@@ -33,6 +38,7 @@ def apply(streaming_buffer: dt.timedelta = GOOGLES_BUFFER) -> None:
     Engine.buffer_length = streaming_buffer
     server.DuckDBEngine = Engine
     server.SnapshotManager = _NoTimeTravel
+    bigquery_dry_runs.apply()
     bigquery_transactions.apply()
     bigquery_translation.apply()
     bigquery_appends.apply()

@@ -83,7 +83,7 @@ def _read_entry(body: Body, item: Item, part: Raw) -> None:
     if entry.field is not None:
         _read_change(item, body, part, channel)
     elif entry.messaging is entry.standby is entry.changes is None:
-        for name in members(body, part).keys() - {"id", "time"}:
+        for name in (name for name in members(body, part) if name not in {"id", "time"}):
             Place(item.channel(channel)).tell(item, fact_key(name))
 
 
@@ -96,11 +96,13 @@ def _read_change(item: Item, body: Body, part: Raw, channel: str) -> None:
         return
     changed = body.decode(CHANGE_VALUE, value) if found else ChangeValue()
     item.dated(scalar(changed.timestamp) or scalar(changed.created_time))
-    place = _author_place(item, channel, changed.author or Author())
+    author = changed.author or Author()
+    place = _author_place(item, channel, author)
     # Of a feed: what (a comment, a reaction), and what became of it (add, edited, remove).
     done = " ".join(filter(None, (scalar(found.get(name, NOTHING)) for name in ("item", "verb"))))
     ids = (scalar(found[name]) for name in SCALARS if name in found)
-    place.tell(item, fact_key(field), scalar(value) or done or next(filter(None, ids), ""))
+    described = scalar(value) or done or next(filter(None, ids), "")
+    place.tell(item, fact_key(field), described, actor=text(author.id))
 
 
 def _author_place(item: Item, channel: str, author: Author) -> Place:

@@ -7,10 +7,12 @@ all channels of a business, so contacts have no scope.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids
 """
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from pipelines.core import phones
 from pipelines.core.item import Item
 from pipelines.sources.json_body import Id, text
 from pipelines.sources.place import Place
@@ -47,22 +49,32 @@ class Person(NamedTuple):
     new_parent_user_id: str | None = None
     name: str | None = None
     username: str | None = None
+    old_phone: str | None = None
+    old_user_id: str | None = None
 
     def is_known_as(self, other: "Person") -> bool:
         """Return whether both name one id."""
         return not {self.phone, self.user_id}.isdisjoint({other.phone, other.user_id} - {None})
 
 
-class Line(NamedTuple):
+class Line:
     """A channel: the business phone number, and the people whom a value describes."""
 
-    channel: str
-    number: str | None = None
-    contacts: tuple[Contact, ...] = ()
+    def __init__(self, channel: str, number: str | None = None, contacts: tuple[Contact, ...] = ()) -> None:
+        self.channel = channel
+        self.number = number
+        self.contacts = contacts
+        self._digits = _digits(number)
+        # A value may have as many people as messages: whom one is of is not looked for from the first again.
+        self._places: dict[str, int] = {}
+        for place, contact in enumerate(contacts):
+            for known in (text(contact.wa_id), text(contact.user_id)):
+                if known is not None:
+                    self._places.setdefault(known, place)
 
     def is_ours(self, phone: str | None) -> bool:
         """Return whether that is the business's own number, however it is written."""
-        return bool(phone and self.number) and _digits(phone) == _digits(self.number)
+        return bool(phone and self.number) and _digits(phone) == self._digits
 
     def key_of(self, person: Person, *, is_sender: bool = False) -> str | None:
         """Return by which id a person is known: the phone number, else the BSUID, else None."""
@@ -93,6 +105,8 @@ class Line(NamedTuple):
             "wa_id": text(described.wa_id),
             "user_id": person.user_id or text(described.user_id),
             "parent_user_id": person.parent_user_id or text(described.parent_user_id),
+            "old_wa_id": person.old_phone,
+            "old_user_id": person.old_user_id,
         }
         changed = {
             "new_wa_id": person.new_phone,
@@ -103,26 +117,41 @@ class Line(NamedTuple):
         if key is None:
             return None, None
         profile = described.profile or _NO_PROFILE
+        username = profile.username or person.username or None
+        others = {name: value for name, value in ids.items() if value and value != key}
+        others |= {name: value for name, value in changed.items() if value}
         contact_id = item.contact(
             channel_id,
             key,
             display_name=profile.name or person.name or None,
-            username=profile.username or person.username or None,
-            phone_number=key if key.removeprefix("+").isdecimal() else None,
-            alternative_ids=tuple(
-                [f"{name}={value}" for name, value in ids.items() if value not in (None, key)]
-                + [f"{name}={value}" for name, value in changed.items() if value]
-            ),
+            username=username,
+            phone_number=key if _is_phone(key) else None,
+            alternative_ids=tuple(f"{name}={value}" for name, value in others.items()),
         )
+        _tell_aliases(item, channel_id, key, others, username)
         return key, contact_id
 
     def _described(self, person: Person, is_sender: bool) -> Contact:
         """Return what the value says of a person: by id, or as the only sender that it describes."""
-        named = {person.phone, person.user_id} - {None} if self.contacts else set()
-        for contact in self.contacts:
-            if not named.isdisjoint({text(contact.wa_id), text(contact.user_id)}):
-                return contact
+        named = [self._places[known] for known in (person.phone, person.user_id) if known in self._places]
+        if named:
+            return self.contacts[min(named)]
         return self.contacts[0] if is_sender and len(self.contacts) == 1 else _NOBODY
+
+
+def _tell_aliases(item: Item, channel_id: str, key: str, others: Mapping[str, str], username: str | None) -> None:
+    """Tell every further id of a person, and the one spelling of each phone number that has several."""
+    for kind, other in others.items():
+        item.alias(channel_id, key, kind, other)
+    if handle := (username or "").removeprefix("@").casefold():
+        item.alias(channel_id, key, "username", f"@{handle}")
+    for number in filter(_is_phone, dict.fromkeys((key, *others.values()))):
+        if spelling := phones.e164(number):
+            item.alias(channel_id, number, "phone_spelling", spelling.removeprefix("+"))
+
+
+def _is_phone(known_by: str) -> bool:
+    return known_by.removeprefix("+").isdecimal()
 
 
 def _digits(number: str | None) -> str:

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from analyst import Analyst
-
 from pipelines.core.rows import Row
 from pipelines.sources import PARSERS, registry
 from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent, format_received_at
+from tests.schemas.analyst import Analyst
 
 MONDAY = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
 DAYS = 14
@@ -45,6 +44,15 @@ RUNS = """
   ('019cbbbb-2', 'planned', TIMESTAMP '2026-03-18 09:00:00+00', 'operator', 'to look at', 1,
    '{"from": "2026-03-02", "to": "2026-03-16", "sources": ["facebook"]}',
    '{"messages": {"added": 1, "removed": 0, "changed": 0, "unchanged": 70}}', 26, '[]')
+"""
+
+SUPERSEDED = """
+  (event_id, decided_at, before, placed_before, oldest_generation, newest_generation, run_id) VALUES
+  ('another', TIMESTAMP '2026-03-17 09:05:00+00', TIMESTAMP '2026-03-17 09:05:00+00',
+   TIMESTAMP '2026-03-17 09:05:00+00', 1, 1, '019cbbbb-1')
+"""
+RETOLD = """
+  (id, first_date, decided_at) VALUES ('another', DATE '2026-03-16', TIMESTAMP '2026-03-17 09:05:00+00')
 """
 
 
@@ -83,9 +91,11 @@ def sample_rows() -> list[Row]:
 
 
 def fill(analyst: Analyst) -> None:
-    """Put all rows into the tables of an analyst, and a history of reprocessing."""
+    """Put all rows into the tables of an analyst, and a history of reprocessing, whose entries mean other rows."""
     analyst.load(sample_rows())
     analyst.insert("runs", RUNS)
+    analyst.insert("superseded", SUPERSEDED)
+    analyst.insert("retold", RETOLD)
 
 
 @contextlib.contextmanager

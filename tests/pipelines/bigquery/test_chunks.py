@@ -79,9 +79,8 @@ def test_a_row_that_arrow_cannot_hold_is_refused_alone(bad: object) -> None:
 def test_the_largest_dead_letter_fits_in_a_request() -> None:
     attributes = {f"a{index}": "x" * 1_024 for index in range(100)}
     large = event("e", b"\xff" * LARGEST_DATA)
-    letter = dead_letter(
-        type(large)(large.data, {**large.attributes, **attributes}), 1, "store", "", ValueError("x" * 10_000)
-    )
+    told = type(large)(large.data, {**large.attributes, **attributes})
+    letter = dead_letter(told, 1, "store", "", ValueError("x" * 10_000), data=large.data)
 
     made, refused = chunks.cut("dead_letters", [letter], NOW)
 
