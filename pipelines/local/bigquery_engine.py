@@ -5,6 +5,8 @@ bqemulator has one connection, so that whatever runs while a transaction is open
 
 import asyncio
 import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 import duckdb
@@ -55,6 +57,17 @@ class Engine(DuckDBEngine):
             connection.execute(statement)
         finally:
             connection.close()
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Make a transaction of what the current request does in a block that does not wait."""
+        self.begin()
+        try:
+            yield
+        except BaseException:
+            self.end("ROLLBACK")
+            raise
+        self.end("COMMIT")
 
     async def give_way(self) -> None:
         """Let other requests run."""

@@ -23,7 +23,9 @@ from bqemulator.versioning.snapshots import SnapshotManager
 
 from pipelines.local import (
     bigquery_appends,
+    bigquery_bytes,
     bigquery_dry_runs,
+    bigquery_partitions,
     bigquery_transactions,
     bigquery_translation,
 )
@@ -42,6 +44,8 @@ def apply(streaming_buffer: dt.timedelta = GOOGLES_BUFFER) -> None:
     bigquery_transactions.apply()
     bigquery_translation.apply()
     bigquery_appends.apply()
+    bigquery_bytes.apply()
+    bigquery_partitions.apply()
     write_servicer.BigQueryWriteHandler = _on_loop(write_servicer.BigQueryWriteHandler)
     read_servicer.BigQueryReadHandler = _on_loop(read_servicer.BigQueryReadHandler)
     tables._table_to_rest = _with_view(tables._table_to_rest)

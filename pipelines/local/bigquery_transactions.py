@@ -17,7 +17,8 @@ from bqemulator.scripting.exceptions import ScriptRaise
 from bqemulator.scripting.interpreter import ScriptInterpreter
 
 from pipelines.local.bigquery_engine import Engine
-from pipelines.local.bigquery_statements import changed_by
+from pipelines.local.bigquery_partitions import few_enough
+from pipelines.local.bigquery_statements import changed_by, written_by
 from pipelines.local.bigquery_turns import Transaction
 
 
@@ -31,9 +32,12 @@ def _in_turn(run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]
     """Return the running of a single statement that waits for the transactions that change the same table."""
 
     async def run_in_turn(project_id: str, bq_sql: str, parameters: Any, ctx: Any, **options: Any) -> Any:
-        changed = changed_by(bq_sql, project_id)
+        changed, written = changed_by(bq_sql, project_id), written_by(bq_sql, project_id)
         await ctx.engine.turns.wait(changed)
-        result = await run(project_id, bq_sql, parameters, ctx, **options)
+        if not written:
+            return await run(project_id, bq_sql, parameters, ctx, **options)
+        with ctx.engine.all_or_nothing(), few_enough(ctx, written):
+            result = await run(project_id, bq_sql, parameters, ctx, **options)
         ctx.engine.turns.changed(changed)
         return result
 
@@ -60,15 +64,19 @@ class _Script(ScriptInterpreter):
         return engine
 
     async def _exec_sql(self, sql: str) -> None:
-        changed = changed_by(sql, self._project_id)
+        changed, written = changed_by(sql, self._project_id), written_by(sql, self._project_id)
         turns = self._engine.turns
         if self._active_txn is None:
             await turns.wait(changed)
-            await super()._exec_sql(sql)
-            turns.changed(changed)
+            if written:
+                with self._engine.all_or_nothing(), few_enough(self._ctx, written):
+                    await super()._exec_sql(sql)
+                turns.changed(changed)
+            else:
+                await super()._exec_sql(sql)
             return
         turns.claim(self._transaction, changed)
-        with self._engine.streamed.guarding(changed, self._ctx.clock.now()):
+        with self._engine.streamed.guarding(changed, self._ctx.clock.now()), few_enough(self._ctx, written):
             await super()._exec_sql(sql)
         await self._engine.give_way()
 

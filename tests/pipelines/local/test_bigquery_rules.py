@@ -1,13 +1,14 @@
 """What BigQuery refuses, the local one refuses: to change fresh rows, and appends that it does not take."""
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pyarrow as pa
 import pytest
 from bigquery_fixtures import PROJECT, Emulator, free_ports, running_emulator
-from google.api_core.exceptions import BadRequest
+from google.api_core.exceptions import BadRequest, GoogleAPICallError
 from google.cloud import bigquery
 from google.cloud.bigquery_storage_v1 import types
 
@@ -48,7 +49,7 @@ def clocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Strict]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(AHEAD, str(ahead))
         module = "tests.pipelines.local.clocked_bigquery"
-        with running_emulator(folder, *free_ports(2), module, streaming_buffer_minutes=30) as emulator:
+        with running_emulator(folder, *free_ports(2), module) as emulator:
             yield Strict(emulator, ahead)
 
 
@@ -186,3 +187,70 @@ def test_a_request_above_20_mb_is_refused_and_the_product_sends_none(
 
     assert "AppendRows request too large" in answer.error.message
     assert (refused, names(opened)) == ([], ["b"])
+
+
+def limited(opened: bigquery.Client, limit: int, sql: str, *parameters: bigquery.ScalarQueryParameter) -> str:
+    """Return what a query was refused for, if it was."""
+    config = bigquery.QueryJobConfig(maximum_bytes_billed=limit, query_parameters=list(parameters))
+    try:
+        opened.query(sql, job_config=config).result()
+    except GoogleAPICallError as refused:
+        return str(refused)
+    return ""
+
+
+def test_a_query_is_refused_that_reads_more_than_it_may(opened: bigquery.Client, appender: Appender) -> None:
+    # Three columns of it are small, and one is large: 15 MB on one of two days.
+    large = channel("large", "x" * 15_000_000)
+    other = msgspec.structs.replace(channel("small"), seen_date=DAY + 1)
+    appender.append("channels", [large, other]).result()
+    mebibyte = 2**20
+
+    def told(limit: int, columns: str, where: str, *parameters: bigquery.ScalarQueryParameter) -> str:
+        return limited(opened, limit, f"SELECT {columns} FROM `{CHANNELS}` WHERE {where}", *parameters)
+
+    assert told(15 * mebibyte, "display_name", "TRUE") == ""
+    refused = told(14 * mebibyte, "display_name", "source = 'facebook'")
+    assert (
+        f"Query exceeded limit for bytes billed: {14 * mebibyte}. {15 * mebibyte} or higher required." in refused
+    )
+    assert told(14 * mebibyte, "channel_id", "source = 'facebook'") == ""
+    later = bigquery.ScalarQueryParameter("day", "DATE", dt.date(1970, 1, 1) + dt.timedelta(days=DAY + 1))
+    assert told(14 * mebibyte, "display_name", "seen_date >= @day", later) == ""
+    # A condition on what the table is clustered by leaves nothing out, and each table counts 10 MB at least.
+    assert "or higher required" in told(14 * mebibyte, "display_name", "channel_id = 'small'")
+    assert f"{10 * mebibyte} or higher required" in told(mebibyte, "channel_id", "channel_id = 'small'")
+
+
+def days_inserted(count: int) -> str:
+    return (
+        f"INSERT INTO `{CHANNELS}` (channel_id, source, source_channel_id, seen_at, seen_date, event_id, "
+        "received_at, generation, processed_at) SELECT 'inserted', 'x', 'x', TIMESTAMP '2026-01-01', day, 'e', "
+        "TIMESTAMP '2026-01-01', 1, TIMESTAMP '2026-01-01' FROM "
+        f"UNNEST(GENERATE_DATE_ARRAY('2010-01-01', DATE_ADD('2010-01-01', INTERVAL {count - 1} DAY))) AS day"
+    )
+
+
+@pytest.mark.parametrize("around", [lambda sql: sql, in_transaction], ids=["alone", "in a transaction"])
+def test_a_job_puts_rows_into_4000_partitions_at_most(
+    opened: bigquery.Client, around: Callable[[str], str]
+) -> None:
+    with pytest.raises(BadRequest, match=r"allowed 4000, query produces at least 4001 partitions"):
+        opened.query_and_wait(around(days_inserted(4001)))
+    assert names(opened) == []
+
+    opened.query_and_wait(around(days_inserted(4000)))
+    opened.query_and_wait(around(days_inserted(4000)))
+    assert len(names(opened)) == 8000
+
+
+def test_a_load_job_fills_4000_partitions_at_most(strict: Strict, opened: bigquery.Client) -> None:
+    folder = strict.emulator.gcs_root / "days"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [msgspec.structs.replace(channel(str(number)), seen_date=DAY - number) for number in range(4001)]
+    arrow.write_parquet("channels", [rows], str(folder / "days.parquet"), 1)
+    config = bigquery.LoadJobConfig(source_format="PARQUET", write_disposition="WRITE_APPEND")
+
+    with pytest.raises(BadRequest, match="Too many partitions"):
+        opened.load_table_from_uri("gs://days/days.parquet", CHANNELS, job_config=config).result()
+    assert names(opened) == []
