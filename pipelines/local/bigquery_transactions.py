@@ -12,6 +12,8 @@ https://cloud.google.com/bigquery/docs/transactions
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import duckdb
+from bqemulator.domain.errors import InvalidQueryError
 from bqemulator.jobs import executor
 from bqemulator.scripting.exceptions import ScriptRaise
 from bqemulator.scripting.interpreter import ScriptInterpreter
@@ -108,5 +110,11 @@ class _Script(ScriptInterpreter):
         try:
             self._engine.end(statement)
             committed = statement == "COMMIT"
+        except duckdb.TransactionException as conflict:
+            # DuckDB, too, lets one of two win; BigQuery's clients know it by these words.
+            raise InvalidQueryError(
+                f"Transaction is aborted due to concurrent update. Transaction ID: {self._transaction.name}",
+                location="query",
+            ) from conflict
         finally:
             self._engine.turns.end(self._transaction, committed=committed)
