@@ -3,7 +3,7 @@ WITH
 ${exchanged},
   found AS (
     SELECT DISTINCT contact_id
-    FROM `${rows}.contacts`
+    FROM `${views}.counted_contacts`
     WHERE
       seen_date BETWEEN @first_day AND @last_day
       AND @contact != ''
