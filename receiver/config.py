@@ -26,7 +26,7 @@ class ConfigError(ValueError):
 
 
 class Settings:
-    """Reads `PARLEY_*` variables, collecting problems so that all are told at once.
+    """Reads `PARLEY_*` variables, collecting problems so that all are named at once.
 
     Names are given without the prefix. A variable that is set but empty counts as not set.
     """

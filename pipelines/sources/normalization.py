@@ -111,13 +111,24 @@ def _ledger_row(
         len(made),
         len(dead),
         len(event.data),
-        hashlib.sha256(event.data).hexdigest(),
+        _digest(event),
         event.content_type or None,
         event.attributes.get(VERIFIED_BY),
         min(days, default=None),
         max(days, default=None),
         GENERATION,
     )
+
+
+def _digest(event: RawEvent) -> str:
+    """Return the hash by which a redelivery is known: of the body, or of the query where that is all there is.
+
+    A live chat's body does not say whose message it is; the receiver's id of the message does.
+    """
+    sent = hashlib.sha256(event.data or event.query.encode())
+    if known := event.attributes.get("message_id"):
+        sent.update(b"\0" + known.encode())
+    return sent.hexdigest()
 
 
 __all__ = ["InvalidRawEventError", "UnknownSourceError", "WorkerDiedError", "normalize", "set_aside"]

@@ -102,7 +102,7 @@ def blueprint(settings: Settings) -> Blueprint | None:
     @routes.route("/chatplugin.resumeToken", methods=["OPTIONS"])
     @routes.route("/chatplugin.send", methods=["OPTIONS"])
     def preflight() -> Response:
-        """Tell browsers which origins may send what."""
+        """Let browsers know which origins may send what."""
         return door.preflight()
 
     return routes

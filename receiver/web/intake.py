@@ -47,7 +47,7 @@ def receive(
 
     `verified_by` names the scheme that proved the sender, `UNSIGNED` where there is none.
     `headers` are kept as attributes besides the ones kept of every source: never credentials,
-    signatures or addresses. `attributes` tell what was verified and is not in the body. An
+    signatures or addresses. `attributes` hold what was verified and is not in the body. An
     `anonymous` sender is a person: then the headers of every source are not kept.
 
     Raises:
