@@ -82,8 +82,8 @@ ASSUMPTIONS = {
     "(https://cloud.google.com/dataflow/docs/guides/kafka-bigquery-performance) of a pipeline that only maps; "
     "whether there is a smallest amount is not known",
     "the nightly run": f"plans yesterday on a machine like a receiver's, {PLAN_EVENTS:,} events a second "
-    "(`make bench-batch`); its queries read the rows of the day and those made again, once each, and, to find what "
-    "is told in two partitions, the ids of messages and facts of a year; nothing differs, so nothing is kept",
+    "(`make bench-batch`); its queries read the rows of the day and those made again, once each, and, to find what"
+    " is told in two partitions, the ids of messages and facts of a year; nothing differs, so nothing is kept",
     "the dashboard": f"{VISITS} visits, each of them every question once, for a week",
     "analysts": f"each view of the cookbook {LOOKS} times, after a year: a week of it where its dates prune, "
     "else all of it",
