@@ -8,13 +8,8 @@ from flask import Blueprint, abort, current_app, render_template
 
 from pipelines.dashboard import context
 from pipelines.dashboard.context import warehouse
-<<<<<<< HEAD
-from pipelines.dashboard.period import midnight
-from pipelines.dashboard.warehouse import Row, UnansweredError
-=======
 from pipelines.dashboard.period import midnight, parse_day
-from pipelines.dashboard.warehouse import UnansweredError
->>>>>>> main
+from pipelines.dashboard.warehouse import Row, UnansweredError
 from schemas.raw_event import RawEvent
 
 pages = Blueprint("events", __name__, url_prefix="/events")
