@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm siege recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners sbom audit widget clean
+.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm mutants siege recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -68,6 +68,9 @@ fuzz: setup ## Throw 200,000 and more inputs at the parsers, and 15,000 historie
 
 storm: setup ## Kill the receiver 50 times under load, and look for what is lost.
 	@PARLEY_STORM_KILLS=50 $(BIN)/python -m pytest --timeout=1800 -s tests/receiver/test_storm.py
+
+mutants: setup ## Change the code in small ways, and see whether its tests notice (needs the network; about half an hour).
+	@$(BIN)/python -m tests.mutants $(MUTANTS)
 
 siege: setup ## Besiege a whole stack (SECONDS=1800), and account for every acknowledged event.
 	@$(BIN)/python -m tests.siege --seconds $(SECONDS)
