@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo run unit test lint graph fuzz storm recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners sbom audit widget clean
+.PHONY: help setup lock demo run unit test lint graph fuzz storm siege recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,6 +8,7 @@ READY := $(VENV)/.ready
 UV_VERSION := 0.13.9
 CYCLONEDX_VERSION := 7.5.0
 PIP_AUDIT_VERSION := 2.10.1
+SECONDS ?= 1800
 RUNNERS := build/runners
 FLINK_VERSION := 1.19.3
 
@@ -57,6 +58,9 @@ fuzz: setup ## Throw 200,000 and more inputs at the parsers, and 15,000 historie
 
 storm: setup ## Kill the receiver 50 times under load, and look for what is lost.
 	@PARLEY_STORM_KILLS=50 $(BIN)/python -m pytest --timeout=1800 -s tests/receiver/test_storm.py
+
+siege: setup ## Besiege a whole stack (SECONDS=1800), and account for every acknowledged event.
+	@$(BIN)/python -m tests.siege --seconds $(SECONDS)
 
 recount: setup ## Recount a generated world of 100,000 messages without the pipeline, and compare every view.
 	@PARLEY_RECOUNT_CONVERSATIONS=15500 $(BIN)/python -m pytest --timeout=1800 --durations=3 tests/schemas/test_recount_of_a_generated_world.py

@@ -1,7 +1,8 @@
 """One class per table of `schemas/tables`, its fields in the table's order, without `processed_at`.
 
 Times are microseconds and dates days since 1970, as Arrow takes them. `processed_at` is left to the
-writer: `normalize` knows no clock.
+writer: `normalize` knows no clock. `placed_at` and `run_id` are null but in rows
+that a reprocessing run has put in place.
 """
 
 import msgspec
@@ -25,6 +26,8 @@ class Event(Row, frozen=True):
     body_sha256: str
     content_type: str | None
     verified_by: str | None
+    first_date: int | None
+    last_date: int | None
     generation: int
 
 

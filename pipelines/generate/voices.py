@@ -1,4 +1,4 @@
-"""How each source tells of a happening: its webhook's body, as it would be on the wire."""
+"""How each source reports a happening: its webhook's body, as it would be on the wire."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ RECEIPTS: Final = frozenset({"delivered", "read"})
 _ERROR: Final = {"code": 131026, "title": "Message undeliverable"}
 
 
-class Told(NamedTuple):
+class Webhook(NamedTuple):
     """A webhook that is not sent yet."""
 
     endpoint: str
@@ -28,12 +28,12 @@ class Told(NamedTuple):
     """What the receiver would know besides."""
 
 
-def tell(talk: Conversation, happening: Happening) -> Told | None:
-    """Return the webhook that tells of a happening; None where the source tells no such thing."""
+def webhook_of(talk: Conversation, happening: Happening) -> Webhook | None:
+    """Return the webhook that reports a happening; None where the source reports no such thing."""
     return _VOICES.get(talk.source, _custom)(talk, happening)
 
 
-def _page(talk: Conversation, said: Happening) -> Told | None:
+def _page(talk: Conversation, said: Happening) -> Webhook | None:
     item = _page_payload(talk, said)
     if item is None:
         return None
@@ -45,7 +45,9 @@ def _page(talk: Conversation, said: Happening) -> Told | None:
     at = said.at // 1000
     event = {"sender": {"id": sender}, "recipient": {"id": recipient}, "timestamp": at, **item}
     entry = {"time": at + 200, "id": ours, "messaging": [event]}
-    return Told("facebook", _json({"object": "instagram" if instagram else "page", "entry": [entry]}, escape=True))
+    return Webhook(
+        "facebook", _json({"object": "instagram" if instagram else "page", "entry": [entry]}, escape=True)
+    )
 
 
 def _page_payload(talk: Conversation, said: Happening) -> dict[str, Any] | None:
@@ -56,7 +58,7 @@ def _page_payload(talk: Conversation, said: Happening) -> dict[str, Any] | None:
         case "said" if said.inbound:
             payload = {"message": {"mid": mid, "text": said.text}}
         case "said":
-            # On Instagram nothing tells which app has sent an echo.
+            # On Instagram nothing says which app has sent an echo.
             app = {} if instagram else {"app_id": 517000000000001}
             payload = {"message": {"mid": mid, "text": said.text, "is_echo": True, **app}}
         case "state" if instagram:
@@ -74,7 +76,7 @@ def _page_payload(talk: Conversation, said: Happening) -> dict[str, Any] | None:
     return payload
 
 
-def _whatsapp(talk: Conversation, said: Happening) -> Told:
+def _whatsapp(talk: Conversation, said: Happening) -> Webhook:
     phone = _phone(talk)[1:]
     wamid, at = f"wamid.{_message_id(talk, said)}", str(said.at // SECOND)
     ours = f"49155500000{talk.channel:02}"
@@ -106,10 +108,10 @@ def _whatsapp(talk: Conversation, said: Happening) -> Told:
             revoke = {"original_message_id": wamid}
             value["messages"] = [{**message, "id": own, "type": "revoke", "revoke": revoke}]
     entry = {"id": "102290129340398", "changes": [{"value": value, "field": field}]}
-    return Told("whatsapp", _json({"object": "whatsapp_business_account", "entry": [entry]}, escape=True))
+    return Webhook("whatsapp", _json({"object": "whatsapp_business_account", "entry": [entry]}, escape=True))
 
 
-def _twilio(talk: Conversation, said: Happening) -> Told | None:
+def _twilio(talk: Conversation, said: Happening) -> Webhook | None:
     prefix = "whatsapp:" if talk.source == "twilio.whatsapp" else ""
     theirs, ours = prefix + _phone(talk), f"{prefix}+49155500001{talk.channel:02}"
     sid = "SM" + _message_id(talk, said).replace("-", "")
@@ -125,10 +127,10 @@ def _twilio(talk: Conversation, said: Happening) -> Told | None:
                 fields |= {"ErrorCode": "30003", "ErrorMessage": "Unreachable destination handset"}
         case _:
             return None
-    return Told("twilio", urlencode(fields).encode(), FORM)
+    return Webhook("twilio", urlencode(fields).encode(), FORM)
 
 
-def _google(talk: Conversation, said: Happening) -> Told | None:
+def _google(talk: Conversation, said: Happening) -> Webhook | None:
     identity, at = ids.derive("sample", str(talk.person), talk.source), rfc3339(said.at)[:-1] + "000Z"
     body: dict[str, Any] = {
         "agent": f"brands/brand-1/agents/agent-{talk.channel}",
@@ -152,10 +154,10 @@ def _google(talk: Conversation, said: Happening) -> Told | None:
             body["receipts"] = {"receipts": [receipt], "createTime": at}
         case _:
             return None
-    return Told("google", _json(body))
+    return Webhook("google", _json(body))
 
 
-def _chatplugin(talk: Conversation, said: Happening) -> Told | None:
+def _chatplugin(talk: Conversation, said: Happening) -> Webhook | None:
     if said.kind != "said" or not said.inbound:
         return None
     body = _json({"message": {"text": said.text}, "sent_at": rfc3339(said.at)[:-4] + "Z"})
@@ -164,10 +166,10 @@ def _chatplugin(talk: Conversation, said: Happening) -> Told | None:
         "conversation_id": ids.derive("sample", str(talk.number)),
         "message_id": _message_id(talk, said),
     }
-    return Told("chatplugin", body, attributes=attributes)
+    return Webhook("chatplugin", body, attributes=attributes)
 
 
-def _airy(talk: Conversation, said: Happening) -> Told | None:
+def _airy(talk: Conversation, said: Happening) -> Webhook | None:
     if said.kind != "said":
         return None
     message = {
@@ -184,10 +186,10 @@ def _airy(talk: Conversation, said: Happening) -> Told | None:
         "channel_id": ids.derive("sample-channel", str(talk.channel)),
         "message": message,
     }
-    return Told("airy", _json({"type": "message.created", "payload": payload}))
+    return Webhook("airy", _json({"type": "message.created", "payload": payload}))
 
 
-def _custom(talk: Conversation, said: Happening) -> Told:
+def _custom(talk: Conversation, said: Happening) -> Webhook:
     about = {"source_channel_id": f"desk-{talk.channel}"}
     message_id, contact = _message_id(talk, said), f"customer-{talk.person}"
     if said.kind == "said":
@@ -201,24 +203,24 @@ def _custom(talk: Conversation, said: Happening) -> Told:
             "sent_at": said.at // 1000,
             **about,
         }
-        return Told(talk.source, _json({"messages": [message]}))
+        return Webhook(talk.source, _json({"messages": [message]}))
     keys = {"state": "delivery_state", "edit": "edited", "deletion": "deleted"}
-    told = (
+    values = (
         {"source": {keys[said.kind]: said.text or "true"}}
         if said.kind in keys
         else {"reaction": {"emoji": said.text}}
     )
-    fact = {
+    entry = {
         "namespace": "message",
         "source_id": message_id,
-        "metadata": told,
+        "metadata": values,
         "occurred_at": said.at // 1000,
         **about,
     }
-    return Told(talk.source, _json({"metadata": [fact]}))
+    return Webhook(talk.source, _json({"metadata": [entry]}))
 
 
-_VOICES: Final[dict[str, Callable[[Conversation, Happening], Told | None]]] = {
+_VOICES: Final[dict[str, Callable[[Conversation, Happening], Webhook | None]]] = {
     "facebook": _page,
     "instagram": _page,
     "whatsapp": _whatsapp,

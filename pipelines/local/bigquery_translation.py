@@ -3,6 +3,8 @@
 It parses each query some twenty times, with the views in it written out, which takes seconds where views
 read views. Here a statement is parsed once, and a query that is asked again is not translated again.
 
+It hands casts to BYTES to DuckDB as they are, which refuses text that is not ASCII. Here they give UTF-8.
+
 It also looks for string literals without regard to comments, and so takes the apostrophe of a view's comment for
 the beginning of one. Here comments are gone before it looks.
 
@@ -80,12 +82,23 @@ def without_comments(sql: str) -> str:
 
 def _parsing_once(parse: Callable[..., exp.Expression]) -> Callable[..., exp.Expression]:
     """Return a parser that remembers statements: its callers get copies to change as they like."""
-    remembered = functools.lru_cache(maxsize=_QUERIES)(parse)
+
+    @functools.lru_cache(maxsize=_QUERIES)
+    def remembered(sql: str, **options: Any) -> exp.Expression:
+        return _with_bytes_of_text(parse(sql, **options))
 
     def copy(sql: str, **options: Any) -> exp.Expression:
         return remembered(sql, **options).copy()
 
     return copy
+
+
+def _with_bytes_of_text(parsed: exp.Expression) -> exp.Expression:
+    """Return a statement in which casts to BYTES go by way of hex: DuckDB takes ASCII alone, BigQuery UTF-8."""
+    for cast in list(parsed.find_all(exp.Cast)):
+        if cast.is_type(exp.DataType.Type.BINARY, exp.DataType.Type.VARBINARY):
+            cast.replace(exp.Unhex(this=exp.Hex(this=cast.this.copy())))
+    return parsed
 
 
 def _where_tables_are_listed(unnest: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

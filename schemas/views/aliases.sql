@@ -8,7 +8,7 @@ WITH
       MAX(told_at) OVER pair AS last_told_at,
       COUNT(DISTINCT event_id) OVER pair AS tellings,
       REGEXP_CONTAINS(source_contact_id, r'(^|:)[+]?[0-9]+$$') AS is_number
-    FROM `${rows}.aliases`
+    FROM `${views}.counted_aliases`
     WHERE TRUE
     QUALIFY ROW_NUMBER() OVER (pair ORDER BY told_at, event_id, pointer, generation DESC, processed_at) = 1
     WINDOW pair AS (PARTITION BY alias_id)

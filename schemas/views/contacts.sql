@@ -2,19 +2,13 @@
 -- profile the latest that was told, and how many messages there are.
 -- Counts are counts of the view messages, so they cannot drift from it. Reads all partitions, but no content.
 WITH
-  sightings AS (
-    SELECT *
-    FROM `${rows}.contacts`
-    WHERE TRUE
-    QUALIFY generation = MAX(generation) OVER (PARTITION BY contact_id, event_id)
-  ),
   resolved AS (
     SELECT
       sightings.* EXCEPT (contact_id, source_contact_id),
       sightings.source_contact_id AS told_source_contact_id,
       COALESCE(identities.resolved_contact_id, sightings.contact_id) AS contact_id,
       COALESCE(identities.resolved_source_contact_id, sightings.source_contact_id) AS source_contact_id
-    FROM sightings
+    FROM `${views}.counted_contacts` AS sightings
     LEFT JOIN `${views}.identities` AS identities ON identities.contact_id = sightings.contact_id
   ),
   profiles AS (

@@ -4,12 +4,6 @@
 -- took, also heeds answers that are known by their receipts alone (messages_by_receipt), and none that failed. Reads all
 -- partitions, but no content.
 WITH
-  sightings AS (
-    SELECT *
-    FROM `${rows}.conversations`
-    WHERE TRUE
-    QUALIFY generation = MAX(generation) OVER (PARTITION BY conversation_id, event_id)
-  ),
   known AS (
     SELECT
       sightings.*,
@@ -29,7 +23,7 @@ WITH
           )
         )
       ) AS resolved
-    FROM sightings
+    FROM `${views}.counted_conversations` AS sightings
     LEFT JOIN `${views}.identities` AS identities ON identities.contact_id = sightings.contact_id
   ),
   resolved AS (

@@ -13,7 +13,7 @@ WITH
       other_contact_id,
       other_source_contact_id,
       REGEXP_CONTAINS(source_contact_id, r'(^|:)[+]?[0-9]+$$') AS is_number
-    FROM `${rows}.aliases`
+    FROM `${views}.counted_aliases`
     GROUP BY source, alias_id, kind, contact_id, source_contact_id, other_contact_id, other_source_contact_id
   ),
   named AS (

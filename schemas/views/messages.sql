@@ -2,8 +2,9 @@
 -- source is one contact with one conversation on each channel (the view identities). The placeholder of media (a message
 -- of WhatsApp's history) counts only as long as the media itself is not told.
 -- A filter on sent_date prunes the messages; aliases are read in all partitions. With the ids as the tables have them:
--- messages_as_told. A message that is told again in another partition (see sent_date) shows once in each of them;
--- COUNT(DISTINCT message_id) counts it once, and so does every view that counts messages.
+-- messages_as_told. A message without a usable time of its own may be told in two partitions: from the next parley settle
+-- on it shows in the first only (retold); until then it shows in both, and COUNT(DISTINCT message_id), as in every view
+-- that counts messages, counts it once.
 WITH
   known AS (
     SELECT

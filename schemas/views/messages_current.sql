@@ -137,9 +137,13 @@ SELECT
   sent_date,
   -- What the message says now; null where it was deleted.
   IF(deleted_at IS NULL, COALESCE(edited_text, first_text), NULL) AS text,
-  choice,
+  -- What was chosen; null where it was deleted.
+  IF(deleted_at IS NULL, choice, NULL) AS choice,
   reply_to_source_message_id,
-  attachments,
+  reply_to_story_id,
+  reply_to_story_url,
+  -- What came with it; nothing where it was deleted.
+  IF(deleted_at IS NULL, attachments, []) AS attachments,
   -- How often its text was changed.
   COALESCE(edits, 0) AS edits,
   -- When its text was last changed; null where it never was.

@@ -17,7 +17,7 @@ from tests.googlesql.judge import PROJECT, VIEWS, Judge, rendered, statements, s
 from tests.pipelines.reprocess.reprocess_support import Warehouse, options
 from tests.raw_events import raw_event, text_message
 from tests.schemas.cookbook import COOKBOOK, recipes
-from tests.schemas.written_texts import ATTACHMENTS, TEXTS, Content
+from tests.schemas.written_texts import ATTACHMENTS, CHOICES, TEXTS, Content
 
 RECIPES = list(recipes(COOKBOOK.read_text("utf-8")))
 _COOKBOOK_NAMES = re.compile(r"(?<![\w.`])parley\.(\w+)")
@@ -181,3 +181,8 @@ def test_text_is_read_by_the_reference_implementation_as_by_the_local_bigquery(r
 @pytest.mark.parametrize("content", ATTACHMENTS)
 def test_attachments_are_read_by_the_reference_implementation_as_by_the_local_bigquery(read, content: str):
     assert read[content]["attachments"] == [list(each.values()) for each in ATTACHMENTS[content]]
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_choices_are_read_by_the_reference_implementation_as_by_the_local_bigquery(read, name: str):
+    assert read[TEXTS[name][0]]["choice"] == CHOICES[name]
