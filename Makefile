@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo run unit test lint graph fuzz storm siege recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners sbom audit widget clean
+.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm siege recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,6 +11,7 @@ PIP_AUDIT_VERSION := 2.10.1
 SECONDS ?= 1800
 RUNNERS := build/runners
 FLINK_VERSION := 1.19.3
+PYTHONS := 3.11 3.12 3.13
 
 help: ## Show this help.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +35,13 @@ lock: ## Pin again what setup.py asks for (needs the network).
 	@$(BIN)/uv pip compile --quiet --no-deps --python-version 3.11 --extra worker --constraint requirements.lock \
 		--no-emit-package apache-beam --no-annotate --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" --output-file deploy/dataflow/requirements.txt setup.py
+
+	@$(MAKE) --no-print-directory wheels
+
+wheels: setup ## Check that every pinned package has a wheel for each supported Python (needs the network).
+	@for version in $(PYTHONS); do $(BIN)/uv pip install --quiet --dry-run --no-deps --only-binary :all: --require-hashes \
+		--python-version $$version --target build/wheels --requirement requirements.lock || exit 1; done
+	@echo "every pinned package has a wheel for Python $(PYTHONS)"
 
 demo: setup ## Run the main job end to end on this machine, and compare live with batch.
 	@$(BIN)/parley demo

@@ -59,6 +59,7 @@ TEST = [
     "pytest>=9",
     "pytest-timeout>=2",
     "pytest-xdist>=3",
+    "pywa>=4.5",
     "ruff>=0.17",
     # Young, and by one maintainer: a test of what it says should not change by itself.
     "zetasql==0.1.5",

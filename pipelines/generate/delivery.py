@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple
 
 from pipelines.core.times import rfc3339
 from pipelines.generate.story import SECOND, Conversation, World, conversation
-from pipelines.generate.voices import Webhook, webhook_of
+from pipelines.generate.voices import webhook_of
+from pipelines.generate.wire import Webhook
 from schemas import raw_event
 from schemas.raw_event import RawEvent
 

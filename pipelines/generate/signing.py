@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl
 
-from pipelines.generate.voices import Webhook
+from pipelines.generate.wire import Webhook
 
 PREFIX: Final = "PARLEY_"
 SECRETS: Final = {
