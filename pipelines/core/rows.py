@@ -32,7 +32,7 @@ class Event(Row, frozen=True):
 
 
 class Message(Row, frozen=True):
-    """One message as one raw event told it."""
+    """One message as one raw event carries it."""
 
     message_id: str
     conversation_id: str
@@ -108,7 +108,7 @@ class Channel(Row, frozen=True):
 
 
 class Metadata(Row, frozen=True):
-    """One fact about a message, conversation, contact or channel."""
+    """One entry of metadata about a message, conversation, contact or channel."""
 
     metadata_id: str
     subject_type: str

@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 
 from pipelines.core import ids, times
 from pipelines.core.item import Item
-from pipelines.sources.facebook_facts import fact_of
+from pipelines.sources.facebook_metadata import metadata_of
 from pipelines.sources.json_body import NOTHING, Body, Id, is_given, members, scalar, text
 from pipelines.sources.place import Place
 
@@ -180,7 +180,7 @@ class _Telling(NamedTuple):
 
     def fact(self, name: str, payload: Raw, body: Body) -> None:
         """Make a fact of an item that has no reading of its own."""
-        key, value, mid = fact_of(body, name, payload)
+        key, value, mid = metadata_of(body, name, payload)
         target = ids.message_id(self.item.source, self.place.channel_id, mid) if mid else None
         self.place.tell(self.item, key, value, message_id=target)
 

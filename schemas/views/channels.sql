@@ -1,4 +1,4 @@
--- Each channel once: the latest name that was told, when it was seen, and what came and went through it.
+-- Each channel once: the latest name that came, when it was seen, and what came and went through it.
 -- Counts are counts of the view messages, so they cannot drift from it. Reads all partitions, but no content.
 WITH
   profiles AS (
@@ -33,7 +33,7 @@ SELECT
   channel_id,
   source,
   source_channel_id,
-  -- Name or number of the channel: the latest that was told.
+  -- Name or number of the channel: the latest that came.
   display_name,
   -- The earliest time at which the source spoke of the channel.
   first_seen_at,

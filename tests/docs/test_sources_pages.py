@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from pipelines.sources import facebook_facts, google, whatsapp_items
+from pipelines.sources import facebook_metadata, google, whatsapp_items
 from tests.docs import claims
 
 KINDS = (
@@ -54,8 +54,8 @@ EVENTS = {
     "facebook": {
         *(f"message{mark}" for mark in ("", ".is_echo", ".is_deleted", ".is_unsupported", ".quick_reply")),
         *("delivery", "read", "app_roles", "feed", "comments", "mentions", "ratings", "leadgen", "live_videos"),
-        *facebook_facts.VALUES_OF,
-        *facebook_facts.THREAD_CONTROL,
+        *facebook_metadata.VALUES_OF,
+        *facebook_metadata.THREAD_CONTROL,
     },
     "google": {
         "message",

@@ -25,7 +25,7 @@ PROJECT = "parley-test"
 ROWS = f"{PROJECT}.parley_rows"
 VIEWS = f"{PROJECT}.parley"
 
-# Of the language; what BigQuery adds by itself (clustering, row policies, models) no statement of ours uses.
+# Of the language; what BigQuery adds by itself (row policies, models) no statement of ours uses.
 _FEATURES = (
     "ADDITIONAL_STRING_FUNCTIONS",
     "ALLOW_DASHES_IN_TABLE_NAME",
@@ -75,6 +75,10 @@ _OTHER_FEATURES = (
     "FEATURE_V_1_4_GROUPING_SETS",
     "FEATURE_V_1_4_GROUP_BY_ALL",
     "FEATURE_DML_UPDATE_WITH_JOIN",
+    "FEATURE_CREATE_TABLE_CLUSTER_BY",
+    "FEATURE_CREATE_TABLE_FIELD_ANNOTATIONS",
+    "FEATURE_CREATE_TABLE_NOT_NULL",
+    "FEATURE_CREATE_TABLE_PARTITION_BY",
 )
 _STATEMENTS = (
     "QUERY",
@@ -86,6 +90,8 @@ _STATEMENTS = (
     "BEGIN",
     "COMMIT",
     "ROLLBACK",
+    "CREATE_SCHEMA",
+    "ALTER_SCHEMA",
     "CREATE_TABLE",
     "CREATE_TABLE_AS_SELECT",
     "CREATE_VIEW",

@@ -1,4 +1,4 @@
-"""Events of Messenger and Instagram that are kept as one fact: opt-ins, referrals, payments, handovers and more.
+"""Events of Messenger and Instagram that are kept as metadata: opt-ins, referrals, payments, handovers and more.
 
 https://developers.facebook.com/docs/messenger-platform/reference/webhook-events
 """
@@ -38,7 +38,7 @@ SAID: Final = frozenset({"message", "postback"})
 WORDS: Final = msgspec.json.Decoder(list[Raw])
 
 
-def fact_of(body: Body, name: str, payload: Raw) -> tuple[str, str, str | None]:
+def metadata_of(body: Body, name: str, payload: Raw) -> tuple[str, str, str | None]:
     """Return the key and the value of an event's fact, and the id of the message that it is about, if any."""
     if name in THREAD_CONTROL:
         return "source.thread_control", THREAD_CONTROL[name], None
