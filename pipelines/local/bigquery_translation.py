@@ -5,6 +5,8 @@ read views. Here a statement is parsed once, and a query that is asked again is 
 
 It also looks for string literals without regard to comments, and so takes the apostrophe of a view's comment for
 the beginning of one. Here comments are gone before it looks.
+
+And it moves indexes into APPROX_QUANTILES by one: a median was the 51st percentile.
 """
 
 import functools
@@ -16,6 +18,7 @@ import sqlglot
 import sqlglot.parser
 from bqemulator.domain.result import Result
 from bqemulator.jobs import executor
+from bqemulator.sql.rules.datetime_semantics import ApproxQuantilesDiscreteRule
 from bqemulator.sql.translator import SQLTranslator
 from sqlglot import exp
 
@@ -36,6 +39,7 @@ def apply() -> None:
     _replace(executor, "rewrite_table_refs", functools.lru_cache(maxsize=_QUERIES))
     _replace(sqlglot, "parse_one", _parsing_once)
     _replace(sqlglot.parser.Parser, "_implicit_unnests_to_explicit", _where_tables_are_listed)
+    _replace(ApproxQuantilesDiscreteRule, "rewrite", _typed_as_before)
 
 
 class _Translator(SQLTranslator):
@@ -82,6 +86,18 @@ def _where_tables_are_listed(unnest: Callable[[Any, Any], Any]) -> Callable[[Any
         return unnest(self, query) if listed else query
 
     return only_there
+
+
+def _typed_as_before(rewrite: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return the rule for quantiles, so that an index into them stays what it is."""
+
+    def typed(self: Any, node: Any) -> Any:
+        made = rewrite(self, node)
+        # sqlglot takes `approx_quantile(…)[2]` for no element of an array, and leaves the index as it is.
+        made.type = exp.DataType.build("DOUBLE")
+        return made
+
+    return typed
 
 
 def _replace(owner: Any, name: str, replacement: Callable[[Any], Any]) -> None:
