@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo run test lint fuzz storm recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners widget clean
+.PHONY: help setup lock demo run unit test lint graph fuzz storm recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -38,6 +38,14 @@ demo: setup ## Run the main job end to end on this machine, and compare live wit
 run: setup ## Start everything locally and keep it running until Ctrl-C.
 	@$(BIN)/parley run
 
+# The pure core, the parsers, and the receiver without its server: no other process, no emulator, no Beam runner.
+UNIT := tests/pipelines/core tests/pipelines/sources tests/receiver/chatplugin tests/receiver/durable tests/receiver/operate \
+	tests/receiver/proofs tests/receiver/sources tests/receiver/web tests/receiver/test_config.py \
+	tests/receiver/test_event_loop.py tests/schemas/test_custom_sources.py tests/schemas/test_loader.py
+
+unit: setup ## Run the fast tests: parsers, core, receiver (under half a minute).
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not hypothesis" $(UNIT)
+
 test: setup ## Run the tests.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
@@ -50,6 +58,9 @@ storm: setup ## Kill the receiver 50 times under load, and look for what is lost
 
 recount: setup ## Recount a generated world of 100,000 messages without the pipeline, and compare every view.
 	@PARLEY_RECOUNT_CONVERSATIONS=15500 $(BIN)/python -m pytest --timeout=1800 --durations=3 tests/schemas/test_recount_of_a_generated_world.py
+
+graph: setup ## Draw who imports whom into docs/architecture.md.
+	@$(BIN)/python tests/docs/rooms.py
 
 golden: setup ## Record what the samples become, for a new generation or new samples.
 	@$(BIN)/python tests/pipelines/reprocess/golden.py
@@ -105,6 +116,7 @@ lint: setup ## Check style, types, and who imports whom.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python tests/docs/rooms.py --check
 
 widget: ## Build the chat widget from its sources (needs Node.js 20 and npm).
 	@cd receiver/chatplugin/ui && npm ci --ignore-scripts && npm test && npm run check && npm run build

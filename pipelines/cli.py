@@ -26,7 +26,7 @@ COMMANDS = {
     "demo": ("pipelines.demo.demo_command:demo", "Run the main job end to end on this machine."),
     "generate": ("pipelines.generate.generate_command:generate", "Make a sample world of signed webhooks."),
     "preview": ("pipelines.run.preview:preview", "Show the rows that a webhook's body makes."),
-    "query": ("pipelines.run.table_commands:query", "Run SQL and print what it gives."),
+    "query": ("pipelines.run.query_command:query", "Run SQL and print or export what it gives."),
     "reconcile": ("pipelines.reprocess.reconcile_command:reconcile", "Compare archive, ledger and rows."),
     "run": ("pipelines.local.stack:run", "Run everything here until Ctrl-C."),
     "sources": ("pipelines.run.sources_command:sources", "The configured sources and their webhook URLs."),

@@ -3,18 +3,22 @@
 import runpy
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 import apache_beam as beam
 
 import pipelines.io.batch_coder  # noqa: F401 - registers it
 from pipelines.core.batches import EventBatch, NormalizedBatch
+from pipelines.core.bounds import weights
 from pipelines.core.dead_letter import dead_letter
 from pipelines.core.rows import TABLE_OF, Row
 from pipelines.sources import registry
-from pipelines.sources.normalization import InvalidRawEventError, normalize
+from pipelines.sources.normalization import InvalidRawEventError, normalize, set_aside
 from schemas.raw_event import RawEvent
+
+HEAVIEST_PART: Final = 64 * 1024 * 1024
+"""Bytes of rows at which those of a batch go on without waiting for the rest."""
 
 
 def build(pipeline: beam.Pipeline, reader: beam.PTransform, writer: beam.PTransform) -> Any:
@@ -39,22 +43,55 @@ class NormalizeEvents(beam.DoFn):
         registry.install(self._sources)
 
     def process(self, batch: EventBatch) -> Iterator[NormalizedBatch]:
-        """Return the batch with its rows by table."""
-        made: defaultdict[type[Row], list[Row]] = defaultdict(list)
+        """Return the batch with its rows by table, in parts where they are too many to be held together."""
+        part = _Part(batch, 0)
         for event in batch.events:
-            for row in normalize_or_dead_letter(event):
-                made[type(row)].append(row)
-        rows = {TABLE_OF[kind]: each for kind, each in made.items()}
-        yield NormalizedBatch(batch.events, rows, batch.origin, batch.index)
+            part.add(event)
+            if part.weight >= HEAVIEST_PART:
+                yield part.normalized()
+                part = _Part(batch, part.number + 1)
+        if part.events or not part.number:
+            yield part.normalized()
 
 
-def normalize_or_dead_letter(event: RawEvent) -> list[Row]:
+class _Part:
+    """Events of a batch that go on together, and what they have made."""
+
+    def __init__(self, batch: EventBatch, number: int) -> None:
+        self._batch = batch
+        self.number = number
+        self.events: list[RawEvent] = []
+        self.weight = 0
+        self._made: defaultdict[type[Row], list[Row]] = defaultdict(list)
+
+    def add(self, event: RawEvent) -> None:
+        made = lay_aside(event) if self._batch.fatal else normalize_or_bury(event)
+        for row in made:
+            self._made[type(row)].append(row)
+        self.events.append(event)
+        self.weight += weights(made, len(event.data))
+
+    def normalized(self) -> NormalizedBatch:
+        rows = {TABLE_OF[kind]: each for kind, each in self._made.items()}
+        return NormalizedBatch(self.events, rows, self._batch.origin, self._batch.index, self.number, self.weight)
+
+
+def normalize_or_bury(event: RawEvent) -> list[Row]:
     """Return an event's rows; for one that nothing could be traced to, a dead letter with today's date."""
+    return _or_bury(normalize, event)
+
+
+def lay_aside(event: RawEvent) -> list[Row]:
+    """Return what is stored of an event on which a process has died: nothing that comes of reading it."""
+    return _or_bury(set_aside, event)
+
+
+def _or_bury(make: Callable[[RawEvent], list[Row]], event: RawEvent) -> list[Row]:
     try:
-        return normalize(event)
+        return make(event)
     except InvalidRawEventError as error:
         now = time.time_ns() // 1_000
-        return [dead_letter(event, now, "event", "", error)]
+        return [dead_letter(event, now, "event", "", error, data=event.data)]
 
 
 if __name__ == "__main__":

@@ -3,41 +3,51 @@
 import os
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from functools import cache
 
 from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
 
 from pipelines.bigquery.chunks import RefusedRow, cut
-from pipelines.bigquery.faults import RowRefusedError
+from pipelines.bigquery.culprits import find_culprits
+from pipelines.bigquery.faults import RequestRefusedError
 from pipelines.bigquery.lane import Lane, Retry, Sent
 from pipelines.bigquery.target import Target, write_client
 from pipelines.core.rows import Row
 
+CONNECTIONS = 4
+"""How many connections a process opens to a table at most, where nothing else is said."""
 _DEFAULT_RETRY = Retry()
 
 
-def shared(target: Target) -> "Appender":
+def shared(target: Target, connections: int = CONNECTIONS) -> "Appender":
     """Return the appender of a target that all threads of this process share."""
-    return _appender_of(target, os.getpid())
+    return _appender_of(target, connections, os.getpid())
 
 
 @cache
-def _appender_of(target: Target, process: int) -> "Appender":
-    return Appender(write_client(target), target)
+def _appender_of(target: Target, connections: int, process: int) -> "Appender":
+    return Appender(write_client(target), target, connections=connections)
 
 
 class Appender:
-    """Appends to the tables of a target, over one connection per table; threads may share it.
+    """Appends to the tables of a target, over one connection per table or more; threads may share it.
 
     A process forked from this one needs an appender of its own.
     """
 
-    def __init__(self, client: BigQueryWriteClient, target: Target, retry: Retry = _DEFAULT_RETRY) -> None:
+    def __init__(
+        self,
+        client: BigQueryWriteClient,
+        target: Target,
+        retry: Retry = _DEFAULT_RETRY,
+        connections: int = CONNECTIONS,
+    ) -> None:
         self._client = client
         self._target = target
         self._retry = retry
+        self._connections = connections
         self._lanes: dict[str, Lane] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -50,6 +60,11 @@ class Appender:
         """
         return Append(self._lane(table), table, rows)
 
+    def take_setup_waits(self) -> Counter[str]:
+        """Return how often rows have waited for what only people can mend, by table, since this was last asked."""
+        with self._lock:
+            return +Counter({table: lane.take_setup_waits() for table, lane in self._lanes.items()})
+
     def close(self) -> None:
         """Close all connections; whoever waits for a confirmation gets `AppenderClosedError`."""
         self._closing.set()
@@ -61,7 +76,9 @@ class Appender:
         with self._lock:
             if table not in self._lanes:
                 stream = self._target.write_stream(table)
-                self._lanes[table] = Lane(self._client, table, stream, self._retry, self._closing)
+                self._lanes[table] = Lane(
+                    self._client, table, stream, self._retry, self._closing, self._connections
+                )
             return self._lanes[table]
 
 
@@ -93,13 +110,8 @@ class Append:
         rows = sent.chunk.rows
         try:
             refused = self._lane.confirm(sent)
-        except RowRefusedError as error:
-            if len(rows) == 1:
-                self._refused.append(RefusedRow(rows[0], error))
-            else:
-                middle = len(rows) // 2
-                self._send(rows[:middle])
-                self._send(rows[middle:])
+        except RequestRefusedError as error:
+            self._refused += find_culprits(self._lane, self.table, rows, error)
             return
         if refused:
             # BigQuery stores all rows of a request or none.

@@ -19,7 +19,10 @@ DEAD_LETTERS = "dead_letters"
 ROWS_PER_APPEND = 1_000
 """Rows of a table that are collected, over batches, before they are sent."""
 MOST_HELD = 64_000_000
-"""Bytes of bodies and rows that wait for confirmation before the next batch has to wait for them."""
+"""Bytes of bodies and rows that wait for confirmation before the next batch has to wait for them: some requests
+for each of the connections."""
+MOST_COLLECTED = 8_000_000
+"""Bytes of rows that are collected, however few they are: they are encoded at once."""
 
 
 class Stored(msgspec.Struct):
@@ -41,6 +44,7 @@ class Bundle:
         self._batches: list[NormalizedBatch] = []
         self._collected: defaultdict[str, list[rows.Row]] = defaultdict(list)
         self._appends: list[Append] = []
+        self._collected_bytes = 0
         self._held = 0
         self._stored = Stored()
 
@@ -54,7 +58,8 @@ class Bundle:
         for table, made in batch.rows.items():
             if table != LEDGER:
                 self._collected[table] += made
-        self._send(at_least=ROWS_PER_APPEND)
+        self._collected_bytes += batch.weight
+        self._send(at_least=ROWS_PER_APPEND if self._collected_bytes < MOST_COLLECTED else 1)
         self._held += sum(len(event.data) for event in batch.events)
         if self._held + sum(append.bytes_sent for append in self._appends) > MOST_HELD:
             self._settle()
@@ -76,6 +81,8 @@ class Bundle:
     def _send(self, at_least: int) -> None:
         for table in [table for table, made in self._collected.items() if len(made) >= at_least]:
             self._appends.append(self._appender.append(table, self._collected.pop(table)))
+        if at_least == 1:
+            self._collected_bytes = 0
 
     def _settle(self) -> None:
         self._send(at_least=1)
@@ -94,7 +101,13 @@ class Bundle:
         self._stored.delays += [now - row.received_at // 1_000 for row in ledger]
 
     def _store_dead_letters(self, letters: Sequence[rows.Row]) -> None:
-        for failure in self._store(DEAD_LETTERS, letters):
+        """Store dead letters, and those that BigQuery refuses without what they carry.
+
+        Raises:
+            RowRefusedError: BigQuery refuses even that.
+        """
+        refused = self._store(DEAD_LETTERS, letters)
+        for failure in self._store(DEAD_LETTERS, _dead_letters((), refused)):
             raise failure.error
 
     def _store(self, table: str, made: Sequence[rows.Row]) -> list[RefusedRow]:
@@ -111,14 +124,21 @@ def _dead_letters(batches: Iterable[NormalizedBatch], failures: Iterable[Refused
     """Return what is stored in place of refused rows."""
     events = {event.attributes.get(EVENT_ID): event for batch in batches for event in batch.events}
     letters: list[rows.Row] = []
+    bodies = set[str]()
     for row, error in failures:
         if isinstance(row, rows.DeadLetter):
             # All that can be wrong with it is what it carries, and the archive has that as well.
             letters.append(msgspec.structs.replace(row, data=None, traceback=None, attributes="{}"))
             continue
         event, received = events[_event_id(row)], getattr(row, "received_at", 0)
-        pointer = getattr(row, "pointer", "")
-        letters.append(dead_letter(event, received, "store", pointer, error, rows.TABLE_OF[type(row)]))
+        pointer, content = getattr(row, "pointer", ""), getattr(row, "content", None)
+        data = content.encode(errors="replace") if content is not None else None
+        if data is None and _event_id(row) not in bodies:
+            # A sighting has no content: the first of an event's carries the body.
+            bodies.add(_event_id(row))
+            data = event.data
+        table = rows.TABLE_OF[type(row)]
+        letters.append(dead_letter(event, received, "store", pointer, error, data=data, table_name=table))
     return letters
 
 

@@ -4,6 +4,7 @@ The official `AppendRowsStream` is not used: it queues a request and its future 
 threads can interleave, hides why a connection did not open, and its futures poll once a second.
 """
 
+import itertools
 import queue
 import threading
 from collections import deque
@@ -15,6 +16,8 @@ from google.api_core import exceptions
 from google.api_core.gapic_v1.routing_header import to_grpc_metadata
 from google.cloud.bigquery_storage_v1 import BigQueryWriteClient, types
 
+_numbers = itertools.count(1)
+
 
 class Connection:
     """An open AppendRows call to one write stream; threads may share it.
@@ -23,10 +26,14 @@ class Connection:
     """
 
     def __init__(self, client: BigQueryWriteClient, write_stream: str) -> None:
+        self.number = next(_numbers)
+        """Which of all connections of the process it is, in the order of their opening."""
+        self.waiting = 0
+        """Bytes of rows that wait for an answer."""
         self.proven = False
         """Whether BigQuery has answered on this connection."""
         self._lock = threading.Lock()
-        self._pending: deque[Future[types.AppendRowsResponse]] = deque()
+        self._pending: deque[tuple[Future[types.AppendRowsResponse], int]] = deque()
         self._requests: queue.SimpleQueue[types.AppendRowsRequest | None] = queue.SimpleQueue()
         self._failure: exceptions.GoogleAPICallError | None = None
         # The transport's own callable returns at once; the client's waits for the first answer.
@@ -47,9 +54,11 @@ class Connection:
         it is `Aborted`, since they are not to blame for it.
         """
         future: Future[types.AppendRowsResponse] = Future()
+        size = len(request.arrow_rows.rows.serialized_record_batch)
         with self._lock:
             if self._failure is None:
-                self._pending.append(future)
+                self._pending.append((future, size))
+                self.waiting += size
                 self._requests.put(request)
                 return future
         future.set_exception(_aborted(self._failure))
@@ -65,7 +74,8 @@ class Connection:
             for response in self._call:
                 self.proven = True
                 with self._lock:
-                    future = self._pending.popleft() if self._pending else None
+                    future, size = self._pending.popleft() if self._pending else (None, 0)
+                    self.waiting -= size
                 if future is not None:
                     future.set_result(response)
             self._fail(exceptions.ServiceUnavailable("BigQuery closed the connection"))
@@ -79,7 +89,7 @@ class Connection:
             self._failure = reason
             pending, self._pending = self._pending, deque()
         self._requests.put(None)
-        for place, future in enumerate(pending):
+        for place, (future, _) in enumerate(pending):
             future.set_exception(_aborted(reason) if place else reason)
 
 

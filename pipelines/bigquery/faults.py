@@ -12,7 +12,8 @@ class Fault(enum.Enum):
 
     TRANSIENT = "BigQuery's or the network's: the same request succeeds later"
     SETUP = "the deployment's: the request succeeds once someone has mended tables or permissions"
-    ROWS = "the request's own: BigQuery will never take it as it is"
+    REQUEST = "of some of its rows, or of a table that is not what the rows are made for: the answer does not say"
+    SIZE = "the request's own: it is larger than BigQuery takes"
     FATAL = "unknown to us: must not be repeated blindly"
 
 
@@ -22,6 +23,14 @@ class RowRefusedError(Exception):
 
 class RowTooLargeError(RowRefusedError):
     """The row alone is larger than a request may be."""
+
+
+class RequestRefusedError(Exception):
+    """BigQuery refuses a request without saying which rows are to blame, if any are."""
+
+
+class RequestTooLargeError(RequestRefusedError):
+    """BigQuery takes no request of this size."""
 
 
 _BY_STATUS = {
@@ -35,9 +44,11 @@ _BY_STATUS = {
     grpc.StatusCode.NOT_FOUND: Fault.SETUP,
     grpc.StatusCode.PERMISSION_DENIED: Fault.SETUP,
     grpc.StatusCode.UNAUTHENTICATED: Fault.SETUP,
-    grpc.StatusCode.INVALID_ARGUMENT: Fault.ROWS,
-    grpc.StatusCode.OUT_OF_RANGE: Fault.ROWS,
+    grpc.StatusCode.INVALID_ARGUMENT: Fault.REQUEST,
+    grpc.StatusCode.OUT_OF_RANGE: Fault.REQUEST,
 }
+_TOO_LARGE = "request too large"
+"""What BigQuery says of a request's size, before the size and its limit; no code of its own tells that."""
 
 
 def classify(error: exceptions.GoogleAPICallError) -> Fault:
@@ -48,6 +59,8 @@ def classify(error: exceptions.GoogleAPICallError) -> Fault:
     if _storage_code(error) == types.StorageError.StorageErrorCode.SCHEMA_MISMATCH_EXTRA_FIELDS:
         # It comes as INVALID_ARGUMENT, but it is the table that lacks a column, not the rows that are bad.
         return Fault.SETUP
+    if _TOO_LARGE in error.message.casefold():
+        return Fault.SIZE
     return _BY_STATUS.get(error.grpc_status_code, Fault.FATAL)
 
 

@@ -1,10 +1,9 @@
-"""The way into one table: its shared connection, reopened whenever it breaks, with patience and a log."""
+"""The way into one table: its shared connections, opened again whenever they break, with patience and a log."""
 
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
 
 import msgspec
@@ -14,9 +13,21 @@ from google.cloud.bigquery_storage_v1 import BigQueryWriteClient, types
 from pipelines.bigquery import arrow
 from pipelines.bigquery.chunks import Chunk
 from pipelines.bigquery.connection import Connection
-from pipelines.bigquery.faults import Fault, RowRefusedError, classify
+from pipelines.bigquery.faults import (
+    Fault,
+    RequestRefusedError,
+    RequestTooLargeError,
+    RowRefusedError,
+    classify,
+)
+from pipelines.bigquery.pool import Pool
 
 _TRACE_ID = "parley"
+_MISSING = " Run `parley tables deploy`, or check permissions."
+_ALIKE = (
+    " All rows are refused alike, so the table is not what they are made for: run `parley tables deploy` of the"
+    " version that runs."
+)
 _log = logging.getLogger(__name__)
 
 
@@ -49,6 +60,8 @@ class Sent:
 
     def __init__(self, chunk: Chunk) -> None:
         self.chunk = chunk
+        self.place: int
+        """Its place among all requests of the lane, in the order in which they were sent."""
         self.connection: Connection
         self.future: Future[types.AppendRowsResponse]
 
@@ -63,15 +76,18 @@ class Lane:
         write_stream: str,
         retry: Retry,
         closing: threading.Event,
+        most_connections: int,
     ) -> None:
         self._table = table
         self._retry = retry
         self._closing = closing
-        self._open: Callable[[], Connection] = lambda: Connection(client, write_stream)
+        self._connections = Pool(lambda: Connection(client, write_stream), most_connections)
         self._lock = threading.Lock()
-        self._connection: Connection | None = None
         self._quiet_until = 0.0
         self._troubled_since: float | None = None
+        self._last_sent = 0
+        self._last_stored = 0
+        self._setup_waits = 0
         # Stream and schema go into every request: some servers remember neither from the first.
         self._template = types.AppendRowsRequest(
             write_stream=write_stream,
@@ -95,7 +111,8 @@ class Lane:
             stored none of it.
 
         Raises:
-            RowRefusedError: BigQuery refuses the chunk without saying which rows are to blame.
+            RequestRefusedError: BigQuery refuses the chunk without saying which rows are to blame.
+            RequestTooLargeError: the chunk is larger than BigQuery takes.
             TableUnavailableError: the table stayed missing, or closed to us, for too long.
             AppenderClosedError: the appender was closed meanwhile.
         """
@@ -108,15 +125,42 @@ class Lane:
                 self._bear(error, attempts, time.monotonic() - started, sent)
                 self._send(sent)
             else:
-                self._note_success()
+                if not refused:
+                    self._note_success(sent)
                 return refused
 
-    def close(self) -> None:
-        """Close the connection."""
+    def take_setup_waits(self) -> int:
+        """Return how often rows have waited for people since this was last asked."""
         with self._lock:
-            connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close(exceptions.Cancelled("the appender was closed"))
+            waits, self._setup_waits = self._setup_waits, 0
+        return waits
+
+    def last_sent(self) -> int:
+        """Return the place of the latest request, for `took_since`."""
+        with self._lock:
+            return self._last_sent
+
+    def took_since(self, place: int) -> bool:
+        """Tell whether BigQuery is known to have taken a request that was sent later than that one."""
+        with self._lock:
+            return self._last_stored > place
+
+    def wait_for_setup(self, error: Exception, attempts: int, elapsed: float) -> None:
+        """Wait, after so many attempts and seconds, for people to mend what no repetition mends.
+
+        Raises:
+            TableUnavailableError: they have had `setup_patience`.
+            AppenderClosedError: the appender was closed meanwhile.
+        """
+        if elapsed > self._retry.setup_patience:
+            raise TableUnavailableError(f"{self._table} takes no rows: {error}") from error
+        delay = self._retry.delay(attempts)
+        self._note_trouble(_ALIKE, error, delay)
+        self._wait(delay, error)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connections.close(exceptions.Cancelled("the appender was closed"))
 
     def _send(self, sent: Sent) -> None:
         request = types.AppendRowsRequest(self._template)
@@ -124,10 +168,12 @@ class Lane:
         with self._lock:
             if self._closing.is_set():
                 raise AppenderClosedError(f"closed before {self._table} had taken all rows")
-            if self._connection is None or self._connection.failed:
-                self._connection = self._open()
-            sent.connection = self._connection
-        sent.future = sent.connection.send(request)
+            self._last_sent += 1
+            sent.place = self._last_sent
+        try:
+            sent.connection, sent.future = self._connections.send(request)
+        except exceptions.Cancelled as closed:
+            raise AppenderClosedError(f"closed before {self._table} had taken all rows") from closed
 
     def _answer(self, sent: Sent) -> dict[int, RowRefusedError]:
         try:
@@ -150,30 +196,33 @@ class Lane:
     def _bear(self, error: exceptions.GoogleAPICallError, attempts: int, elapsed: float, sent: Sent) -> None:
         """Return when it is time to try again, or raise when that is of no use."""
         fault = classify(error)
-        if fault is Fault.ROWS:
-            raise RowRefusedError(error.message) from error
+        if fault is Fault.SIZE:
+            raise RequestTooLargeError(error.message) from error
+        if fault is Fault.REQUEST:
+            raise RequestRefusedError(error.message) from error
         if fault is Fault.FATAL or (fault is Fault.SETUP and elapsed > self._retry.setup_patience):
             raise TableUnavailableError(f"{self._table} takes no rows: {error}") from error
         if self._closing.is_set():
             raise AppenderClosedError(f"closed before {self._table} had taken all rows") from error
-        with self._lock:
-            current = self._connection
-        if current is not sent.connection and current is not None and current.proven and not current.failed:
+        if self._connections.recovered(sent.connection):
             return  # Another thread has waited already and found BigQuery back.
         delay = self._retry.delay(attempts)
-        self._note_trouble(fault, error, delay)
+        self._note_trouble(_MISSING if fault is Fault.SETUP else "", error, delay)
+        self._wait(delay, error)
+
+    def _wait(self, delay: float, error: Exception) -> None:
         if self._closing.wait(delay):
             raise AppenderClosedError(f"closed before {self._table} had taken all rows") from error
 
-    def _note_trouble(self, fault: Fault, error: exceptions.GoogleAPICallError, delay: float) -> None:
+    def _note_trouble(self, hint: str, error: Exception, delay: float) -> None:
         now = time.monotonic()
         with self._lock:
+            self._setup_waits += bool(hint)
             if self._troubled_since is None:
                 self._troubled_since = now
             if now < self._quiet_until:
                 return
             self._quiet_until = now + delay
-        hint = " Run `parley tables deploy`, or check permissions." if fault is Fault.SETUP else ""
         _log.warning(
             "BigQuery does not take rows of %s now (%s); they are kept and tried again in %.1f s.%s",
             self._table,
@@ -182,8 +231,9 @@ class Lane:
             hint,
         )
 
-    def _note_success(self) -> None:
+    def _note_success(self, sent: Sent) -> None:
         with self._lock:
             since, self._troubled_since = self._troubled_since, None
+            self._last_stored = max(self._last_stored, sent.place)
         if since is not None:
             _log.info("BigQuery takes rows of %s again, after %.1f s", self._table, time.monotonic() - since)

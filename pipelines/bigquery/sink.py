@@ -9,7 +9,8 @@ from pipelines.bigquery.target import Target
 from pipelines.core.batches import NormalizedBatch
 
 METRICS = "parley.bigquery"
-"""Namespace of the counters `<table>.confirmed` and `<table>.refused`, and of the distribution."""
+"""Namespace of the counters `<table>.confirmed`, `<table>.refused` and `<table>.setup_waits` (how often rows
+had to wait for a table to be made, mended or opened to us), and of the distribution."""
 DELAY = "received_to_confirmed_ms"
 
 
@@ -20,28 +21,36 @@ class AppendRows(beam.PTransform):
     acknowledges finished bundles loses nothing. Its output is empty.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, connections: int = appender.CONNECTIONS) -> None:
         super().__init__()
         self._target = target
+        self._connections = connections
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Append every batch, and confirm once per bundle."""
-        return batches | "Append" >> beam.ParDo(_AppendRows(self._target))
+        return batches | "Append" >> beam.ParDo(_AppendRows(self._target, self._connections))
 
 
 class _AppendRows(beam.DoFn):
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, connections: int) -> None:
         self._target = target
+        self._connections = connections
+        self._appender: appender.Appender
         self._bundle: Bundle
 
     def start_bundle(self) -> None:
-        self._bundle = Bundle(appender.shared(self._target))
+        self._appender = appender.shared(self._target, self._connections)
+        self._bundle = Bundle(self._appender)
 
     def process(self, batch: NormalizedBatch) -> None:
         self._bundle.add(batch)
 
     def finish_bundle(self) -> None:
-        stored = self._bundle.finish()
+        try:
+            stored = self._bundle.finish()
+        finally:
+            for table, count in self._appender.take_setup_waits().items():
+                Metrics.counter(METRICS, f"{table}.setup_waits").inc(count)
         for table, count in stored.confirmed.items():
             Metrics.counter(METRICS, f"{table}.confirmed").inc(count)
         for table, count in stored.refused.items():

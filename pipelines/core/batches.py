@@ -16,6 +16,8 @@ class EventBatch(msgspec.Struct, frozen=True):
     """Where they were read: an archive file, or a subscription."""
     index: int = 0
     """Which batch of its origin this is, counted from 0."""
+    fatal: bool = False
+    """Whether processes have died on these events, so that they must not be read again."""
 
 
 class NormalizedBatch(msgspec.Struct, frozen=True):
@@ -25,3 +27,7 @@ class NormalizedBatch(msgspec.Struct, frozen=True):
     rows: dict[str, list[Row]]
     origin: str
     index: int = 0
+    part: int = 0
+    """Which part of what was read together, where its rows are too many for one."""
+    weight: int = 0
+    """About how many bytes the rows take."""

@@ -10,8 +10,13 @@ from schemas.raw_event import RawEvent
 
 LONGEST_MESSAGE = 1_024
 LONGEST_TRACEBACK = 4_096
-LARGEST_DATA = 8 * 1024 * 1024
-"""Bytes of a body that a dead letter still carries; BigQuery's requests end at 10 MB."""
+LARGEST_DATA = 10_000_000
+"""Bytes that the dead letters of one event still carry together: all that a message of Pub/Sub holds. The row of
+such a one needs a request of its own, which by documentation may have 20 MB. Where BigQuery takes less, the
+letter is stored without the body, which the archive has.
+
+https://cloud.google.com/pubsub/quotas#resource_limits
+"""
 
 
 def dead_letter(
@@ -20,9 +25,15 @@ def dead_letter(
     stage: str,
     pointer: str,
     error: BaseException,
+    *,
+    data: bytes | None,
     table_name: str | None = None,
 ) -> rows.DeadLetter:
-    """Return the dead letter of an event, or of the item of it that a JSON Pointer names."""
+    """Return the dead letter of an event, or of the item of it that a JSON Pointer names.
+
+    `data` is what failed: the whole body only where that failed as a whole, so that the letters of one event
+    hold no more together than its body, however many they are.
+    """
     return rows.DeadLetter(
         event_id=event.attributes.get("event_id") or None,
         source=event.attributes.get("source") or None,
@@ -33,7 +44,7 @@ def dead_letter(
         error_message=storable(str(error))[:LONGEST_MESSAGE],
         traceback=storable(_innermost_frames(error))[-LONGEST_TRACEBACK:] or None,
         table_name=table_name,
-        data=event.data if len(event.data) <= LARGEST_DATA else None,
+        data=data if data is not None and len(data) <= LARGEST_DATA else None,
         attributes=_as_json(event.attributes),
         generation=GENERATION,
     )

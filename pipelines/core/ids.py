@@ -52,11 +52,16 @@ def message_id(source: str, scope: str, source_message_id: str) -> str:
     return derive("message", source, scope, source_message_id)
 
 
-def message_id_of_item(channel: str, item: bytes) -> str:
-    """Return the id of a message without an id: of its exact bytes, never of the whole request."""
-    return derive("message-item", channel, sha256(item).hexdigest())
+def fingerprint(item: bytes) -> str:
+    """Return the hash of an item's exact bytes."""
+    return sha256(item).hexdigest()
 
 
-def metadata_id(subject_id: str, key: str, item: bytes) -> str:
-    """Return the id of a fact: two statuses differ, a redelivery of the same item does not."""
-    return derive("metadata", subject_id, key, sha256(item).hexdigest())
+def message_id_of_item(channel: str, item: str) -> str:
+    """Return the id of a message without an id: by its item's `fingerprint`, never that of the whole request."""
+    return derive("message-item", channel, item)
+
+
+def metadata_id(subject_id: str, key: str, item: str) -> str:
+    """Return the id of a fact by its item's `fingerprint`: two statuses differ, a redelivery of one does not."""
+    return derive("metadata", subject_id, key, item)

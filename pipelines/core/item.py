@@ -3,23 +3,58 @@
 Rows are given their columns in the table's order: by name, a row took five times as long to make.
 """
 
+from typing import NamedTuple
+
 import msgspec
 
 from pipelines.core import ids, rows
+from pipelines.core.bounds import MOST_LETTERS, Allowance, TooMuchError
 from pipelines.core.generation import GENERATION
 from pipelines.core.times import EventTime, Written, event_time, partition_day
 
 JSON = "application/json"
+_UNKNOWN_BODY = 1024 * 1024
+
+
+class Failure(NamedTuple):
+    """An item that could not be read."""
+
+    pointer: str
+    error: Exception
+    raw: bytes
+    """The item's bytes."""
 
 
 class Lineage:
     """What every row of one raw event carries, and the rows made of it so far."""
 
-    def __init__(self, event_id: str, received_micros: int) -> None:
+    def __init__(self, event_id: str, received_micros: int, body_bytes: int = _UNKNOWN_BODY) -> None:
         self.event_id = event_id
         self.received_micros = received_micros
         self.rows: list[rows.Row] = []
-        self.failures: list[tuple[str, Exception]] = []
+        self.failures: list[Failure] = []
+        self.unlisted_failures = 0
+        """How many items failed beyond those that `failures` names."""
+        self._allowance = Allowance(body_bytes)
+
+    def keep(self, row: rows.Row) -> None:
+        """Take a row.
+
+        Raises:
+            TooMuchError: the event has made too many of them.
+        """
+        self.rows.append(row)
+        if len(self.rows) > self._allowance.rows:
+            self._allowance.look(self.rows)
+
+    def fail(self, failure: Failure, rows_before: int) -> None:
+        """Note that an item failed, and drop the rows that it had made."""
+        del self.rows[rows_before:]
+        self._allowance.dropped(rows_before)
+        if len(self.failures) < MOST_LETTERS:
+            self.failures.append(failure)
+        else:
+            self.unlisted_failures += 1
 
     def item(
         self,
@@ -57,15 +92,15 @@ class Item(msgspec.Struct, eq=False):
     _time: EventTime | None = None
     _day: int = 0
     _content: str | None = None
+    _fingerprint: str | None = None
 
     def __enter__(self) -> "Item":
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception) or isinstance(error, TooMuchError):
             return False
-        del self._lineage.rows[self._before :]
-        self._lineage.failures.append((self._pointer, error))
+        self._lineage.fail(Failure(self._pointer, error, self._raw), self._before)
         return True
 
     def dated(self, time: Written, envelope_time: Written = None) -> None:
@@ -115,11 +150,18 @@ class Item(msgspec.Struct, eq=False):
             self._content = self._raw.decode()
         return self._content
 
+    @property
+    def fingerprint(self) -> str:
+        """The hash of the item's bytes, by which its facts, and a message without an id, are known."""
+        if self._fingerprint is None:
+            self._fingerprint = ids.fingerprint(self._raw)
+        return self._fingerprint
+
     def channel(self, source_channel_id: str, *, display_name: str | None = None) -> str:
         """Note that the channel was seen, and return its id."""
         channel_id = ids.channel_id(self.source, source_channel_id)
         time = self._time or self.time
-        self._lineage.rows.append(
+        self._lineage.keep(
             rows.Channel(
                 channel_id,
                 self.source,
@@ -154,7 +196,7 @@ class Item(msgspec.Struct, eq=False):
         """
         contact_id = ids.contact_id(self.source, scope, source_contact_id)
         time = self._time or self.time
-        self._lineage.rows.append(
+        self._lineage.keep(
             rows.Contact(
                 contact_id,
                 self.source,
@@ -180,7 +222,7 @@ class Item(msgspec.Struct, eq=False):
         """Note that the conversation was seen, and return its id."""
         conversation_id = ids.conversation_id(channel_id, source_conversation_id)
         time = self._time or self.time
-        self._lineage.rows.append(
+        self._lineage.keep(
             rows.Conversation(
                 conversation_id,
                 channel_id,
@@ -217,9 +259,9 @@ class Item(msgspec.Struct, eq=False):
         if source_message_id:
             message_id = ids.message_id(self.source, scope, source_message_id)
         else:
-            message_id = ids.message_id_of_item(channel_id, self._raw)
+            message_id = ids.message_id_of_item(channel_id, self.fingerprint)
         time = self._time or self.time
-        self._lineage.rows.append(
+        self._lineage.keep(
             rows.Message(
                 message_id,
                 conversation_id,
@@ -254,13 +296,21 @@ class Item(msgspec.Struct, eq=False):
         *,
         channel_id: str,
         conversation_id: str | None = None,
+        part: tuple[str, bytes] | None = None,
     ) -> None:
-        """Make one fact about a subject, its content the item's exact bytes."""
+        """Make one fact about a subject, its content the item's exact bytes.
+
+        Where an item lists many facts, `part` gives each its own: the path from the item to what tells the fact,
+        as `part` takes it, and the bytes of that. The fact is known by the whole item all the same.
+        """
         self.told = True
         time = self._time or self.time
-        self._lineage.rows.append(
+        content, pointer = self.content if part is None else part[1].decode(), self._pointer
+        if part is not None:
+            pointer = f"{pointer}/{part[0]}"
+        self._lineage.keep(
             rows.Metadata(
-                ids.metadata_id(subject_id, key, self._raw),
+                ids.metadata_id(subject_id, key, self.fingerprint),
                 subject_type,
                 subject_id,
                 channel_id,
@@ -272,9 +322,9 @@ class Item(msgspec.Struct, eq=False):
                 time.origin,
                 time.raw,
                 self._day,
-                self.content,
+                content,
                 self._content_type,
-                self._pointer,
+                pointer,
                 tuple(self.flags),
                 self._lineage.event_id,
                 self._lineage.received_micros,

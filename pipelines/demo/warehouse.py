@@ -10,7 +10,7 @@ from google.cloud import bigquery
 from pipelines.bigquery.target import Target
 from pipelines.core.rows import TABLES
 from pipelines.local import ready
-from pipelines.run.table_commands import show
+from pipelines.run.query_output import show
 from schemas import loader
 
 _ARRIVAL_SECONDS: Final = 60.0

@@ -72,4 +72,4 @@ def _parameter(option: argparse.Action, mode: str) -> dict[str, Any]:
         return parameter | {"paramType": "ENUM", "enumOptions": [{"value": mode}], "defaultValue": mode}
     if name in _FOLDERS:
         return parameter | {"paramType": _FOLDERS[name], "regexes": [_BUCKET]}
-    return parameter | {"paramType": "TEXT"} | ({"defaultValue": option.default} if option.default else {})
+    return parameter | {"paramType": "TEXT"} | ({"defaultValue": str(option.default)} if option.default else {})

@@ -13,6 +13,7 @@ from apache_beam.io.filesystem import CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
 from pipelines.io.archive_damages import Damage
+from pipelines.io.archive_listing import list_files
 from schemas.archive_layout import OPEN_SUFFIX, SUFFIX
 from schemas.raw_event import EVENT_ID, InvalidRawEventError, RawEvent
 
@@ -49,16 +50,19 @@ class Selection(msgspec.Struct, frozen=True):
         return (self.start is None or received_at >= self.start) and (self.end is None or received_at < self.end)
 
     def has_folder(self, path: str) -> bool:
-        """Tell whether a file may hold events of the selection, as far as its folders say."""
+        """Tell whether a folder or a file may hold events of the selection, as far as its path says."""
         names = dict(_FOLDER.findall(path))
         if self.sources and names.get("source", self.sources[0]) not in self.sources:
             return False
-        if "date" not in names or "hour" not in names:
+        if "date" not in names:
             return True
-        hour = dt.datetime.fromisoformat(f"{names['date']}T{names['hour']}:00:00+00:00")
-        return (self.start is None or hour + dt.timedelta(hours=1) > self.start) and (
-            self.end is None or hour < self.end
-        )
+        try:
+            start = dt.datetime.fromisoformat(f"{names['date']}T{names.get('hour', '00')}:00:00+00:00")
+        except ValueError:
+            # Not a folder of ours, whatever it is called.
+            return True
+        end = start + (dt.timedelta(hours=1) if "hour" in names else dt.timedelta(days=1))
+        return (self.start is None or end > self.start) and (self.end is None or start < self.end)
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -106,12 +110,13 @@ def find_segments(root: str, selection: Selection) -> list[str]:
 
 
 def _find(root: str, selection: Selection) -> list[FileMetadata]:
-    pattern = f"{root.rstrip('/')}/**"
-    found = FileSystems.match([pattern])[0].metadata_list
+    def may_hold(path: str) -> bool:
+        return selection.has_folder(path.removeprefix(root))
+
+    found = [e for e in list_files(root, may_hold) if e.path.endswith((SUFFIX, OPEN_SUFFIX))]
     if not found and not FileSystems.exists(root.rstrip("/")):
         raise FileNotFoundError(f"no archive at {root}")
-    entries = (e for e in found if e.path.endswith((SUFFIX, OPEN_SUFFIX)) and selection.has_folder(e.path))
-    return sorted(entries, key=lambda entry: entry.path)
+    return sorted(found, key=lambda entry: entry.path)
 
 
 def read_segment(path: str, damages: list[Damage]) -> Iterator[RawEvent]:

@@ -13,6 +13,7 @@ from apache_beam.options.pipeline_options import (
     _BeamArgumentParser,
 )
 
+from pipelines.bigquery.appender import CONNECTIONS
 from pipelines.bigquery.target import ConfigurationError, Target
 from pipelines.io.archive_segments import Selection
 
@@ -103,6 +104,14 @@ class ParleyOptions(PipelineOptions):
             default="native",
             help="the runner's own Pub/Sub source, or Pub/Sub's client as an unbounded source",
         )
+        streaming.add_argument(
+            "--append_connections",
+            type=int,
+            choices=range(1, 101),
+            metavar="N",
+            default=CONNECTIONS,
+            help="how many connections a process opens to a table at most; one where the load is small",
+        )
         batch.add_argument("--archive", help="the archive's root, a folder or gs://bucket/prefix")
         batch.add_argument(
             "--output",
@@ -130,6 +139,11 @@ class ParleyOptions(PipelineOptions):
             type=float,
             default=20.0,
             help="streaming with the pulling reader: how long a stop waits for BigQuery to take what was read",
+        )
+        here.add_argument(
+            "--in_hand",
+            help="streaming with the pulling reader: a local folder that outlives the process, where it notes "
+            "what it works on; an event on which it dies is tried alone then, and set aside when it dies again",
         )
         both.add_argument("--bigquery_project", help="the project of the datasets; by default --project")
         both.add_argument("--dataset_prefix", default="", help="what the datasets' names begin with")

@@ -5,9 +5,10 @@ import queue
 import threading
 import time
 import uuid
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -25,12 +26,16 @@ from google.cloud import pubsub_v1
 from google.cloud.pubsub_v1.subscriber.message import Message
 
 from pipelines.core.batches import EventBatch
+from pipelines.io.in_hand import InHand
 from schemas.raw_event import RawEvent
 
 LARGEST_BATCH = 1_000
 """Events that are normalized and stored together at most."""
+LARGEST_BATCH_BYTES = 8 * 1024 * 1024
+"""Bytes of bodies at which a batch takes no further event: their rows take several times as much."""
 LONGEST_WAIT = 0.05
 """Seconds that the first event of a batch waits for others."""
+_SHARE = LARGEST_BATCH_BYTES // LARGEST_BATCH
 _IDLE_SECONDS = 0.5
 _BUFFERED_MESSAGES = 4_000
 _BUFFERED_BYTES = 64 * 1024 * 1024
@@ -63,7 +68,10 @@ class ReadSubscriptions(beam.PTransform):
             messages
             | beam.Flatten()
             | beam.BatchElements(
-                min_batch_size=1, max_batch_size=LARGEST_BATCH, target_batch_duration_secs=LONGEST_WAIT
+                min_batch_size=_SHARE,
+                max_batch_size=LARGEST_BATCH_BYTES,
+                target_batch_duration_secs=LONGEST_WAIT,
+                element_size_fn=_size,
             )
             | "Unwrap" >> beam.Map(_unwrap).with_output_types(EventBatch)
         )
@@ -80,16 +88,25 @@ class PullSubscriptions(beam.PTransform):
     pulled; after the last run, call `stop_pulling`.
     """
 
-    def __init__(self, subscriptions: Sequence[str]) -> None:
-        """Pull from `projects/…/subscriptions/…`, each one source's raw events."""
+    def __init__(self, subscriptions: Sequence[str], in_hand: Path | None = None) -> None:
+        """Pull from `projects/…/subscriptions/…`, each one source's raw events.
+
+        In a folder `in_hand` is noted what is worked on: a message on which the process dies is tried alone
+        then, and at last set aside.
+        """
         super().__init__()
-        self._source = _Subscriptions(tuple(subscriptions))
+        self._source = _Subscriptions(tuple(subscriptions), in_hand)
 
     def expand(self, pbegin: Any) -> Any:
         """Return batches of raw events."""
         batches = pbegin | ReadFromUnboundedSource(self._source, poll_interval=0, max_records_per_bundle=1)
         batches.element_type = EventBatch
         return batches
+
+
+def _size(message: PubsubMessage) -> int:
+    """Return which part of a batch a message takes up, by its bytes or by its number."""
+    return max(len(message.data or b""), _SHARE)
 
 
 def _unwrap(messages: Sequence[PubsubMessage]) -> EventBatch:
@@ -113,8 +130,9 @@ class _Acknowledge(CheckpointMark):
 class _Subscriptions(UnboundedSource):
     """All subscriptions as one source, so that one reader waits for whichever speaks first."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
+    def __init__(self, names: tuple[str, ...], in_hand: Path | None) -> None:
         self._names = names
+        self._in_hand = in_hand
 
     def split(self, desired_num_splits: int, options: Any = None) -> Iterable["_Subscriptions"]:
         """Do not split: Pub/Sub itself shares messages out between readers."""
@@ -123,7 +141,7 @@ class _Subscriptions(UnboundedSource):
     def create_reader(self, options: Any, checkpoint_mark: CheckpointMark | None) -> "_Reader":
         """Start to pull, or go on where an earlier reader ended; what that did not acknowledge comes again."""
         if self._names not in _pulls:
-            _pulls[self._names] = _Pull(self._names)
+            _pulls[self._names] = _Pull(self._names, self._in_hand)
         return _Reader(self._names, _pulls[self._names])
 
     def get_checkpoint_mark_coder(self) -> coders.Coder:
@@ -134,13 +152,15 @@ class _Subscriptions(UnboundedSource):
 class _Pull:
     """Messages of subscriptions, pulled in the background for one reader after the other."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
+    def __init__(self, names: tuple[str, ...], in_hand: Path | None = None) -> None:
         self.id = uuid.uuid4().hex
         self.batch = 0
         """The last one that was taken."""
         self._client = pubsub_v1.SubscriberClient()
         self._arrived: queue.SimpleQueue[tuple[str, Message]] = queue.SimpleQueue()
+        self._set_apart: deque[tuple[str, Message]] = deque()
         self._unacknowledged: dict[int, list[Message]] = {}
+        self._in_hand = InHand(in_hand) if in_hand is not None else None
         limits = pubsub_v1.types.FlowControl(
             max_messages=_BUFFERED_MESSAGES // len(names), max_bytes=_BUFFERED_BYTES // len(names)
         )
@@ -166,26 +186,50 @@ class _Pull:
         for stream in self._streams:
             if stream.done():
                 stream.result()
-        messages: list[Message] = []
-        deadline = time.monotonic() + _IDLE_SECONDS
-        while len(messages) < LARGEST_BATCH:
-            try:
-                _, message = self._arrived.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                break
-            if not messages:
-                deadline = time.monotonic() + LONGEST_WAIT
-            messages.append(message)
+        messages = [self._set_apart.popleft()[1]] if self._set_apart else self._gather()
         if messages:
             self.batch += 1
             self._unacknowledged[self.batch] = messages
+            self._note()
         return messages
+
+    def is_fatal(self, messages: Sequence[Message]) -> bool:
+        """Return whether processes have died on what was taken."""
+        return self._in_hand is not None and any(self._in_hand.is_fatal(each.message_id) for each in messages)
+
+    def _gather(self) -> list[Message]:
+        messages: list[Message] = []
+        size = 0
+        deadline = time.monotonic() + _IDLE_SECONDS
+        while len(messages) < LARGEST_BATCH and size < LARGEST_BATCH_BYTES:
+            try:
+                name, message = self._arrived.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                break
+            if self._in_hand is not None and self._in_hand.is_suspect(message.message_id):
+                if not messages:
+                    return [message]
+                self._set_apart.append((name, message))
+                continue
+            if not messages:
+                deadline = time.monotonic() + LONGEST_WAIT
+            messages.append(message)
+            size += len(message.data)
+        return messages
+
+    def _note(self) -> None:
+        if self._in_hand is not None:
+            self._in_hand.take(each.message_id for held in self._unacknowledged.values() for each in held)
 
     def acknowledge(self, batch: int) -> None:
         """Tell Pub/Sub that all batches up to this one are stored."""
         for number in [n for n in self._unacknowledged if n <= batch]:
-            for message in self._unacknowledged.pop(number):
+            stored = self._unacknowledged.pop(number)
+            for message in stored:
                 message.ack()
+            if self._in_hand is not None:
+                self._in_hand.acquit(each.message_id for each in stored)
+        self._note()
 
     def close(self) -> None:
         """Stop pulling, wait until acknowledgements are sent, and give back what was not taken."""
@@ -199,13 +243,16 @@ class _Pull:
                 _log.warning("pulling had ended already: %s", error)
         self._give_back()
         self._client.close()
+        if self._in_hand is not None:
+            self._in_hand.close()
 
     def _give_back(self) -> None:
         """Let messages come again at once, to whoever pulls; else that would take until their deadline."""
         # Not by `nack`: before a stream has ended it would bring them back, and after that it sends nothing.
         left: defaultdict[str, list[str]] = defaultdict(list)
         while not self._arrived.empty():
-            name, message = self._arrived.get()
+            self._set_apart.append(self._arrived.get())
+        for name, message in self._set_apart:
             left[name].append(message.ack_id)
         for name, ids in left.items():
             for start in range(0, len(ids), _GIVEN_BACK_TOGETHER):
@@ -252,7 +299,7 @@ class _Reader(UnboundedReader):
     def get_current(self) -> EventBatch:
         """Return the batch."""
         events = [RawEvent(m.data, dict(m.attributes)) for m in self._messages]
-        return EventBatch(events, origin="pubsub", index=self._pull.batch)
+        return EventBatch(events, "pubsub", self._pull.batch, fatal=self._pull.is_fatal(self._messages))
 
     def get_current_timestamp(self) -> Timestamp:
         """Return now: nothing in the pipeline looks at event time, each row carries its own."""

@@ -41,9 +41,10 @@ class WriteParquet(beam.PTransform):
         return batches | beam.ParDo(_Write(self._folder))
 
 
-def file_name(origin: str, index: int) -> str:
-    """Return the name of the files with the rows of the batch of some number from some origin."""
-    return f"{hashlib.sha256(origin.encode()).hexdigest()[:32]}-{index:06}{SUFFIX}"
+def file_name(origin: str, index: int, part: int = 0) -> str:
+    """Return the name of the files with the rows of (a part of) the batch of some number from some origin."""
+    further = f"-{part}" if part else ""
+    return f"{hashlib.sha256(origin.encode()).hexdigest()[:32]}-{index:06}{further}{SUFFIX}"
 
 
 class _Write(beam.DoFn):
@@ -52,7 +53,7 @@ class _Write(beam.DoFn):
 
     def process(self, batch: NormalizedBatch) -> Iterator[WrittenFile]:
         processed_at = time.time_ns() // 1_000
-        name = file_name(batch.origin, batch.index)
+        name = file_name(batch.origin, batch.index, batch.part)
         for table, rows in batch.rows.items():
             folder = f"{self._folder}/{table}"
             make_folder(folder)

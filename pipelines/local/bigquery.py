@@ -13,6 +13,11 @@ import structlog
 from bqemulator.config import LogFormat, LogLevel, PersistenceMode, Settings
 from duckdb_extensions import import_extension
 
+LARGEST_APPEND = 20_000_000
+"""Bytes of a request to append.
+
+https://cloud.google.com/bigquery/docs/reference/storage/rpc/google.cloud.bigquery.storage.v1#appendrowsrequest
+"""
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
@@ -24,6 +29,7 @@ def settings(rest_port: int, grpc_port: int, data_dir: Path, gcs_root: Path) -> 
         persistence_mode=PersistenceMode.PERSISTENT,
         data_dir=data_dir,
         gcs_local_root=gcs_root,
+        write_api_max_request_bytes=LARGEST_APPEND,
         log_level=LogLevel.WARNING,
         log_format=LogFormat.CONSOLE,
     )

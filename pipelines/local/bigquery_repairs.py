@@ -20,12 +20,13 @@ from bqemulator.domain.events import TableDataChanged
 from bqemulator.grpc_api import read_servicer, write_servicer
 from bqemulator.versioning.snapshots import SnapshotManager
 
-from pipelines.local import bigquery_transactions, bigquery_translation
+from pipelines.local import bigquery_dry_runs, bigquery_transactions, bigquery_translation
 
 
 def apply() -> None:
     """Repair bqemulator in this process; to be called before its server is made."""
     server.SnapshotManager = _NoTimeTravel
+    bigquery_dry_runs.apply()
     bigquery_transactions.apply()
     bigquery_translation.apply()
     write_servicer.BigQueryWriteHandler = _on_loop(write_servicer.BigQueryWriteHandler)

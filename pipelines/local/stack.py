@@ -47,7 +47,7 @@ def commands(folder: Path, ports: Ports, pubsub: str) -> dict[str, str]:
         "receiver": f"exec {python} -m receiver",
         "dashboard": f"exec {python} -m pipelines.cli dashboard --port {ports.dashboard}",
         "pipeline": f"{python} -m pipelines.local.ready && "
-        f'exec {python} -m pipelines.cli stream --catch-up "$PARLEY_ARCHIVE"',
+        f'exec {python} -m pipelines.cli stream --catch-up "$PARLEY_ARCHIVE" --in_hand {data}/pipeline',
     }
 
 

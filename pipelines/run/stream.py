@@ -4,6 +4,7 @@ import logging
 import signal
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -22,7 +23,6 @@ from pipelines.normalize import build
 from pipelines.run.counters import counted
 from pipelines.sources import registry
 
-_READERS = {"native": ReadSubscriptions, "pull": PullSubscriptions}
 _log = logging.getLogger(__name__)
 
 
@@ -47,7 +47,7 @@ def run(options: PipelineOptions, where: Target) -> Any:
     try:
         while True:
             pipeline = beam.Pipeline(options=options)
-            build(pipeline, _READERS[parley.live_reader](subscriptions), AppendRows(where))
+            build(pipeline, _reader(parley, subscriptions), AppendRows(where, parley.append_connections))
             result = pipeline.run()
             if native:
                 return result
@@ -66,6 +66,12 @@ def run(options: PipelineOptions, where: Target) -> Any:
         read_pubsub.stop_pulling()
 
 
+def _reader(parley: ParleyOptions, subscriptions: Sequence[str]) -> beam.PTransform:
+    if parley.live_reader == "native":
+        return ReadSubscriptions(subscriptions)
+    return PullSubscriptions(subscriptions, Path(parley.in_hand) if parley.in_hand else None)
+
+
 def catch_up(archive: str, options: PipelineOptions, where: Target) -> int:
     """Store what the archive has and the ledger lacks; return how many events that were.
 
@@ -77,7 +83,8 @@ def catch_up(archive: str, options: PipelineOptions, where: Target) -> int:
     if not groups:
         return 0
     pipeline = beam.Pipeline(options=options)
-    build(pipeline, ReadArchive(groups, selection, stored_events(where)), AppendRows(where))
+    connections = options.view_as(ParleyOptions).append_connections
+    build(pipeline, ReadArchive(groups, selection, stored_events(where)), AppendRows(where, connections))
     result = pipeline.run()
     result.wait_until_finish()
     return counted(result, "events")

@@ -6,12 +6,13 @@ https://airy.co/docs/core/api/source
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
 
 from pipelines.core import ids
+from pipelines.core.bounds import MOST_ROWS, TooMuchError
 from pipelines.core.item import Item, Lineage
 from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_given, members, scalar, text
 from pipelines.sources.place import Place
@@ -41,6 +42,10 @@ class Metadata(Struct):
     occurred_at: Raw = NOTHING
 
 
+DEEPEST_FACT: Final = 32
+"""Levels of objects in which facts are looked for."""
+LONGEST_PATH: Final = 256
+"""Characters of a fact's key behind which no further objects are looked into: each fact repeats them."""
 BODY: Final = msgspec.json.Decoder(dict[str, Raw])
 ITEMS: Final = msgspec.json.Decoder(list[Raw])
 MESSAGE: Final = msgspec.json.Decoder(Message)
@@ -106,7 +111,8 @@ class OwnJson:
             item.flags.append("channel_assumed")
         place = self._place(item, fact.source_channel_id)
         about = text(fact.source_id)
-        facts = dict(flattened(body, fact.metadata))
+        leaves = {leaf.key: leaf for leaf in flattened(body, fact.metadata)}
+        facts = {key: leaf.value for key, leaf in leaves.items()}
         message_id = None
         match fact.namespace:
             case "message" if about:
@@ -123,7 +129,10 @@ class OwnJson:
             case namespace:
                 facts = {fact_key(namespace): ""}
         for key, value in (facts or {"source.metadata": ""}).items():
-            place.tell(item, key, value, message_id=message_id)
+            # Each fact its own slice: an item may list thousands.
+            leaf = leaves.get(key)
+            own = (leaf.path, body.exact(leaf.raw)) if leaf else None
+            place.tell(item, key, value, message_id=message_id, part=own)
 
 
 def note_contact(item: Item, channel_id: str, source_contact_id: str, profile: Mapping[str, str | None]) -> str:
@@ -140,16 +149,44 @@ def note_contact(item: Item, channel_id: str, source_contact_id: str, profile: M
     )
 
 
-def flattened(body: Body, value: Raw, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each leaf of an object, by its path with dots, and as text: empty where it is no scalar.
+class Leaf(NamedTuple):
+    """A member of nested objects: one fact."""
 
-    An array is one value, as in Airy.
+    key: str
+    """Its path, with dots."""
+    path: str
+    """Its path from the item, in a JSON Pointer's form."""
+    raw: Raw
+
+    @property
+    def value(self) -> str:
+        """What it says, as text; empty where it is no scalar."""
+        return scalar(self.raw) or ""
+
+
+def flattened(body: Body, value: Raw) -> Iterator[Leaf]:
+    """Yield each leaf of an item's `metadata`. An array is one value, as in Airy; so is what lies too deep.
+
+    Raises:
+        TooMuchError: there are more than an event may make rows.
     """
-    for name, member in members(body, value).items():
-        if bytes(member)[:1] == b"{" and members(body, member):
-            yield from flattened(body, member, f"{path}{name}.")
+    # With a stack of its own, and each level read once.
+    levels = [("", "metadata", iter(members(body, value).items()))]
+    count = 0
+    while levels:
+        key, path, rest = levels[-1]
+        for name, member in rest:
+            is_deep = len(levels) >= DEEPEST_FACT or len(key) + len(name) > LONGEST_PATH
+            deeper = {} if is_deep else members(body, member)
+            if deeper:
+                levels.append((f"{key}{name}.", f"{path}/{escaped(name)}", iter(deeper.items())))
+                break
+            count += 1
+            if count > MOST_ROWS:
+                raise TooMuchError(f"more than {MOST_ROWS:,} facts of one item")
+            yield Leaf(key + name, f"{path}/{escaped(name)}", member)
         else:
-            yield path + name, scalar(member) or ""
+            levels.pop()
 
 
 def escaped(name: str) -> str:

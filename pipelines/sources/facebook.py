@@ -83,7 +83,7 @@ def _read_entry(body: Body, item: Item, part: Raw) -> None:
     if entry.field is not None:
         _read_change(item, body, part, channel)
     elif entry.messaging is entry.standby is entry.changes is None:
-        for name in members(body, part).keys() - {"id", "time"}:
+        for name in (name for name in members(body, part) if name not in {"id", "time"}):
             Place(item.channel(channel)).tell(item, fact_key(name))
 
 

@@ -4,7 +4,8 @@ import hashlib
 
 from pipelines import sources
 from pipelines.core import rows
-from pipelines.core.dead_letter import LONGEST_MESSAGE, dead_letter
+from pipelines.core.bounds import TooManyFailuresError
+from pipelines.core.dead_letter import LARGEST_DATA, LONGEST_MESSAGE, dead_letter
 from pipelines.core.generation import GENERATION
 from pipelines.core.item import Lineage
 from pipelines.core.times import to_micros
@@ -15,18 +16,22 @@ class UnknownSourceError(LookupError):
     """No parser is registered for a raw event's source."""
 
 
+class WorkerDiedError(Exception):
+    """Whoever read this event did not live to say what is wrong with it."""
+
+
 def normalize(event: RawEvent) -> list[rows.Row]:
     """Return every row that a raw event makes: its ledger row first.
 
     Pure: no clock, randomness, network or order. Never raises: what cannot be normalized becomes a
-    dead letter, item by item.
+    dead letter, item by item. What would make more than `pipelines.core.bounds` allows becomes one as a whole.
 
     Raises:
         InvalidRawEventError: the event lacks an id, a source or a usable time of receipt, so that no
             row could be traced to it.
     """
     source, received = event.source, to_micros(event.received_at)
-    lineage = Lineage(event.event_id, received)
+    lineage = Lineage(event.event_id, received, len(event.data))
     ignored = None
     dead: list[rows.DeadLetter] = []
     try:
@@ -36,11 +41,37 @@ def normalize(event: RawEvent) -> list[rows.Row]:
         ignored = parse(event, lineage)
     except Exception as error:
         lineage.rows.clear()
-        lineage.failures.clear()
-        dead = [dead_letter(event, received, "parse", "", error)]
-    dead += [dead_letter(event, received, "item", where, error) for where, error in lineage.failures]
+        dead = [dead_letter(event, received, "parse", "", error, data=event.data)]
+    else:
+        dead = _letters_of_items(event, received, lineage)
     made = _distinct(lineage.rows)
     return [_ledger_row(event, lineage, source, made, dead, ignored), *made, *dead]
+
+
+def set_aside(event: RawEvent) -> list[rows.Row]:
+    """Return the ledger row and the dead letter of an event that is not read, since processes have died on it.
+
+    Raises:
+        InvalidRawEventError: as `normalize`.
+    """
+    received = to_micros(event.received_at)
+    error = WorkerDiedError("every process that read it has died; the archive has it")
+    letter = dead_letter(event, received, "parse", "", error, data=None)
+    return [_ledger_row(event, Lineage(event.event_id, received), event.source, [], [letter], None), letter]
+
+
+def _letters_of_items(event: RawEvent, received: int, lineage: Lineage) -> list[rows.DeadLetter]:
+    """Return a dead letter for each item that failed, and one for all that are too many."""
+    letters = []
+    left = LARGEST_DATA
+    for pointer, error, raw in lineage.failures:
+        data = raw if len(raw) <= left else None
+        left -= len(data or b"")
+        letters.append(dead_letter(event, received, "item", pointer, error, data=data))
+    if lineage.unlisted_failures:
+        too_many = TooManyFailuresError(f"{lineage.unlisted_failures:,} more items failed")
+        letters.append(dead_letter(event, received, "parse", "", too_many, data=None))
+    return letters
 
 
 def _distinct(made: list[rows.Row]) -> list[rows.Row]:
@@ -79,4 +110,4 @@ def _ledger_row(
     )
 
 
-__all__ = ["InvalidRawEventError", "UnknownSourceError", "normalize"]
+__all__ = ["InvalidRawEventError", "UnknownSourceError", "WorkerDiedError", "normalize", "set_aside"]

@@ -12,8 +12,19 @@ class Place(NamedTuple):
     contact_id: str | None = None
     conversation_id: str | None = None
 
-    def tell(self, item: Item, key: str, value: str = "", *, message_id: str | None = None) -> None:
-        """Make a fact about the closest subject that is known: message, conversation, contact or channel."""
+    def tell(
+        self,
+        item: Item,
+        key: str,
+        value: str = "",
+        *,
+        message_id: str | None = None,
+        part: tuple[str, bytes] | None = None,
+    ) -> None:
+        """Make a fact about the closest subject that is known: message, conversation, contact or channel.
+
+        `part` as `Item.metadata` takes it.
+        """
         subject_type, subject_id = "channel", self.channel_id
         if message_id:
             subject_type, subject_id = "message", message_id
@@ -21,7 +32,7 @@ class Place(NamedTuple):
             subject_type, subject_id = "conversation", self.conversation_id
         elif self.contact_id:
             subject_type, subject_id = "contact", self.contact_id
-        self._tell(item, subject_type, subject_id, key, value)
+        self._tell(item, subject_type, subject_id, key, value, part)
 
     def tell_of_contact(self, item: Item, key: str, value: str = "") -> None:
         """Make a fact about the contact, in the conversation; without a contact as `tell` does."""
@@ -30,7 +41,15 @@ class Place(NamedTuple):
         else:
             self.tell(item, key, value)
 
-    def _tell(self, item: Item, subject_type: str, subject_id: str, key: str, value: str) -> None:
+    def _tell(
+        self,
+        item: Item,
+        subject_type: str,
+        subject_id: str,
+        key: str,
+        value: str,
+        part: tuple[str, bytes] | None = None,
+    ) -> None:
         item.metadata(
             subject_type,
             subject_id,
@@ -38,4 +57,5 @@ class Place(NamedTuple):
             value,
             channel_id=self.channel_id,
             conversation_id=self.conversation_id,
+            part=part,
         )

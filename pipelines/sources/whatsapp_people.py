@@ -53,16 +53,24 @@ class Person(NamedTuple):
         return not {self.phone, self.user_id}.isdisjoint({other.phone, other.user_id} - {None})
 
 
-class Line(NamedTuple):
+class Line:
     """A channel: the business phone number, and the people whom a value describes."""
 
-    channel: str
-    number: str | None = None
-    contacts: tuple[Contact, ...] = ()
+    def __init__(self, channel: str, number: str | None = None, contacts: tuple[Contact, ...] = ()) -> None:
+        self.channel = channel
+        self.number = number
+        self.contacts = contacts
+        self._digits = _digits(number)
+        # A value may have as many people as messages: whom one is of is not looked for from the first again.
+        self._places: dict[str, int] = {}
+        for place, contact in enumerate(contacts):
+            for known in (text(contact.wa_id), text(contact.user_id)):
+                if known is not None:
+                    self._places.setdefault(known, place)
 
     def is_ours(self, phone: str | None) -> bool:
         """Return whether that is the business's own number, however it is written."""
-        return bool(phone and self.number) and _digits(phone) == _digits(self.number)
+        return bool(phone and self.number) and _digits(phone) == self._digits
 
     def key_of(self, person: Person, *, is_sender: bool = False) -> str | None:
         """Return by which id a person is known: the phone number, else the BSUID, else None."""
@@ -118,10 +126,9 @@ class Line(NamedTuple):
 
     def _described(self, person: Person, is_sender: bool) -> Contact:
         """Return what the value says of a person: by id, or as the only sender that it describes."""
-        named = {person.phone, person.user_id} - {None} if self.contacts else set()
-        for contact in self.contacts:
-            if not named.isdisjoint({text(contact.wa_id), text(contact.user_id)}):
-                return contact
+        named = [self._places[known] for known in (person.phone, person.user_id) if known in self._places]
+        if named:
+            return self.contacts[min(named)]
         return self.contacts[0] if is_sender and len(self.contacts) == 1 else _NOBODY
 
 

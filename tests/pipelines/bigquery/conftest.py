@@ -1,7 +1,9 @@
 """A Storage Write API that faults on command, and an appender to it."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
+import msgspec
 import pytest
 from scripted_write_api import ScriptedWriteApi
 
@@ -25,7 +27,17 @@ def write_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedWriteApi]:
 @pytest.fixture
 def appender(write_api: ScriptedWriteApi) -> Iterator[Appender]:
     """An appender that gives up after a tenth of a second what is not BigQuery's to mend."""
+    with closing(_appender(IMPATIENT)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def patient(write_api: ScriptedWriteApi) -> Iterator[Appender]:
+    """An appender that waits for people, as long as a test may take."""
+    with closing(_appender(msgspec.structs.replace(IMPATIENT, setup_patience=60.0))) as opened:
+        yield opened
+
+
+def _appender(retry: Retry) -> Appender:
     target = Target.prefixed("parley-test")
-    opened = Appender(write_client(target), target, IMPATIENT)
-    yield opened
-    opened.close()
+    return Appender(write_client(target), target, retry)

@@ -46,11 +46,11 @@ def silence(batch: pa.RecordBatch, context: grpc.ServicerContext) -> Response | 
     return None
 
 
-def error(code: grpc.StatusCode, storage_code: Any = None) -> Answer:
+def error(code: grpc.StatusCode, storage_code: Any = None, message: str = "as the test said") -> Answer:
     """Answer with an error, and keep the connection open."""
 
     def answer(batch: pa.RecordBatch, context: grpc.ServicerContext) -> Response:
-        status = status_pb2.Status(code=code.value[0], message="as the test said")
+        status = status_pb2.Status(code=code.value[0], message=message)
         if storage_code is not None:
             detail = any_pb2.Any()
             detail.Pack(types.StorageError.pb(types.StorageError(code=storage_code)))
@@ -81,7 +81,8 @@ class ScriptedWriteApi:
         self.requests: list[types.AppendRowsRequest] = []
         self.connections = 0
         self._open: list[grpc.ServicerContext] = []
-        self._server = grpc.server(ThreadPoolExecutor(32))
+        largest = [("grpc.max_receive_message_length", 20_000_000)]
+        self._server = grpc.server(ThreadPoolExecutor(32), options=largest)
         self._server.add_generic_rpc_handlers([_Handler(self._serve)])
         self.address = f"127.0.0.1:{self._server.add_insecure_port(f'127.0.0.1:{port}')}"
         self._server.start()

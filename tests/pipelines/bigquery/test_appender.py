@@ -1,6 +1,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -10,7 +11,8 @@ from google.cloud.bigquery_storage_v1.types import StorageError
 from row_samples import channel, sample
 from scripted_write_api import ScriptedWriteApi
 
-from pipelines.bigquery.appender import Appender
+from pipelines.bigquery.appender import CONNECTIONS, Appender
+from pipelines.bigquery.faults import RowTooLargeError
 from pipelines.bigquery.lane import AppenderClosedError, Retry, TableUnavailableError
 from pipelines.bigquery.target import Target, write_client
 from pipelines.core.rows import Row
@@ -35,6 +37,16 @@ def names(rows: list[Row]) -> list[str]:
     return [row.channel_id for row in rows]  # type: ignore[attr-defined]
 
 
+def unless(bad: Callable[[list[str]], bool]) -> api.Answer:
+    """Refuse requests by the names of their rows, without saying which one is to blame."""
+    refuse = api.error(grpc.StatusCode.INVALID_ARGUMENT)
+
+    def answer(batch: api.pa.RecordBatch, context: grpc.ServicerContext) -> api.Response | None:
+        return (refuse if bad(batch.column("channel_id").to_pylist()) else api.store)(batch, context)
+
+    return answer
+
+
 def test_rows_are_stored_once(write_api: ScriptedWriteApi, appender: Appender) -> None:
     assert appender.append("channels", ROWS).result() == []
     assert stored(write_api) == names(ROWS)
@@ -57,6 +69,52 @@ def test_tables_have_one_connection_each_however_many_threads(
 
     assert sorted(int(row["event_id"]) for row in write_api.stored) == list(range(200))
     assert write_api.connections == 2
+
+
+def test_a_table_has_more_connections_while_more_waits_than_one_is_promised_to_take(
+    write_api: ScriptedWriteApi, patient: Appender
+) -> None:
+    release = threading.Event()
+
+    def when_released(*request: object) -> api.Response:
+        assert release.wait(10)
+        return api.store(*request)  # type: ignore[arg-type]
+
+    write_api.habit = when_released
+    appends = [
+        patient.append("channels", [channel(str(n), display_name="x" * 600_000)]) for n in range(3 * CONNECTIONS)
+    ]
+    release.set()
+
+    assert [append.result() for append in appends] == [[]] * len(appends)
+    assert sorted(stored(write_api), key=int) == [str(n) for n in range(len(appends))]
+    assert write_api.connections == CONNECTIONS
+
+
+def test_small_rows_share_a_connection_however_many_wait(write_api: ScriptedWriteApi, appender: Appender) -> None:
+    appends = [appender.append("channels", [row]) for row in ROWS * 20]
+
+    assert [append.result() for append in appends] == [[]] * len(appends)
+    assert write_api.connections == 1
+
+
+def test_when_all_connections_of_a_table_are_lost_each_row_is_stored(
+    write_api: ScriptedWriteApi, patient: Appender
+) -> None:
+    release = threading.Event()
+
+    def gone(batch: api.pa.RecordBatch, context: grpc.ServicerContext) -> api.Response | None:
+        assert release.wait(10)
+        return api.abort(grpc.StatusCode.UNAVAILABLE)(batch, context)
+
+    write_api.script.extend([gone] * CONNECTIONS)
+    appends = [
+        patient.append("channels", [channel(str(n), display_name="x" * 1_000_000)]) for n in range(2 * CONNECTIONS)
+    ]
+    release.set()
+
+    assert [append.result() for append in appends] == [[]] * len(appends)
+    assert set(stored(write_api)) == {str(n) for n in range(len(appends))}
 
 
 def test_every_request_names_its_stream_and_schema(write_api: ScriptedWriteApi, appender: Appender) -> None:
@@ -109,10 +167,9 @@ def test_a_silent_connection_is_given_up_at_once_for_all_who_wait_on_it(
 ) -> None:
     write_api.script.append(api.silence)
     appends = [appender.append("channels", [row]) for row in ROWS]
-    silent = appender._lane("channels")._connection
+    (silent,) = appender._lane("channels")._connections._connections
 
     assert appends[0].result() == []
-    assert silent is not None
     assert silent.failed
     assert [append.result() for append in appends] == [[]] * len(ROWS)
 
@@ -121,8 +178,7 @@ def test_a_connection_that_was_closed_for_idleness_is_opened_again_without_a_wor
     write_api: ScriptedWriteApi, appender: Appender, caplog: pytest.LogCaptureFixture
 ) -> None:
     appender.append("channels", ROWS[:4]).result()
-    idle = appender._lane("channels")._connection
-    assert idle is not None
+    (idle,) = appender._lane("channels")._connections._connections
     write_api.close_connections()
     deadline = time.monotonic() + 10
     while not idle.failed:
@@ -202,47 +258,156 @@ def test_rows_that_bigquery_blames_are_refused_and_the_others_stored(
 
 
 def test_a_request_refused_as_a_whole_is_halved_until_the_bad_row_is_found(
-    write_api: ScriptedWriteApi, appender: Appender
+    write_api: ScriptedWriteApi, patient: Appender
 ) -> None:
-    refuse = api.error(grpc.StatusCode.INVALID_ARGUMENT)
+    write_api.habit = unless(lambda names: "6" in names)
 
-    def unless_bad(batch: api.pa.RecordBatch, context: grpc.ServicerContext) -> api.Response | None:
-        bad = "6" in batch.column("channel_id").to_pylist()
-        return (refuse if bad else api.store)(batch, context)
-
-    write_api.habit = unless_bad
-
-    (refused,) = appender.append("channels", ROWS).result()
+    (refused,) = patient.append("channels", ROWS).result()
 
     assert refused.row is ROWS[6]
     assert str(refused.error) == "as the test said"
     assert sorted(stored(write_api)) == [name for name in names(ROWS) if name != "6"]
 
 
-def test_a_refusal_that_ends_the_connection_is_a_refusal_all_the_same(
+def test_several_bad_rows_are_found_however_many(write_api: ScriptedWriteApi, patient: Appender) -> None:
+    write_api.habit = unless(lambda names: any(int(name) % 3 for name in names))
+    rows = [channel(str(index)) for index in range(100)]
+
+    refused = patient.append("channels", rows).result()
+
+    assert sorted(int(name) for name in names([each.row for each in refused])) == [n for n in range(100) if n % 3]
+    assert sorted(stored(write_api), key=int) == [str(n) for n in range(100) if not n % 3]
+
+
+def test_rows_that_are_all_refused_alike_wait_until_the_table_takes_them(
+    write_api: ScriptedWriteApi, patient: Appender, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_api.script.extend([api.error(grpc.StatusCode.INVALID_ARGUMENT)] * 40)
+
+    assert patient.append("channels", ROWS).result() == []
+    assert sorted(stored(write_api)) == names(ROWS)
+    assert "All rows are refused alike" in caplog.text
+
+
+def test_a_table_that_refuses_everything_is_no_fault_of_the_rows(
     write_api: ScriptedWriteApi, appender: Appender
 ) -> None:
-    write_api.script.append(api.abort(grpc.StatusCode.INVALID_ARGUMENT))
+    write_api.habit = api.error(grpc.StatusCode.INVALID_ARGUMENT)
+
+    with pytest.raises(TableUnavailableError, match="channels takes no rows: as the test said"):
+        appender.append("channels", ROWS).result()
+    with pytest.raises(TableUnavailableError):
+        appender.append("channels", ROWS[:1]).result()
+    assert stored(write_api) == []
+
+
+def test_a_bad_row_that_is_alone_waits_until_the_table_has_taken_another(
+    write_api: ScriptedWriteApi, patient: Appender
+) -> None:
+    asked = threading.Semaphore(0)
+    refuse = unless(lambda names: "0" in names)
+
+    def habit(batch: api.pa.RecordBatch, context: grpc.ServicerContext) -> api.Response | None:
+        asked.release()
+        return refuse(batch, context)
+
+    write_api.habit = habit
+    with ThreadPoolExecutor(1) as threads:
+        result = threads.submit(patient.append("channels", ROWS[:1]).result)
+        for _ in range(5):
+            assert asked.acquire(timeout=10)
+        assert not result.done()
+        assert patient.append("channels", ROWS[1:2]).result() == []
+        (refused,) = result.result(10)
+
+    assert refused.row is ROWS[0]
+    assert stored(write_api) == names(ROWS[1:2])
+
+
+def test_what_was_stored_before_a_table_changed_blames_no_row(
+    write_api: ScriptedWriteApi, appender: Appender
+) -> None:
+    release = threading.Event()
+
+    def late(batch: api.pa.RecordBatch, context: grpc.ServicerContext) -> api.Response | None:
+        assert release.wait(10)
+        return api.store(batch, context)
+
+    write_api.script.append(late)
+    write_api.habit = api.error(grpc.StatusCode.INVALID_ARGUMENT)
+    before, after = (appender.append("channels", [row]) for row in ROWS[:2])
+    release.set()
+
+    assert before.result() == []
+    with pytest.raises(TableUnavailableError):
+        after.result()
+
+
+def test_rows_that_were_refused_until_the_table_was_mended_are_stored(
+    write_api: ScriptedWriteApi, patient: Appender
+) -> None:
+    # Mended in the midst of the search: the first half was refused, the second one is taken.
+    write_api.script.extend([api.error(grpc.StatusCode.INVALID_ARGUMENT)] * 2)
+
+    assert patient.append("channels", ROWS).result() == []
+    assert sorted(stored(write_api)) == names(ROWS)
+
+
+def test_rows_that_bigquery_blames_by_name_need_no_other_proof(
+    write_api: ScriptedWriteApi, appender: Appender
+) -> None:
+    write_api.script.append(api.row_errors(0))
 
     (refused,) = appender.append("channels", ROWS[:1]).result()
 
     assert (refused.row, stored(write_api)) == (ROWS[0], [])
 
 
-def test_a_refusal_that_ends_the_connection_is_nobody_elses(
+def test_a_request_that_is_too_large_is_cut_smaller(write_api: ScriptedWriteApi, patient: Appender) -> None:
+    def small_only(batch: api.pa.RecordBatch, context: grpc.ServicerContext) -> api.Response | None:
+        names = batch.column("channel_id").to_pylist()
+        too_large = len(names) > 3 or "7" in names
+        says = api.error(grpc.StatusCode.INVALID_ARGUMENT, message="AppendRows request too large: 3 limit 2")
+        return (says if too_large else api.store)(batch, context)
+
+    write_api.habit = small_only
+
+    (refused,) = patient.append("channels", ROWS).result()
+
+    assert isinstance(refused.error, RowTooLargeError)
+    assert refused.row is ROWS[7]
+    assert sorted(stored(write_api)) == names(ROWS[:7])
+
+
+def test_a_row_that_is_too_large_for_bigquery_needs_no_other_proof(
     write_api: ScriptedWriteApi, appender: Appender
 ) -> None:
+    write_api.habit = api.error(
+        grpc.StatusCode.INVALID_ARGUMENT, message="AppendRows request too large: 3 limit 2"
+    )
+
+    (refused,) = appender.append("channels", ROWS[:1]).result()
+
+    assert isinstance(refused.error, RowTooLargeError)
+
+
+def test_a_refusal_that_ends_the_connection_is_nobody_elses(
+    write_api: ScriptedWriteApi, patient: Appender
+) -> None:
     release = threading.Event()
+    refuse = api.abort(grpc.StatusCode.INVALID_ARGUMENT)
 
-    def refuse(batch: api.pa.RecordBatch, context: grpc.ServicerContext) -> api.Response | None:
+    def unless_bad(batch: api.pa.RecordBatch, context: grpc.ServicerContext) -> api.Response | None:
         assert release.wait(10)
-        return api.abort(grpc.StatusCode.INVALID_ARGUMENT)(batch, context)
+        bad = "0" in batch.column("channel_id").to_pylist()
+        return (refuse if bad else api.store)(batch, context)
 
-    write_api.script.append(refuse)
-    appends = [appender.append("channels", [row]) for row in ROWS]
+    write_api.habit = unless_bad
+    appends = [patient.append("channels", [row]) for row in ROWS]
     release.set()
 
-    refused = [each.row for append in appends for each in append.result()]
+    with ThreadPoolExecutor(8) as threads:
+        refused = [each.row for result in threads.map(lambda append: append.result(), appends) for each in result]
     assert refused == ROWS[:1]
     assert sorted(stored(write_api)) == names(ROWS[1:])
 
@@ -250,7 +415,7 @@ def test_a_refusal_that_ends_the_connection_is_nobody_elses(
 def test_a_row_that_is_too_large_does_not_hold_up_the_others(
     write_api: ScriptedWriteApi, appender: Appender
 ) -> None:
-    large = channel("large", display_name="x" * 9_000_000)
+    large = channel("large", display_name="x" * 19_500_000)
 
     (refused,) = appender.append("channels", [*ROWS, large]).result()
 

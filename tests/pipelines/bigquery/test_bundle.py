@@ -96,7 +96,7 @@ def test_a_refused_row_becomes_a_dead_letter_and_its_event_partial(
 
     (letter,) = of("dead_letters", write_api)
     assert (letter["event_id"], letter["stage"], letter["table_name"]) == ("e1", "store", "messages")
-    assert (letter["pointer"], letter["data"]) == ("/entry/1", b'{"id": "e1"}')
+    assert (letter["pointer"], letter["data"]) == ("/entry/1", "grüße 👋".encode())
     assert letter["error_message"] == "row 1 is bad"
     first, second = of("events", write_api)
     assert (first["outcome"], first["rows"], first["dead_letters"]) == ("partial", 2, 1)
@@ -116,6 +116,30 @@ def test_an_event_all_of_whose_rows_are_refused_has_failed(
 
     outcomes = {row["event_id"]: row["outcome"] for row in of("events", write_api)}
     assert outcomes == {"e1": "normalized", "e2": "failed"}
+
+
+def test_refused_sightings_of_an_event_carry_its_body_once(
+    write_api: ScriptedWriteApi, appender: Appender
+) -> None:
+    write_api.habit = refuse("channel_id", "c1", "c2")
+    stored = Bundle(appender)
+    stored.add(batch({"channels": [channel("c1", "e1"), channel("c2", "e1")]}))
+    stored.finish()
+
+    assert {row["data"] for row in of("dead_letters", write_api)} == {b'{"id": "e1"}', None}
+
+
+def test_rows_are_sent_once_they_are_heavy_however_few(
+    write_api: ScriptedWriteApi, appender: Appender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "MOST_COLLECTED", 1_000)
+    stored = Bundle(appender)
+    stored.add(msgspec.structs.replace(batch({"channels": [channel("c1", "e1")]}), weight=1_000))
+
+    assert stored._collected == {}
+    stored.add(msgspec.structs.replace(batch({"channels": [channel("c2", "e2")]}), weight=999))
+    assert list(stored._collected) == ["channels"]
+    stored.finish()
 
 
 def test_an_event_that_came_twice_counts_a_refused_row_once(
@@ -158,6 +182,27 @@ def test_a_dead_letter_that_is_refused_is_stored_without_what_it_carries(
 
     (row,) = of("dead_letters", write_api)
     assert (row["event_id"], row["error_message"], row["data"]) == ("e", "why", None)
+
+
+def test_a_dead_letter_that_is_too_large_for_bigquery_is_stored_without_the_body(
+    write_api: ScriptedWriteApi, appender: Appender
+) -> None:
+    def habit(batch: Any, context: grpc.ServicerContext) -> api.Response | None:
+        if "m2" in (batch.column("message_id").to_pylist() if "message_id" in batch.schema.names else []):
+            return refuse("message_id", "m2")(batch, context)
+        if "traceback" in batch.schema.names and any(batch.column("data").to_pylist()):
+            says = "AppendRows request too large: 3 limit 2"
+            return api.error(grpc.StatusCode.INVALID_ARGUMENT, message=says)(batch, context)
+        return api.store(batch, context)
+
+    write_api.habit = habit
+    stored = Bundle(appender)
+    stored.add(two_events())
+    stored.finish()
+
+    (letter,) = of("dead_letters", write_api)
+    assert (letter["event_id"], letter["table_name"], letter["data"]) == ("e1", "messages", None)
+    assert [row["outcome"] for row in of("events", write_api)] == ["partial", "normalized"]
 
 
 def test_a_bundle_whose_dead_letter_cannot_be_stored_fails(

@@ -33,7 +33,7 @@ def test_rows_over_the_limit_are_spread_in_order(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_row_over_the_limit_is_refused_alone() -> None:
-    large = sample("messages", message_id="large", content="x" * chunks.LARGEST_CHUNK)
+    large = sample("messages", message_id="large", content="x" * chunks.LARGEST_ROW)
     small = [sample("messages", message_id=str(index)) for index in range(3)]
 
     made, ((row, error),) = chunks.cut("messages", [*small[:2], large, small[2]], NOW)
@@ -41,7 +41,20 @@ def test_a_row_over_the_limit_is_refused_alone() -> None:
     assert [row for chunk in made for row in chunk.rows] == small
     assert row is large
     assert isinstance(error, RowTooLargeError)
-    assert "9,000,000" in str(error)
+    assert "19,500,000" in str(error)
+
+
+def test_a_row_that_fits_in_no_request_with_others_has_one_of_its_own() -> None:
+    large = sample("messages", message_id="large", content="x" * 2 * chunks.LARGEST_CHUNK)
+    small = [sample("messages", message_id=str(index)) for index in range(3)]
+
+    made, refused = chunks.cut("messages", [*small, large], NOW)
+
+    assert refused == []
+    assert [row for chunk in made for row in chunk.rows] == [*small, large]
+    (alone,) = (chunk for chunk in made if large in chunk.rows)
+    assert len(alone.rows) == 1
+    assert len(alone.data) < 20_000_000
 
 
 @pytest.mark.parametrize(
@@ -66,9 +79,8 @@ def test_a_row_that_arrow_cannot_hold_is_refused_alone(bad: object) -> None:
 def test_the_largest_dead_letter_fits_in_a_request() -> None:
     attributes = {f"a{index}": "x" * 1_024 for index in range(100)}
     large = event("e", b"\xff" * LARGEST_DATA)
-    letter = dead_letter(
-        type(large)(large.data, {**large.attributes, **attributes}), 1, "store", "", ValueError("x" * 10_000)
-    )
+    told = type(large)(large.data, {**large.attributes, **attributes})
+    letter = dead_letter(told, 1, "store", "", ValueError("x" * 10_000), data=large.data)
 
     made, refused = chunks.cut("dead_letters", [letter], NOW)
 

@@ -67,6 +67,14 @@ def test_refused_rows_are_counted(write_api: ScriptedWriteApi) -> None:
     }
 
 
+def test_waits_for_people_are_counted(write_api: ScriptedWriteApi) -> None:
+    write_api.script.extend([api.error(grpc.StatusCode.INVALID_ARGUMENT)] * 2)
+
+    metrics = run([batch({"channels": [channel("a")]})], Target("parley-test"))
+
+    assert metrics == {"channels.confirmed": 1, "channels.setup_waits": 2, "events.confirmed": 1, DELAY: 1}
+
+
 def test_a_bundle_that_cannot_be_stored_fails_the_pipeline(write_api: ScriptedWriteApi) -> None:
     write_api.habit = api.error(grpc.StatusCode.FAILED_PRECONDITION)
 

@@ -25,7 +25,7 @@ def test_item_that_fails_takes_its_rows_along_and_no_others(lineage):
         item.channel("third")
 
     assert [row.source_channel_id for row in lineage.rows] == ["first", "third"]
-    assert [(pointer, str(error)) for pointer, error in lineage.failures] == [("/1", "unreadable")]
+    assert [(each.pointer, str(each.error)) for each in lineage.failures] == [("/1", "unreadable")]
 
 
 def test_part_that_fails_leaves_the_item_and_its_other_parts(lineage):
@@ -38,7 +38,7 @@ def test_part_that_fails_leaves_the_item_and_its_other_parts(lineage):
             part.channel("other part")
 
     assert [row.source_channel_id for row in lineage.rows] == ["whole", "other part"]
-    assert lineage.failures[0][0] == "/0/0"
+    assert lineage.failures[0].pointer == "/0/0"
 
 
 def test_item_that_is_no_utf8_fails_when_it_would_become_content(lineage):
@@ -47,7 +47,7 @@ def test_item_that_is_no_utf8_fails_when_it_would_become_content(lineage):
         item.metadata("channel", channel_id, "source.x", channel_id=channel_id)
 
     assert lineage.rows == []
-    assert isinstance(lineage.failures[0][1], UnicodeDecodeError)
+    assert isinstance(lineage.failures[0].error, UnicodeDecodeError)
 
 
 def test_what_stops_the_process_is_not_taken_for_a_bad_item(lineage):

@@ -25,6 +25,7 @@ GIVEN = {
     "bigquery_project": "a-project",
     "dataset_prefix": "x_",
     "bigquery_location": "EU",
+    "append_connections": "8",
     "sdk_container_image": "an-image",
 }
 """A value for every parameter of the templates."""

@@ -1,5 +1,6 @@
 """The pulling reader: every message once through the pipeline, and acknowledged only when that is done."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -197,3 +198,40 @@ def test_what_was_pulled_and_not_taken_is_given_back_at_once(pubsub: PubSubServe
         given_back += backlog()
     assert 0 < taken <= 100
     assert taken + given_back == len(events)
+
+
+def test_a_message_on_which_a_process_died_is_taken_alone(pubsub: PubSubServer, tmp_path):
+    create_topics(PROJECT, TOPICS)
+    publish([text_message(n) for n in range(20)])
+    names = tuple(SUBSCRIPTIONS)
+    first = read_pubsub._Pull(names, tmp_path)
+    wait_for("all messages", lambda: first._arrived.qsize() == 20, SOON)
+    died_on = [first._arrived.get()[1].message_id for _ in range(2)]
+    # As a process leaves them that dies, with all it has pulled.
+    (tmp_path / "dead.hand").write_text(json.dumps(died_on))
+    first.close()
+
+    pull = read_pubsub._Pull(names, tmp_path)
+    taken: list[list[str]] = []
+    until = time.monotonic() + SOON
+    while sum(map(len, taken)) < 20 and time.monotonic() < until:
+        if messages := pull.take():
+            taken.append([message.message_id for message in messages])
+            pull.acknowledge(pull.batch)
+    pull.close()
+
+    assert sum(map(len, taken)) == 20
+    for suspect in died_on:
+        assert [suspect] in taken
+    assert json.loads((tmp_path / "suspects.json").read_text()) == {}
+
+
+def test_a_batch_ends_at_so_many_bytes(pubsub: PubSubServer, monkeypatch):
+    monkeypatch.setattr(read_pubsub, "LARGEST_BATCH_BYTES", 3 * len(text_message(0).data))
+    create_topics(PROJECT, TOPICS)
+    publish([text_message(n) for n in range(10)])
+    pull = read_pubsub._Pull(tuple(SUBSCRIPTIONS))
+    wait_for("all messages", lambda: pull._arrived.qsize() == 10, SOON)
+
+    assert len(pull.take()) == 3
+    pull.close()

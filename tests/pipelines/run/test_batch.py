@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipelines.bigquery import arrow
+from pipelines.bigquery import arrow, load
 from pipelines.core.rows import TABLE_OF, TABLES
 from pipelines.io import archive_segments
 from pipelines.io.archive_damages import damages_folder, read_damages
@@ -167,11 +167,11 @@ def test_files_are_joined_into_row_groups_of_a_good_size(tmp_path: Path, monkeyp
     for n, row in enumerate(rows):
         arrow.write_parquet("messages", [[row]], str(tmp_path / f"{n}.parquet"), 0)
     one = arrow.record_batch("messages", rows[:1], 0).nbytes
-    monkeypatch.setattr(batch, "_ROW_GROUP_BYTES", 3 * one - 10)
+    monkeypatch.setattr(load, "_ROW_GROUP_BYTES", 3 * one - 10)
     paths = [str(tmp_path / f"{n}.parquet") for n in range(6)]
 
     with (tmp_path / "joined").open("wb") as file:
-        count = batch._join(paths, arrow.schema("messages"), file)
+        count = load._join(paths, arrow.schema("messages"), file)
 
     joined = pq.ParquetFile(tmp_path / "joined")
     assert count == 6

@@ -11,6 +11,8 @@ CHATPLUGIN = Path(__file__).parents[3] / "receiver" / "chatplugin"
 WIDGET = CHATPLUGIN / "ui"
 OLDEST_NODE = 20
 
+pytestmark = pytest.mark.slow
+
 
 def run(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)

@@ -7,6 +7,8 @@ import pytest
 from receiver_server import serving
 from receiver_support import archived, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def disk(tmp_path):

@@ -172,6 +172,7 @@ def test_a_lock_is_not_given_twice_nor_for_what_is_gone(tmp_path):
         assert gone is None
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_costs_at_most_the_block_that_it_hit(tmp_path, caplog):
     """Avro has no checksum: a flip within text or body that leaves a block readable cannot be told."""
     chance = random.Random(7)

@@ -14,6 +14,8 @@ from receiver.durable.uploader import Uploader
 
 FOLDER = "source=facebook/date=2026-03-01/hour=10"
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def gcs():
