@@ -1,11 +1,13 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo run unit test lint graph fuzz storm recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners widget clean
+.PHONY: help setup lock demo run unit test lint graph fuzz storm recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV_VERSION := 0.13.9
+CYCLONEDX_VERSION := 7.5.0
+PIP_AUDIT_VERSION := 2.10.1
 RUNNERS := build/runners
 FLINK_VERSION := 1.19.3
 
@@ -117,6 +119,22 @@ lint: setup ## Check style, types, and who imports whom.
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python tests/docs/rooms.py --check
+
+# Of what the images install; of what the tests need besides, nothing is ever deployed.
+sbom: setup ## Write a bill of materials (CycloneDX) of each image's packages to build/sbom.
+	@mkdir -p build/sbom
+	@for part in receiver dataflow; do \
+		$(BIN)/uv pip compile --quiet --python-version 3.11 --extra $$part --constraint requirements.lock \
+			--no-annotate --no-header --no-emit-index-url --output-file build/sbom/$$part.txt setup.py && \
+		$(BIN)/uv tool run --quiet --python $(BIN)/python --from cyclonedx-bom==$(CYCLONEDX_VERSION) cyclonedx-py \
+			requirements build/sbom/$$part.txt --output-reproducible --output-file build/sbom/$$part.json || exit 1; \
+	done
+
+audit: sbom ## Look for known vulnerabilities of these packages (needs the network).
+	@for part in receiver dataflow; do \
+		$(BIN)/uv tool run --quiet --python $(BIN)/python pip-audit==$(PIP_AUDIT_VERSION) --strict --no-deps \
+			--disable-pip --requirement build/sbom/$$part.txt || exit 1; \
+	done
 
 widget: ## Build the chat widget from its sources (needs Node.js 20 and npm).
 	@cd receiver/chatplugin/ui && npm ci --ignore-scripts && npm test && npm run check && npm run build

@@ -29,6 +29,7 @@ WORKER = [
     "google-cloud-pubsub>=2.44",
     "google-cloud-storage>=3.17",
     "jmespath>=1.1",
+    "phonenumbers>=9",
     "pyarrow>=25",
 ]
 PIPELINE = [*WORKER, "jinja2>=3.1", "markupsafe>=3", "matplotlib>=3.10"]

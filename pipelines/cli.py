@@ -11,30 +11,33 @@ from pipelines.run.logs import quiet_beam
 COMMANDS = {
     "backfill": (
         "pipelines.reprocess.backfill_commands:backfill",
-        "Reprocess history: plan, look, apply, roll back.",
+        "Reprocess history: plan, inspect, apply, roll back.",
     ),
     "batch": ("pipelines.run.pipeline_commands:batch", "Normalize an archive into datasets of their own."),
     "dashboard": (
         "pipelines.dashboard.dashboard_command:dashboard",
-        "Show what is in BigQuery on a web page here.",
+        "Serve a web page that shows what is in BigQuery.",
     ),
     "dead-letters": (
         "pipelines.reprocess.dead_letter_commands:dead_letters",
-        "What could not be normalized, and trying again.",
+        "List what could not be normalized or stored, and retry it.",
     ),
     "deploy": ("pipelines.deploy.deploy_commands:deploy", "Run the pipeline as a job on Dataflow."),
     "demo": ("pipelines.demo.demo_command:demo", "Run the main job end to end on this machine."),
     "generate": ("pipelines.generate.generate_command:generate", "Make a sample world of signed webhooks."),
     "preview": ("pipelines.run.preview:preview", "Show the rows that a webhook's body makes."),
-    "query": ("pipelines.run.query_command:query", "Run SQL and print or export what it gives."),
+    "query": ("pipelines.run.query_command:query", "Run SQL, and print or export the result."),
     "reconcile": ("pipelines.reprocess.reconcile_command:reconcile", "Compare archive, ledger and rows."),
-    "run": ("pipelines.local.stack:run", "Run everything here until Ctrl-C."),
-    "sources": ("pipelines.run.sources_command:sources", "The configured sources and their webhook URLs."),
-    "spool": ("receiver.operate.spool_command:spool_commands", "Publish what a receiver that is gone has left."),
+    "run": ("pipelines.local.stack:run", "Run all of Parley on this machine until Ctrl-C."),
+    "sources": ("pipelines.run.sources_command:sources", "Check the configured sources and print their URLs."),
+    "spool": (
+        "receiver.operate.spool_command:spool_commands",
+        "Publish events that a lost receiver left in its spool.",
+    ),
     "stream": ("pipelines.run.pipeline_commands:stream", "Run the live pipeline."),
     "tables": ("pipelines.run.table_commands:tables", "Create or extend the tables and views."),
 }
-"""Each command: where it is, and what it does, told here so that `--help` need not import it."""
+"""Each command: where it is, and what it does, stated here so that `--help` need not import it."""
 
 
 class _LazyGroup(click.Group):

@@ -85,13 +85,14 @@ class Rule(Whereabouts, frozen=True, kw_only=True):
 
     when: str | None = None
     id: str | None = None
+    sender: str | None = None
+    """Who wrote the message, or did what the fact tells."""
 
 
 class MessageRule(Rule, frozen=True, kw_only=True):
     """An item that is a message."""
 
     from_contact: str | None = None
-    sender: str | None = None
     kind: str | None = None
 
 

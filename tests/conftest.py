@@ -11,7 +11,7 @@ from pipelines.local.pubsub import PubSubServer
 if TYPE_CHECKING:
     from tests.googlesql.engine import Engine
 
-pytest_plugins = ["bigquery_fixtures"]
+pytest_plugins = ["bigquery_fixtures", "tests.googlesql.counting"]
 
 # `make fuzz` takes the other one. No deadline: how fast a machine is, is not what these tests are about.
 hypothesis.settings.register_profile("tests", max_examples=200, deadline=None)

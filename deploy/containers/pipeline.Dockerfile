@@ -9,7 +9,7 @@
 FROM apache/beam_python3.11_sdk:2.77.0 AS beam
 FROM gcr.io/dataflow-templates-base/python311-template-launcher-base:20240812-rc01 AS launcher
 
-FROM python:3.11.15-slim-bookworm AS build
+FROM python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3 AS build
 WORKDIR /src
 RUN pip install --no-cache-dir uv==0.13.9
 COPY setup.py pyproject.toml requirements.lock ./
@@ -20,7 +20,7 @@ COPY schemas schemas
 RUN uv pip install --no-cache --compile-bytecode --python /usr/local/bin/python --prefix /install \
     --constraint requirements.lock '.[dataflow]'
 
-FROM python:3.11.15-slim-bookworm AS base
+FROM python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3 AS base
 COPY --from=build /install /usr/local
 ENV PYTHONUNBUFFERED=1
 

@@ -1,6 +1,6 @@
 # The receiver: docker build --file deploy/containers/receiver.Dockerfile --tag … .
 # Build it from the repository's root. What it needs to know at run time is in docs/configuration.md.
-FROM python:3.11.15-slim-bookworm AS build
+FROM python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3 AS build
 WORKDIR /src
 RUN pip install --no-cache-dir uv==0.13.9
 COPY setup.py pyproject.toml requirements.lock ./
@@ -11,7 +11,7 @@ COPY schemas schemas
 RUN uv pip install --no-cache --compile-bytecode --python /usr/local/bin/python --prefix /install \
     --constraint requirements.lock '.[receiver]'
 
-FROM python:3.11.15-slim-bookworm
+FROM python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3
 RUN groupadd --gid 10001 parley && useradd --uid 10001 --gid 10001 --no-create-home --home-dir / parley
 COPY --from=build /install /usr/local
 # No default for PARLEY_DATA_DIR: without a disk that outlives the container it must not start.

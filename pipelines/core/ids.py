@@ -57,6 +57,11 @@ def fingerprint(item: bytes) -> str:
     return sha256(item).hexdigest()
 
 
+def alias_id(contact: str, kind: str, other_contact: str) -> str:
+    """Return the id of an alias: of the two contacts (Parley ids) and how they were told to be one person."""
+    return derive("alias", contact, kind, other_contact)
+
+
 def message_id_of_item(channel: str, item: str) -> str:
     """Return the id of a message without an id: by its item's `fingerprint`, never that of the whole request."""
     return derive("message-item", channel, item)

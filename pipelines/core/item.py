@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipelines.core import ids, rows
+from pipelines.core import ids, phones, rows
 from pipelines.core.bounds import MOST_LETTERS, Allowance, TooMuchError
 from pipelines.core.generation import GENERATION
 from pipelines.core.times import EventTime, Written, event_time, partition_day
@@ -209,6 +209,7 @@ class Item(msgspec.Struct, eq=False):
                 time_zone,
                 avatar_url,
                 alternative_ids,
+                phones.e164(phone_number) if phone_number else None,
                 time.micros,
                 self._day,
                 self._lineage.event_id,
@@ -217,6 +218,44 @@ class Item(msgspec.Struct, eq=False):
             )
         )
         return contact_id
+
+    def alias(
+        self,
+        channel_id: str,
+        source_contact_id: str,
+        kind: str,
+        other_source_contact_id: str,
+        *,
+        scope: str = "",
+        other_scope: str = "",
+    ) -> None:
+        """Note that the item tells two ids of one person; `kind` says what the other one is.
+
+        Nobody is merged here: views do that, and an alias can be taken out again.
+        """
+        contact_id = ids.contact_id(self.source, scope, source_contact_id)
+        other_contact_id = ids.contact_id(self.source, other_scope, other_source_contact_id)
+        if contact_id == other_contact_id:
+            return
+        time = self._time or self.time
+        self._lineage.keep(
+            rows.Alias(
+                ids.alias_id(contact_id, kind, other_contact_id),
+                self.source,
+                channel_id,
+                contact_id,
+                source_contact_id,
+                kind,
+                other_contact_id,
+                other_source_contact_id,
+                time.micros,
+                self._day,
+                self._pointer,
+                self._lineage.event_id,
+                self._lineage.received_micros,
+                GENERATION,
+            )
+        )
 
     def conversation(self, channel_id: str, contact_id: str, source_conversation_id: str) -> str:
         """Note that the conversation was seen, and return its id."""
@@ -296,9 +335,14 @@ class Item(msgspec.Struct, eq=False):
         *,
         channel_id: str,
         conversation_id: str | None = None,
+        contact_id: str | None = None,
+        actor_id: str | None = None,
         part: tuple[str, bytes] | None = None,
     ) -> None:
         """Make one fact about a subject, its content the item's exact bytes.
+
+        `contact_id` is Parley's id of the contact whom it concerns, `actor_id` the source's own id of whoever
+        did it: reacted, edited, withdrew, read.
 
         Where an item lists many facts, `part` gives each its own: the path from the item to what tells the fact,
         as `part` takes it, and the bytes of that. The fact is known by the whole item all the same.
@@ -315,6 +359,8 @@ class Item(msgspec.Struct, eq=False):
                 subject_id,
                 channel_id,
                 conversation_id,
+                contact_id,
+                actor_id,
                 self.source,
                 key,
                 value,

@@ -82,6 +82,7 @@ class Contact(Row, frozen=True):
     time_zone: str | None
     avatar_url: str | None
     alternative_ids: tuple[str, ...]
+    phone_e164: str | None
     seen_at: int
     seen_date: int
     event_id: str
@@ -111,6 +112,8 @@ class Metadata(Row, frozen=True):
     subject_id: str
     channel_id: str
     conversation_id: str | None
+    contact_id: str | None
+    actor_id: str | None
     source: str
     key: str
     value: str
@@ -122,6 +125,25 @@ class Metadata(Row, frozen=True):
     content_type: str | None
     pointer: str
     flags: tuple[str, ...]
+    event_id: str
+    received_at: int
+    generation: int
+
+
+class Alias(Row, frozen=True):
+    """Two ids of one person, as one raw event told them together."""
+
+    alias_id: str
+    source: str
+    channel_id: str
+    contact_id: str
+    source_contact_id: str
+    kind: str
+    other_contact_id: str
+    other_source_contact_id: str
+    told_at: int
+    told_date: int
+    pointer: str
     event_id: str
     received_at: int
     generation: int
@@ -151,6 +173,7 @@ TABLES: dict[str, type[Row]] = {
     "contacts": Contact,
     "channels": Channel,
     "metadata": Metadata,
+    "aliases": Alias,
     "dead_letters": DeadLetter,
 }
 """Every table that the pipeline writes, by name."""

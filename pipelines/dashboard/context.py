@@ -6,7 +6,7 @@ from collections.abc import Callable
 from flask import Flask, current_app, request
 from werkzeug.exceptions import BadRequest
 
-from pipelines.dashboard.period import Period
+from pipelines.dashboard.period import Period, parse_day
 from pipelines.dashboard.warehouse import Warehouse
 
 _EXTENSION = "parley-dashboard"
@@ -49,3 +49,15 @@ def key(name: str, default: dt.datetime) -> tuple[dt.datetime, str]:
     if time.tzinfo is None:
         raise BadRequest(f"{text!r} has no time zone.")
     return time, identity
+
+
+def day(name: str, default: dt.date) -> dt.date:
+    """Return the day that the address's `name` says.
+
+    Raises:
+        BadRequest: it is no day.
+    """
+    try:
+        return parse_day(request.args.get(name) or default.isoformat())
+    except ValueError as error:
+        raise BadRequest(str(error)) from None

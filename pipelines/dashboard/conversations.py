@@ -4,10 +4,10 @@ import datetime as dt
 from itertools import groupby
 from typing import Final
 
-from flask import Blueprint, abort, render_template, request
+from flask import Blueprint, render_template, request
 
 from pipelines.dashboard import reader
-from pipelines.dashboard.context import key, period, warehouse
+from pipelines.dashboard.context import day, key, period, warehouse
 from pipelines.dashboard.period import Period
 from pipelines.dashboard.warehouse import Row
 
@@ -15,8 +15,12 @@ pages = Blueprint("conversations", __name__, url_prefix="/conversations")
 
 LIST_SIZE: Final = 25
 PAGE_SIZE: Final = 50
-SPAN: Final = dt.timedelta(days=30)
-"""How far a page of the reader reaches back."""
+SPAN: Final = dt.timedelta(days=6)
+"""How far a page of the reader reaches back from its day."""
+REACH: Final = dt.timedelta(days=45)
+"""How far around a page the reader looks for other days, as `spoken.sql` does."""
+TEXT_DAYS: Final = 14
+"""Of how many days one question reads what messages say."""
 END_OF_TIME: Final = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 
 
@@ -38,17 +42,17 @@ def conversations() -> str:
     shown, more = found[:LIST_SIZE], found[LIST_SIZE:]
     texts = {}
     if shown:
-        days = [row["last_message_date"] for row in shown]
-        last = [row["last_message_id"] for row in shown]
-        told = warehouse().ask("texts", first_day=min(days), last_day=max(days), message_ids=last)
-        texts = {row["message_id"]: row for row in told}
+        last = {row["last_message_id"]: row["last_message_date"] for row in shown}
+        texts = {row["message_id"]: row for row in _texts(list(last), set(last.values()))}
     return render_template(
         "conversations.html",
         period=chosen,
         contact=contact,
         waiting=waiting,
         conversations=shown,
-        contacts=_contacts(chosen, [row["contact_id"] for row in shown if row["contact_id"]]),
+        contacts=_contacts(
+            [row["contact_id"] for row in shown if row["contact_id"]], {row["last_name_date"] for row in shown}
+        ),
         texts=texts,
         is_first=before == END_OF_TIME,
         next_key=f"{shown[-1]['last_message_at'].isoformat()},{shown[-1]['conversation_id']}" if more else None,
@@ -56,15 +60,20 @@ def conversations() -> str:
 
 
 @pages.get("/<conversation_id>")
-def conversation(conversation_id: str) -> str:
-    """Show a conversation, the latest page of the period's end first."""
+def conversation(conversation_id: str) -> str | tuple[str, int]:
+    """Show a conversation, the latest page of a week up to a day: that of the address, or the period's last."""
     chosen = period()
     before, before_id = key("before", END_OF_TIME)
-    window = Period(min(chosen.first_day, chosen.last_day - SPAN), chosen.last_day)
+    last_day = day("day", chosen.last_day)
+    window = Period(last_day - SPAN, last_day)
     days = {"first_day": window.first_day, "last_day": window.last_day}
-    known = warehouse().first("sightings", conversation_id=conversation_id, **days)
-    if known is None:
-        abort(404, "There is no such conversation.")
+    spoken = warehouse().first("spoken", conversation_id=conversation_id, **days) or {}
+    seen: dt.date | None = spoken.get("day") or spoken.get("earlier_day") or spoken.get("later_day")
+    known = warehouse().first("sighting", conversation_id=conversation_id, day=seen) if seen else None
+    around = Period(window.first_day - REACH, window.last_day + REACH)
+    about = {"period": chosen, "window": window, "around": around, "conversation_id": conversation_id}
+    if seen is None or known is None:
+        return render_template("conversation_elsewhere.html", **about), 404
     keys = warehouse().ask(
         "message_keys",
         conversation_id=conversation_id,
@@ -75,41 +84,50 @@ def conversation(conversation_id: str) -> str:
     )
     shown, more = keys[:PAGE_SIZE], keys[PAGE_SIZE:]
     since = shown[-1]["last_sent_at"] if more else window.since
-    entries = _entries(conversation_id, shown, window, since, before)
-    contact = _contacts(window, [known["contact_id"]]).get(known["contact_id"])
+    entries = _entries(conversation_id, shown, since, min(before, window.until))
+    contacts = _contacts([known["contact_id"]], {seen, *window.each_day()})
     return render_template(
         "conversation.html",
-        period=chosen,
-        window=window,
-        conversation_id=conversation_id,
+        **about,
         known=known,
-        contact=contact,
-        channel=warehouse().first("channel", channel_id=known["channel_id"], **days),
-        days=[(day, list(group)) for day, group in groupby(entries, key=lambda entry: entry.at.date())],
+        spoken=spoken,
+        contact=contacts.get(known["contact_id"]),
+        channel=warehouse().first("channel", channel_id=known["channel_id"], day=seen),
+        days=[(date, list(group)) for date, group in groupby(entries, key=lambda entry: entry.at.date())],
         is_last=before == END_OF_TIME,
         next_key=f"{shown[-1]['last_sent_at'].isoformat()},{shown[-1]['message_id']}" if more else None,
     )
 
 
-def _entries(
-    conversation_id: str, keys: list[Row], window: Period, since: dt.datetime, until: dt.datetime
-) -> list[reader.Entry]:
-    days = {
-        "first_day": min((row["first_sent_date"] for row in keys), default=window.first_day),
-        "last_day": max((row["sent_date"] for row in keys), default=window.last_day),
-    }
+def _entries(conversation_id: str, keys: list[Row], since: dt.datetime, until: dt.datetime) -> list[reader.Entry]:
     ids = [row["message_id"] for row in keys]
-    texts = warehouse().ask("texts", message_ids=ids, **days) if keys else []
+    told_on = {row[name] for row in keys for name in ("first_sent_date", "sent_date")}
     # Told in two partitions, it is shown once; and a run of reprocessing may just have moved it elsewhere.
-    messages = {row["message_id"]: row for row in texts if row["conversation_id"] == conversation_id}
-    facts = warehouse().ask("facts", conversation_id=conversation_id, message_ids=ids, **days)
+    messages = {
+        row["message_id"]: row for row in _texts(ids, told_on) if row["conversation_id"] == conversation_id
+    }
+    facts = warehouse().ask(
+        "facts",
+        conversation_id=conversation_id,
+        message_ids=ids,
+        first_day=min({since.date(), *told_on}),
+        last_day=max({(until - dt.timedelta(microseconds=1)).date(), *told_on}),
+    )
     return reader.tell(list(messages.values()), facts, conversation_id, since, until)
 
 
-def _contacts(chosen: Period, contact_ids: list[str]) -> dict[str, Row]:
+def _texts(message_ids: list[str], days: set[dt.date]) -> list[Row]:
+    """Return messages of some days as a person reads them, in the order of time on these days."""
+    found: list[Row] = []
+    ordered = sorted(days)
+    while ordered:
+        found += warehouse().ask("texts", message_ids=message_ids, days=ordered[:TEXT_DAYS])
+        del ordered[:TEXT_DAYS]
+    return found
+
+
+def _contacts(contact_ids: list[str], days: set[dt.date]) -> dict[str, Row]:
     if not contact_ids:
         return {}
-    found = warehouse().ask(
-        "contacts", contact_ids=contact_ids, first_day=chosen.first_day, last_day=chosen.last_day
-    )
+    found = warehouse().ask("contacts", contact_ids=contact_ids, days=sorted(days))
     return {row["contact_id"]: row for row in found}

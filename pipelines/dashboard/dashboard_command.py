@@ -6,9 +6,9 @@ import os
 import click
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from pipelines.bigquery.target import client
+from pipelines.bigquery.target import ConfigurationError, client
 from pipelines.dashboard.app import create_app
-from pipelines.dashboard.warehouse import Warehouse
+from pipelines.dashboard.warehouse import Warehouse, max_bytes
 from pipelines.run.table_commands import target
 from schemas.custom_sources import VARIABLE, SourcesFile, SourcesFileError, read_file
 
@@ -32,7 +32,11 @@ def dashboard(port: int) -> None:
         custom = SourcesFile(read_file(os.environ.get(VARIABLE, "").strip())).definitions
     except SourcesFileError as error:
         raise click.ClickException(str(error)) from error
-    warehouse = Warehouse(where, lambda: client(where))
+    try:
+        limit = max_bytes(os.environ)
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from error
+    warehouse = Warehouse(where, lambda: client(where), limit)
     app = create_app(warehouse, os.environ.get("PARLEY_ARCHIVE") or None, sorted(custom))
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     try:

@@ -1,10 +1,14 @@
 """What could not be normalized, with the bytes that could not."""
 
+import datetime as dt
+from collections.abc import Iterator
 from typing import Final
 
 from flask import Blueprint, render_template
 
 from pipelines.dashboard.context import key, period, warehouse
+from pipelines.dashboard.period import Period, midnight
+from pipelines.dashboard.warehouse import Row
 
 pages = Blueprint("dead_letters", __name__, url_prefix="/dead-letters")
 
@@ -16,15 +20,19 @@ def dead_letters() -> str:
     """List dead letters, the latest first."""
     chosen = period()
     before, after_id = key("before", chosen.until)
-    found = warehouse().ask(
-        "dead_letters",
-        since=chosen.since,
-        until=chosen.until,
-        source=chosen.source,
-        before=before,
-        after_id=after_id,
-        page_size=PAGE_SIZE + 1,
-    )
+    found: list[Row] = []
+    for since, until in _spans(chosen, before):
+        found += warehouse().ask(
+            "dead_letters",
+            since=since,
+            until=until,
+            source=chosen.source,
+            before=before,
+            after_id=after_id,
+            page_size=PAGE_SIZE + 1 - len(found),
+        )
+        if len(found) > PAGE_SIZE:
+            break
     shown, more = found[:PAGE_SIZE], found[PAGE_SIZE:]
     return render_template(
         "dead_letters.html",
@@ -33,3 +41,17 @@ def dead_letters() -> str:
         is_first=before == chosen.until,
         next_key=f"{shown[-1]['received_at'].isoformat()},{shown[-1]['letter_id']}" if more else None,
     )
+
+
+def _spans(chosen: Period, before: dt.datetime) -> Iterator[tuple[dt.datetime, dt.datetime]]:
+    """Yield parts of a period that should fill a page, the latest first: a letter is as large as its body.
+
+    A letter may be counted twice, and then the next part is needed, too.
+    """
+    until, letters = min(chosen.until, midnight(before.date() + dt.timedelta(days=1))), 0
+    days = warehouse().ask("letter_days", since=chosen.since, until=until, source=chosen.source)
+    for row in days:
+        letters += row["letters"]
+        if letters > PAGE_SIZE or row is days[-1]:
+            yield midnight(row["day"]), until
+            until, letters = midnight(row["day"]), 0

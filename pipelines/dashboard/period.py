@@ -26,8 +26,10 @@ class Period(msgspec.Struct, frozen=True):
         Raises:
             ValueError: they are no days, in the wrong order, or too far apart; the message says which.
         """
-        last_day = _day(query.get("to") or today.isoformat())
-        first_day = _day(query["from"]) if query.get("from") else last_day - dt.timedelta(days=DEFAULT_DAYS - 1)
+        last_day = parse_day(query.get("to") or today.isoformat())
+        first_day = (
+            parse_day(query["from"]) if query.get("from") else last_day - dt.timedelta(days=DEFAULT_DAYS - 1)
+        )
         if first_day > last_day:
             raise ValueError(f"{first_day} is after {last_day}.")
         if (last_day - first_day).days >= MOST_DAYS:
@@ -54,6 +56,10 @@ class Period(msgspec.Struct, frozen=True):
         """The first moment after it."""
         return midnight(self.last_day + dt.timedelta(days=1))
 
+    def each_day(self) -> list[dt.date]:
+        """Return its days."""
+        return [self.first_day + dt.timedelta(days=number) for number in range(self.days)]
+
     def moments(self) -> list[str]:
         """Return its hours or days, as `activity.sql` names them."""
         step = dt.timedelta(hours=1) if self.by_hour else dt.timedelta(days=1)
@@ -76,7 +82,12 @@ def midnight(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(), dt.UTC)
 
 
-def _day(text: str) -> dt.date:
+def parse_day(text: str) -> dt.date:
+    """Return the day that an address means.
+
+    Raises:
+        ValueError: it is none, or so far away that nobody means it; the message says which.
+    """
     try:
         day = dt.date.fromisoformat(text)
     except ValueError:

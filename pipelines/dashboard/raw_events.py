@@ -2,9 +2,11 @@
 
 import datetime as dt
 from collections.abc import Iterator
+from typing import Final
 
 from flask import Blueprint, abort, current_app, render_template
 
+from pipelines.dashboard import context
 from pipelines.dashboard.context import warehouse
 from pipelines.dashboard.period import midnight
 from pipelines.dashboard.warehouse import UnansweredError
@@ -13,16 +15,30 @@ from schemas.raw_event import RawEvent
 pages = Blueprint("events", __name__, url_prefix="/events")
 
 
+BEFORE: Final = dt.timedelta(days=8)
+AFTER: Final = dt.timedelta(days=1)
+"""How far from the day of receipt an event's rows can lie, as `pipelines.core.times` has it."""
+
+
 @pages.get("/<day>/<event_id>")
 def event(day: str, event_id: str) -> str:
-    """Show what a raw event became, and of each item the exact bytes."""
+    """Show what a raw event became, and of each item of one day the exact bytes."""
     since = _midnight(day)
     line = warehouse().first("event", event_id=event_id, since=since, until=since + dt.timedelta(days=1))
-    items = warehouse().ask("items", event_id=event_id, day=since.date())
-    if line is None and not items:
+    around = {"first_day": since.date() - BEFORE, "last_day": since.date() + AFTER}
+    days = [row["day"] for row in warehouse().ask("item_days", event_id=event_id, **around)]
+    if line is None and not days:
         abort(404, "There is no such event on that day.")
+    shown = context.day("of", days[0] if days else since.date())
     return render_template(
-        "event.html", day=day, event_id=event_id, line=line, items=items, archive=current_app.config["ARCHIVE"]
+        "event.html",
+        day=day,
+        event_id=event_id,
+        line=line,
+        shown=shown,
+        other_days=[each for each in days if each != shown],
+        items=warehouse().ask("items", event_id=event_id, day=shown),
+        archive=current_app.config["ARCHIVE"],
     )
 
 

@@ -52,6 +52,8 @@ class Entry(msgspec.Struct, kw_only=True):
     id: str
     event_id: str
     received_at: dt.datetime
+    day: dt.date
+    """The partition of its row."""
     direction: str = ""
     kind: str = ""
     text: str | None = None
@@ -121,6 +123,7 @@ def _message(message: Row, facts: Sequence[Row], marks: Sequence[Row], known: di
         id=message["message_id"],
         event_id=message["event_id"],
         received_at=message["received_at"],
+        day=message["sent_date"],
         direction=message["direction"],
         kind=message["kind"],
         text=None if deletions or not texts else texts[-1],
@@ -182,6 +185,7 @@ def _by_receipt(message_id: str, facts: Sequence[Row]) -> list[Entry]:
             id=message_id,
             event_id=first["event_id"],
             received_at=first["received_at"],
+            day=first["occurred_date"],
             direction="outbound",
             state=state,
             error=error,
@@ -197,5 +201,6 @@ def _note(fact: Row) -> Entry:
         id=fact["metadata_id"],
         event_id=fact["event_id"],
         received_at=fact["received_at"],
+        day=fact["occurred_date"],
         notes=[(fact["key"], fact["value"])],
     )

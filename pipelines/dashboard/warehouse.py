@@ -1,6 +1,7 @@
 """The questions that the pages ask: each a file in `sql/`, with parameters, a limit and bounds in time."""
 
 import datetime as dt
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -12,11 +13,16 @@ from google.api_core.exceptions import ClientError, GoogleAPIError, NotFound
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
 
-from pipelines.bigquery.target import Target
+from pipelines.bigquery.target import ConfigurationError, Target
+
+MAX_BYTES = "PARLEY_DASHBOARD_MAX_BYTES"
+DEFAULT_MAX_BYTES = 50 * 1024**3
+"""What one query may read at most; a page that asks for more says so instead of costing it."""
 
 _SECONDS = 60.0
-_BYTES = 50 * 1024**3
-"""What one query may read at most; a page that asks for more says so instead of costing it."""
+_GIB = 1024**3
+# BigQuery's words, and how many bytes it would be.
+_TOO_MANY = re.compile(r"limit for bytes billed: \d+\. (?P<needed>\d+) or higher required")
 
 Row = dict[str, Any]
 _T = TypeVar("_T")
@@ -34,8 +40,11 @@ class UnansweredError(Exception):
 class Warehouse:
     """Asks BigQuery; connects when it is asked for the first time."""
 
-    def __init__(self, target: Target, connect: Callable[[], bigquery.Client]) -> None:
+    def __init__(
+        self, target: Target, connect: Callable[[], bigquery.Client], max_bytes: int = DEFAULT_MAX_BYTES
+    ) -> None:
         self.target = target
+        self._max_bytes = max_bytes
         self._connect = cache(connect)
 
     @property
@@ -52,13 +61,10 @@ class Warehouse:
         Raises:
             UnansweredError: BigQuery does not answer, or has no such tables.
         """
-        lists = {name: value for name, value in parameters.items() if isinstance(value, list)}
-        scalars = {name: value for name, value in parameters.items() if name not in lists}
-        scalars |= {f"{name}_{n}": each for name, values in lists.items() for n, each in enumerate(values)}
-        sql = statement(question, self.target, {name: len(values) for name, values in lists.items()})
+        sql, scalars = rendered(question, self.target, parameters)
         settings = bigquery.QueryJobConfig(
             query_parameters=[_parameter(name, value) for name, value in scalars.items()],
-            maximum_bytes_billed=_BYTES,
+            maximum_bytes_billed=self._max_bytes,
             labels={"parley": "dashboard"},
         )
         return self.guarded(
@@ -80,9 +86,42 @@ class Warehouse:
         except NotFound as error:
             raise UnansweredError("BigQuery has no tables of Parley's yet.", will_pass=True) from error
         except ClientError as error:
-            raise UnansweredError(f"BigQuery refuses: {error.message}", will_pass=False) from error
+            raise self._refused(error) from error
         except (GoogleAPIError, GoogleAuthError, requests.RequestException, TimeoutError) as error:
+            # The client takes a refusal whose reason it does not know for a fault of the server.
+            if _TOO_MANY.search(str(error)):
+                raise self._refused(error) from error
             raise UnansweredError("BigQuery does not answer.", will_pass=True) from error
+
+    def _refused(self, error: Exception) -> UnansweredError:
+        if too_many := _TOO_MANY.search(str(error)):
+            message = (
+                f"This would read {int(too_many['needed']) / _GIB:,.0f} GiB, and a question may read "
+                f"{self._max_bytes / _GIB:,.0f} GiB. Choose a shorter period, or raise {MAX_BYTES}."
+            )
+        else:
+            message = f"BigQuery refuses: {getattr(error, 'message', error)}"
+        return UnansweredError(message, will_pass=False)
+
+
+def max_bytes(environ: Mapping[str, str]) -> int:
+    """Return what one query may read at most, as the environment says.
+
+    Raises:
+        ConfigurationError: it says something that is no number of bytes.
+    """
+    text = environ.get(MAX_BYTES, "").strip() or str(DEFAULT_MAX_BYTES)
+    if not text.isdecimal() or not int(text):
+        raise ConfigurationError(f"{MAX_BYTES} is a number of bytes, not {text!r}")
+    return int(text)
+
+
+def rendered(question: str, target: Target, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the SQL of a question as it is sent, and the parameters that it is sent with."""
+    lists = {name: value for name, value in parameters.items() if isinstance(value, list)}
+    scalars = {name: value for name, value in parameters.items() if name not in lists}
+    scalars |= {f"{name}_{n}": each for name, values in lists.items() for n, each in enumerate(values)}
+    return statement(question, target, {name: len(values) for name, values in lists.items()}), scalars
 
 
 def statement(question: str, target: Target, lists: Mapping[str, int]) -> str:

@@ -3,10 +3,13 @@
 It parses each query some twenty times, with the views in it written out, which takes seconds where views
 read views. Here a statement is parsed once, and a query that is asked again is not translated again.
 
+It hands casts to BYTES to DuckDB as they are, which refuses text that is not ASCII. Here they give UTF-8.
+
 It also looks for string literals without regard to comments, and so takes the apostrophe of a view's comment for
 the beginning of one. Here comments are gone before it looks.
 
-And it moves indexes into APPROX_QUANTILES by one: a median was the 51st percentile.
+It moves indexes into APPROX_QUANTILES by one: a median was the 51st percentile. And it lets TIMESTAMP_DIFF count
+how often an hour strikes, where BigQuery counts whole hours.
 """
 
 import functools
@@ -21,6 +24,7 @@ from bqemulator.jobs import executor
 from bqemulator.sql.rules.datetime_semantics import ApproxQuantilesDiscreteRule
 from bqemulator.sql.translator import SQLTranslator
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 _QUERIES = 256
 """How many queries are remembered: more than a page of the dashboard asks."""
@@ -40,6 +44,7 @@ def apply() -> None:
     _replace(sqlglot, "parse_one", _parsing_once)
     _replace(sqlglot.parser.Parser, "_implicit_unnests_to_explicit", _where_tables_are_listed)
     _replace(ApproxQuantilesDiscreteRule, "rewrite", _typed_as_before)
+    DuckDB.Generator.TRANSFORMS[exp.TimestampDiff] = _whole_parts
 
 
 class _Translator(SQLTranslator):
@@ -69,12 +74,23 @@ def without_comments(sql: str) -> str:
 
 def _parsing_once(parse: Callable[..., exp.Expression]) -> Callable[..., exp.Expression]:
     """Return a parser that remembers statements: its callers get copies to change as they like."""
-    remembered = functools.lru_cache(maxsize=_QUERIES)(parse)
+
+    @functools.lru_cache(maxsize=_QUERIES)
+    def remembered(sql: str, **options: Any) -> exp.Expression:
+        return _with_bytes_of_text(parse(sql, **options))
 
     def copy(sql: str, **options: Any) -> exp.Expression:
         return remembered(sql, **options).copy()
 
     return copy
+
+
+def _with_bytes_of_text(parsed: exp.Expression) -> exp.Expression:
+    """Return a statement in which casts to BYTES go by way of hex: DuckDB takes ASCII alone, BigQuery UTF-8."""
+    for cast in list(parsed.find_all(exp.Cast)):
+        if cast.is_type(exp.DataType.Type.BINARY, exp.DataType.Type.VARBINARY):
+            cast.replace(exp.Unhex(this=exp.Hex(this=cast.this.copy())))
+    return parsed
 
 
 def _where_tables_are_listed(unnest: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -98,6 +114,14 @@ def _typed_as_before(rewrite: Callable[[Any, Any], Any]) -> Callable[[Any, Any],
         return made
 
     return typed
+
+
+def _whole_parts(generator: Any, node: exp.TimestampDiff) -> str:
+    """Return the difference of timestamps as BigQuery tells it: how many whole parts lie between them.
+
+    https://cloud.google.com/bigquery/docs/reference/standard-sql/timestamp_functions#timestamp_diff
+    """
+    return str(generator.func("DATESUB", exp.Literal.string(node.unit), node.expression, node.this))
 
 
 def _replace(owner: Any, name: str, replacement: Callable[[Any], Any]) -> None:

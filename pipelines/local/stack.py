@@ -1,10 +1,14 @@
 """`parley run`: every part of Parley on this machine, each a process, until Ctrl-C."""
 
+import contextlib
+import fcntl
 import os
 import shlex
 import shutil
+import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from string import Template
 
@@ -12,11 +16,14 @@ import click
 from honcho.manager import Manager
 from honcho.printer import Message, Printer
 
-from pipelines.local import environment, ready
+from pipelines.local import environment, keeper, ready
 from pipelines.local.environment import Ports
 from pipelines.run import local_stack
 
+PARTS = ("pubsub", "bigquery", "receiver", "dashboard", "pipeline")
 _START_SECONDS = 90.0
+# Ctrl-C should be obeyed soon, and BigQuery ends at the same time: Pub/Sub keeps what was not stored.
+_STOP_SECONDS = 2.0
 _GOOGLE_EMULATOR = Path("platform/pubsub-emulator/bin/cloud-pubsub-emulator")
 
 
@@ -29,8 +36,8 @@ def google_emulator() -> Path | None:
     return path if path.exists() else None
 
 
-def commands(folder: Path, ports: Ports, pubsub: str) -> dict[str, str]:
-    """Return the command line of each part of the stack."""
+def commands(folder: Path, ports: Ports, pubsub: str, stop_seconds: float = 20.0) -> dict[str, str]:
+    """Return the command line of each part of the stack; the pipeline has so long to store what it has read."""
     python = shlex.quote(sys.executable)
     data = shlex.quote(str(folder.resolve()))
     emulator = google_emulator() if pubsub != "own" else None
@@ -47,13 +54,19 @@ def commands(folder: Path, ports: Ports, pubsub: str) -> dict[str, str]:
         "receiver": f"exec {python} -m receiver",
         "dashboard": f"exec {python} -m pipelines.cli dashboard --port {ports.dashboard}",
         "pipeline": f"{python} -m pipelines.local.ready && "
-        f'exec {python} -m pipelines.cli stream --catch-up "$PARLEY_ARCHIVE" --in_hand {data}/pipeline',
+        f'exec {python} -m pipelines.cli stream --catch-up "$PARLEY_ARCHIVE" '
+        f"--in_hand {data}/pipeline --stop_seconds {stop_seconds:g}",
     }
 
 
-@click.command()
-@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=local_stack.DEFAULT_FOLDER)
-@click.option("--port", default=Ports().receiver, show_default=True, help="The receiver's, if it is free.")
+@click.group(invoke_without_command=True)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=local_stack.DEFAULT_FOLDER,
+    show_default=True,
+)
+@click.option("--port", type=int, help=f"The receiver's; by default {Ports().receiver}, or another that is free.")
 @click.option(
     "--pubsub",
     type=click.Choice(["auto", "google", "own"]),
@@ -61,23 +74,100 @@ def commands(folder: Path, ports: Ports, pubsub: str) -> dict[str, str]:
     show_default=True,
     help="auto takes Google's emulator where a Cloud SDK has it, else Parley's own.",
 )
-def run(folder: Path, port: int, pubsub: str) -> None:
-    """Run receiver, Pub/Sub, pipeline and BigQuery here, until Ctrl-C. Data stays in FOLDER."""
-    ports = Ports(receiver=port).freed()
+@click.pass_context
+def run(ctx: click.Context, folder: Path, port: int | None, pubsub: str) -> None:
+    """Run receiver, Pub/Sub, pipeline and BigQuery here, until Ctrl-C. Data stays in FOLDER.
+
+    A part that dies is started again. To rehearse an outage, stop a part from another terminal.
+    """
+    ctx.obj = folder
+    if ctx.invoked_subcommand is None:
+        with _alone_in(folder):
+            sys.exit(_run(folder, _ports(port), pubsub))
+
+
+@run.command()
+@click.argument("part", type=click.Choice(PARTS))
+@click.pass_obj
+def stop(folder: Path, part: str) -> None:
+    """Take a part of the running stack away, until `start`."""
+    _tell(folder, part, keeper.HOLD)
+
+
+@run.command()
+@click.argument("part", type=click.Choice(PARTS))
+@click.pass_obj
+def start(folder: Path, part: str) -> None:
+    """Start a part again that `stop` has taken away."""
+    _tell(folder, part, keeper.GO_ON)
+
+
+def _tell(folder: Path, part: str, number: signal.Signals) -> None:
+    state = _state(folder, part)
+    running = number == keeper.GO_ON
+    try:
+        keeper.tell(state, number)
+        ready.wait_for(f"the {part}", lambda: keeper.runs(state) == running, _START_SECONDS)
+    except ProcessLookupError:
+        raise click.ClickException(f"no stack runs in {folder}: start one with `parley run`") from None
+    except ready.NotReadyError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{part} {'runs' if running else 'is stopped'}")
+
+
+def _state(folder: Path, part: str) -> Path:
+    return folder / "parts" / f"{part}.json"
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold a folder for one stack.
+
+    Raises:
+        click.ClickException: another runs in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise click.ClickException(
+                f"a stack runs in {folder.resolve()} already; stop it with Ctrl-C, or give another --folder"
+            ) from None
+        yield
+
+
+def _ports(receiver: int | None) -> Ports:
+    """Return free ports; the receiver's is the one that is asked for.
+
+    Raises:
+        click.ClickException: that one is taken.
+    """
+    wanted = Ports() if receiver is None else Ports(receiver=receiver)
+    ports = wanted.freed()
+    if receiver is not None and ports.receiver != receiver:
+        raise click.ClickException(f"the port {receiver} is taken: give another --port, or none")
+    return ports
+
+
+def _run(folder: Path, ports: Ports, pubsub: str) -> int:
+    """Run all parts until Ctrl-C; return the exit code."""
     values = environment.variables(folder, ports)
     os.environ.update(values)
     Path(values["PARLEY_ARCHIVE"]).mkdir(parents=True, exist_ok=True)
+    (folder / "parts").mkdir(exist_ok=True)
     printer = _Listener(sys.stdout)
     manager = Manager(printer)
-    for name, command in commands(folder, ports, pubsub).items():
-        manager.add_process(name, command, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    for name, line in commands(folder, ports, pubsub, _STOP_SECONDS).items():
+        kept = keeper.command(_state(folder.resolve(), name), line)
+        manager.add_process(name, kept, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     announcer = threading.Thread(target=_announce, args=(folder, values, ports, printer), daemon=True)
     announcer.start()
     try:
         manager.loop()
     finally:
         environment.forget(folder)
-    sys.exit(0 if manager.returncode in {130, 143} else manager.returncode)
+    return 0 if manager.returncode in {130, 143} else int(manager.returncode or 0)
 
 
 class _Listener(Printer):
@@ -104,7 +194,8 @@ def _announce(folder: Path, values: dict[str, str], ports: Ports, heard: _Listen
 
 
 _GUIDE = """
-Parley runs. Everything it keeps is in $folder. Ctrl-C stops it.
+Parley runs. Everything it keeps is in $folder. Ctrl-C stops it. A part that dies is started again; to
+rehearse an outage, `parley run stop pubsub` in another terminal, and `parley run start pubsub`.
 
   webhooks  $url, and the other sources' paths
   dashboard http://127.0.0.1:$dashboard/

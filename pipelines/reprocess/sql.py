@@ -17,6 +17,7 @@ IDENTITY: Final = {
     "contacts": "contact_id",
     "channels": "channel_id",
     "metadata": "metadata_id",
+    "aliases": "alias_id",
     "dead_letters": "pointer",
 }
 """The column by which, within one raw event, a row of before and a row of after are the same row."""

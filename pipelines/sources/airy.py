@@ -159,7 +159,9 @@ def _read_message(item: Item, message: Message, payload: Payload, kind: str) -> 
     if kind == "message.updated":
         item.dated(None)  # The message tells when it was sent, but not when it was updated.
     for key, value in _facts(message):
-        place.tell(item, key, value, message_id=message_id)
+        # Only the contact reacts, whoever wrote the message; nothing tells who read it.
+        actor = conversation if key == "reaction.emoji" else None
+        place.tell(item, key, value, message_id=message_id, actor=actor)
 
 
 def _facts(message: Message) -> list[tuple[str, str]]:

@@ -38,6 +38,7 @@ class Metadata(Struct):
     namespace: str = ""
     source_id: Id = None
     source_channel_id: Id = None
+    source_sender_id: Id = None
     metadata: Raw = NOTHING
     occurred_at: Raw = NOTHING
 
@@ -132,7 +133,7 @@ class OwnJson:
             # Each fact its own slice: an item may list thousands.
             leaf = leaves.get(key)
             own = (leaf.path, body.exact(leaf.raw)) if leaf else None
-            place.tell(item, key, value, message_id=message_id, part=own)
+            place.tell(item, key, value, message_id=message_id, actor=text(fact.source_sender_id), part=own)
 
 
 def note_contact(item: Item, channel_id: str, source_contact_id: str, profile: Mapping[str, str | None]) -> str:

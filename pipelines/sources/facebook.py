@@ -96,11 +96,13 @@ def _read_change(item: Item, body: Body, part: Raw, channel: str) -> None:
         return
     changed = body.decode(CHANGE_VALUE, value) if found else ChangeValue()
     item.dated(scalar(changed.timestamp) or scalar(changed.created_time))
-    place = _author_place(item, channel, changed.author or Author())
+    author = changed.author or Author()
+    place = _author_place(item, channel, author)
     # Of a feed: what (a comment, a reaction), and what became of it (add, edited, remove).
     done = " ".join(filter(None, (scalar(found.get(name, NOTHING)) for name in ("item", "verb"))))
     ids = (scalar(found[name]) for name in SCALARS if name in found)
-    place.tell(item, fact_key(field), scalar(value) or done or next(filter(None, ids), ""))
+    described = scalar(value) or done or next(filter(None, ids), "")
+    place.tell(item, fact_key(field), described, actor=text(author.id))
 
 
 def _author_place(item: Item, channel: str, author: Author) -> Place:

@@ -144,11 +144,12 @@ class _Telling(NamedTuple):
     item: Item
     place: Place
     sender: str | None
+    contact: str | None
     is_outbound: bool
 
     def message(self, message: Message, *, is_self: bool) -> None:
         if message.is_deleted:
-            self.of_message(message.mid, "source.deleted", "true")
+            self.of_message(message.mid, "source.deleted", "true", self.sender)
             return
         flags = {
             "echo": message.is_echo,
@@ -166,33 +167,34 @@ class _Telling(NamedTuple):
     def edit(self, edit: MessageEdit) -> None:
         count = scalar(edit.num_edit) or ""
         if edit.text and count != "0":
-            self.of_message(edit.mid, "source.edited", edit.text)
+            self.of_message(edit.mid, "source.edited", edit.text, self.sender)
         else:
             # No change of the text is told, so nothing may take its place.
-            self.of_message(edit.mid, "source.message_edit", count)
+            self.of_message(edit.mid, "source.message_edit", count, self.sender)
 
     def reaction(self, reaction: Reaction) -> None:
         emoji = reaction.emoji or reaction.reaction or ""
         if reaction.action == "unreact":
-            self.of_message(reaction.mid, "reaction.emoji", "")
+            self.of_message(reaction.mid, "reaction.emoji", "", self.sender)
         elif emoji:
-            self.of_message(reaction.mid, "reaction.emoji", emoji)
+            self.of_message(reaction.mid, "reaction.emoji", emoji, self.sender)
         else:
             # An empty emoji would take away the reaction that stands.
-            self.of_message(reaction.mid, "source.reaction", reaction.action or "")
+            self.of_message(reaction.mid, "source.reaction", reaction.action or "", self.sender)
 
     def receipt(self, receipt: Receipt, state: str) -> None:
         for mid in (receipt.mid, *(receipt.mids or ())):
-            self.of_message(mid, "source.delivery_state", state)
+            self.of_message(mid, "source.delivery_state", state, self.contact)
         watermark = times.parse(scalar(receipt.watermark))
         if watermark is not None and self.place.conversation_id:
-            self.place.tell(self.item, f"source.{state}_watermark", times.rfc3339(watermark))
+            moment = times.rfc3339(watermark)
+            self.place.tell(self.item, f"source.{state}_watermark", moment, actor=self.contact)
 
-    def of_message(self, mid: Id, key: str, value: str) -> None:
-        """Make a fact about a message; without an id it is left to `fact`."""
+    def of_message(self, mid: Id, key: str, value: str, actor: str | None) -> None:
+        """Make a fact about a message by its actor; without an id it is left to `fact`."""
         if source_message_id := text(mid):
             target = ids.message_id(self.item.source, self.place.channel_id, source_message_id)
-            self.place.tell(self.item, key, value, message_id=target)
+            self.place.tell(self.item, key, value, message_id=target, actor=actor)
 
     def fact(self, name: str, payload: Raw, body: Body) -> None:
         """Make a fact of an item that has no reading of its own."""
@@ -241,4 +243,4 @@ def _telling(item: Item, channel: str, said: Messaging) -> _Telling:
     if contact:
         contact_id = item.contact(channel_id, contact, scope=channel_id)
         place = Place(channel_id, contact_id, item.conversation(channel_id, contact_id, contact))
-    return _Telling(item, place, sender, is_outbound=is_echo or sender == channel != contact)
+    return _Telling(item, place, sender, contact, is_outbound=is_echo or sender == channel != contact)

@@ -120,7 +120,7 @@ def _read(item: Item, body: Body, whole: Raw) -> None:
         _make_message(item, body, place, event, event.request_id, "suggestion_response")
     if event.receipts:
         item.dated(scalar(event.receipts.create_time))
-        _tell_receipts(item, body, place, event.receipts)
+        _tell_receipts(item, body, place, event.receipts, text(event.conversation_id))
     if event.user_status:
         item.dated(scalar(event.user_status.create_time))
         _tell_status(item, place, event.user_status)
@@ -163,13 +163,14 @@ def _make_message(item: Item, body: Body, place: Place, event: Event, source_id:
             place.tell(answer, "source.dialogflow_response", message_id=message_id)
 
 
-def _tell_receipts(item: Item, body: Body, place: Place, receipts: Receipts) -> None:
+def _tell_receipts(item: Item, body: Body, place: Place, receipts: Receipts, reader: str | None) -> None:
     for n, part in enumerate(receipts.receipts or ()):
         with item.part(f"receipts/receipts/{n}", body.exact(part)) as one:
             receipt = body.decode(RECEIPT, part)
             message = _last_part(receipt.message)
             target = ids.message_id(item.source, place.channel_id, message) if message else None
-            place.tell(one, "source.delivery_state", (receipt.receipt_type or "").lower(), message_id=target)
+            state = (receipt.receipt_type or "").lower()
+            place.tell(one, "source.delivery_state", state, message_id=target, actor=reader)
         item.told = True
 
 

@@ -152,7 +152,7 @@ class Mapped:
         value = scalar_text(expressions.value("value", context))
         if rule.key == "source.delivery_state":
             value = value.lower()
-        place.tell(item, rule.key, value, message_id=message_id)
+        place.tell(item, rule.key, value, message_id=message_id, actor=expressions.text("sender", context))
 
     def _place(self, item: Item, expressions: Expressions, context: Context) -> Place:
         """Note channel, contact and conversation as far as the expressions tell them, and when it was."""

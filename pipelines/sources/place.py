@@ -19,11 +19,12 @@ class Place(NamedTuple):
         value: str = "",
         *,
         message_id: str | None = None,
+        actor: str | None = None,
         part: tuple[str, bytes] | None = None,
     ) -> None:
         """Make a fact about the closest subject that is known: message, conversation, contact or channel.
 
-        `part` as `Item.metadata` takes it.
+        `actor` is the source's own id of whoever did it; `part` as `Item.metadata` takes it.
         """
         subject_type, subject_id = "channel", self.channel_id
         if message_id:
@@ -32,7 +33,7 @@ class Place(NamedTuple):
             subject_type, subject_id = "conversation", self.conversation_id
         elif self.contact_id:
             subject_type, subject_id = "contact", self.contact_id
-        self._tell(item, subject_type, subject_id, key, value, part)
+        self._tell(item, subject_type, subject_id, key, value, actor, part)
 
     def tell_of_contact(self, item: Item, key: str, value: str = "") -> None:
         """Make a fact about the contact, in the conversation; without a contact as `tell` does."""
@@ -48,6 +49,7 @@ class Place(NamedTuple):
         subject_id: str,
         key: str,
         value: str,
+        actor: str | None = None,
         part: tuple[str, bytes] | None = None,
     ) -> None:
         item.metadata(
@@ -57,5 +59,7 @@ class Place(NamedTuple):
             value,
             channel_id=self.channel_id,
             conversation_id=self.conversation_id,
+            contact_id=self.contact_id,
+            actor_id=actor,
             part=part,
         )

@@ -8,7 +8,7 @@ https://www.twilio.com/docs/conversations/conversations-webhooks
 import re
 from typing import Final
 
-from pipelines.core import ids
+from pipelines.core import ids, phones
 from pipelines.core.item import Item, Lineage
 from pipelines.sources import form_body, twilio_events
 from pipelines.sources.json_body import Body, fact_key
@@ -21,6 +21,8 @@ MESSAGE_FIELDS: Final = ("MessageSid", "SmsMessageSid", "SmsSid", "Body", "NumMe
 KNOWN_FIELDS: Final = (*MESSAGE_FIELDS, "From", "To", "AccountSid", "MessagingServiceSid")
 RECIPIENTS: Final = ("To", "ChannelToAddress")
 CHOICES: Final = ("ButtonPayload", "ButtonText", "ListId", "ListTitle")
+RECEIVED: Final = frozenset({"delivered", "read"})
+"""States of a message that its recipient brings about."""
 FLAGS: Final = {"Forwarded": "forwarded", "FrequentlyForwarded": "frequently_forwarded"}
 
 _PREFIX: Final = re.compile(r"([A-Za-z][A-Za-z0-9_]{1,31}):")
@@ -109,6 +111,7 @@ def _message(item: Item, fields: Fields) -> None:
         alternative_ids=_alternative_ids(fields),
     )
     conversation_id = item.conversation(channel_id, contact_id, address)
+    _tell_aliases(item, channel_id, address, fields)
     for name, flag in FLAGS.items():
         if fields.get(name, "").lower() == "true":
             item.flags.append(flag)
@@ -131,7 +134,7 @@ def _message(item: Item, fields: Fields) -> None:
 
 def _status(item: Item, fields: Fields) -> None:
     channel_id = item.channel(_channel(fields, "From", item.source))
-    conversation_id = None
+    contact_id = conversation_id = None
     to = next((address for name in RECIPIENTS if (address := _unmasked(fields.get(name, "")))), "")
     address = _qualified(to, item.source)
     # Without From no number is chosen yet, so it is not known on which one the contact would answer.
@@ -140,10 +143,12 @@ def _status(item: Item, fields: Fields) -> None:
             channel_id, address, scope=_scope(channel_id, address), phone_number=_phone_number(address)
         )
         conversation_id = item.conversation(channel_id, contact_id, address)
+        _tell_spelling(item, channel_id, address)
     sid = _message_sid(fields)
     message_id = ids.message_id(item.source, "", sid) if sid else None
-    place = Place(channel_id, conversation_id=conversation_id)
-    place.tell(item, "source.delivery_state", _state(fields), message_id=message_id)
+    place, state = Place(channel_id, contact_id, conversation_id), _state(fields)
+    actor = address if state in RECEIVED else None
+    place.tell(item, "source.delivery_state", state, message_id=message_id, actor=actor or None)
     _tell_error(item, fields, place, message_id)
 
 
@@ -204,6 +209,27 @@ def _scope(channel_id: str, address: str) -> str:
 def _alternative_ids(fields: Fields) -> tuple[str, ...]:
     names = (("wa_id", "WaId"), ("external_user_id", "ExternalUserId"))
     return tuple(f"{key}={fields[name]}" for key, name in names if _unmasked(fields.get(name, "")))
+
+
+def _tell_aliases(item: Item, channel_id: str, address: str, fields: Fields) -> None:
+    """Tell the further ids of a sender, each as the address that it is where it comes alone."""
+    scope = _scope(channel_id, address)
+    _tell_spelling(item, channel_id, address)
+    wa_id, user_id = (_unmasked(fields.get(name, "")) for name in ("WaId", "ExternalUserId"))
+    if wa_id:
+        other = f"whatsapp:+{wa_id.removeprefix('+')}"
+        item.alias(channel_id, address, "wa_id", other, scope=scope, other_scope=_scope(channel_id, other))
+        _tell_spelling(item, channel_id, other)
+    if user_id:
+        other = _qualified(user_id, item.source)
+        other_scope = _scope(channel_id, other)
+        item.alias(channel_id, address, "external_user_id", other, scope=scope, other_scope=other_scope)
+
+
+def _tell_spelling(item: Item, channel_id: str, address: str) -> None:
+    """Tell the one spelling of a phone number that has several."""
+    if (number := _phone_number(address)) and (spelling := phones.e164(number)):
+        item.alias(channel_id, address, "phone_spelling", address.removesuffix(number) + spelling)
 
 
 def _error(fields: Fields) -> str:

@@ -6,6 +6,7 @@ conversation of its own. Statuses, edits, reactions and revocations come on the 
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
 """
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -24,6 +25,8 @@ IDENTITIES: Final = frozenset({"user_id_update"})
 """Lists of which an item is about a person, not about what was said."""
 PARTICIPANTS: Final = "_participants"
 """What the lists of people end with that a group's event has: added, removed, …"""
+RECEIVED: Final = frozenset({"delivered", "read", "played"})
+"""States of a message that its recipient brings about."""
 VALUE_OF: Final = {
     "automatic_events": "event_name",
     "calls": "event",
@@ -73,6 +76,7 @@ class Change(Struct):
 class System(Struct):
     """A change of a contact's number or identity."""
 
+    body: str | None = None
     type: str | None = None
     wa_id: Id = None
     new_wa_id: Id = None
@@ -142,6 +146,8 @@ class Participant(Struct):
     input: Id = None
 
 
+_CHANGE: Final = re.compile(r" (?P<old>[A-Z]{2}\.[A-Za-z0-9.]+|[0-9]{7,15}) to (?P<new>[A-Za-z0-9.]+)$", re.ASCII)
+
 MESSAGE: Final = msgspec.json.Decoder(Message)
 PARTICIPANT: Final = msgspec.json.Decoder(Participant)
 PARTS: Final = msgspec.json.Decoder(list[Raw])
@@ -159,8 +165,11 @@ def read_message(
     item.flags.extend(["echo"] * is_echo + ["group"] * bool(group))
     place = line.place(item, other, group, is_sender=not is_outbound)
     own_id, kind = _message_id(item, place, said.id), said.type or "message"
+    sender = text(said.sender) or text(said.from_user_id)
+    # The only sender that a value describes may be told nowhere else.
+    sender = sender or (None if is_outbound else line.key_of(other, is_sender=True))
     if kind in {"reaction", "edit", "revoke"}:
-        _tell_of_target(item, body, place, said, kind)
+        _tell_of_target(item, body, place, said, kind, sender)
     elif kind == "system":
         key = fact_key((said.system.type if said.system else None) or kind)
         if new_id := other.new_phone or other.new_user_id:
@@ -172,9 +181,6 @@ def read_message(
     elif kind == "request_welcome":
         place.tell(item, fact_key(kind))
     else:
-        sender = text(said.sender) or text(said.from_user_id)
-        # The only sender that a value describes may be told nowhere else.
-        sender = sender or (None if is_outbound else line.key_of(other, is_sender=True))
         own_id = _make_message(item, place, said, sender, is_outbound)
     if is_outbound and said.history_context and said.history_context.status:
         place.tell(item, "source.delivery_state", said.history_context.status.lower(), message_id=own_id)
@@ -197,7 +203,9 @@ def read_status(item: Item, body: Body, part: Raw, line: Line) -> None:
     message_id = None if about == "call" else _message_id(item, place, status.id)
     key = "source.delivery_state" if about == "delivery" else fact_key(f"{about}_status")
     if status.status:
-        place.tell(item, key, status.status.lower(), message_id=message_id)
+        state = status.status.lower()
+        actor = line.key_of(person) if state in RECEIVED else None
+        place.tell(item, key, state, message_id=message_id, actor=actor)
     read_errors(item, body, status.errors, place, message_id)
     if not item.told and not status.errors:
         place.tell(item, "source.statuses", message_id=message_id)
@@ -269,13 +277,17 @@ def _read_participants(item: Item, body: Body, parts: Raw, line: Line, group: st
 def _other_end(item: Item, said: Message, line: Line, is_echo: bool, thread: Person | None) -> tuple[bool, Person]:
     """Return whether a message is outbound, and who is at its other end."""
     system = said.system or System()
+    new_phone = text(system.wa_id) or text(system.new_wa_id)
+    old_phone, old_user_id = _changed_from(system, new_phone)
     sender = Person(
         text(said.sender),
         text(said.from_user_id),
         text(said.from_parent_user_id),
-        text(system.wa_id) or text(system.new_wa_id),
+        new_phone,
         text(system.user_id),
         text(system.parent_user_id),
+        old_phone=old_phone,
+        old_user_id=old_user_id,
     )
     recipient = Person(text(said.to), text(said.to_user_id), text(said.to_parent_user_id))
     is_outbound = is_echo or ("history" in item.flags and _is_ours_of_history(sender, recipient, line, thread))
@@ -284,6 +296,19 @@ def _other_end(item: Item, said: Message, line: Line, is_echo: bool, thread: Per
     if not is_outbound or (is_echo and line.is_ours(recipient.phone)):
         return is_outbound, sender
     return True, recipient
+
+
+def _changed_from(system: System, new_phone: str | None) -> tuple[str | None, str | None]:
+    """Return the old number or user id of a change, which may be told by the sentence about it alone.
+
+    The end of the sentence is not the person's to write, as the name at its beginning is.
+    """
+    changed = _CHANGE.search(system.body or "")
+    if changed and changed["new"] == new_phone:
+        return changed["old"], None
+    if changed and changed["new"] == text(system.user_id):
+        return None, changed["old"]
+    return None, None
 
 
 def _is_ours_of_history(sender: Person, recipient: Person, line: Line, thread: Person | None) -> bool:
@@ -344,7 +369,7 @@ def _make_message(item: Item, place: Place, said: Message, sender: str | None, i
     return message_id
 
 
-def _tell_of_target(item: Item, body: Body, place: Place, said: Message, kind: str) -> None:
+def _tell_of_target(item: Item, body: Body, place: Place, said: Message, kind: str, actor: str | None) -> None:
     """Make the fact of a reaction, an edit or a revocation about the message that it names."""
     reaction, edit = said.reaction or Reaction(), said.edit or Change()
     target, key, value = {
@@ -355,9 +380,9 @@ def _tell_of_target(item: Item, body: Body, place: Place, said: Message, kind: s
     message_id = _message_id(item, place, target)
     # An edit whose new text is not told does not empty the text that there is.
     if message_id and (value or kind != "edit"):
-        place.tell(item, key, value, message_id=message_id)
+        place.tell(item, key, value, message_id=message_id, actor=actor)
     else:
-        place.tell(item, fact_key(kind), message_id=message_id)
+        place.tell(item, fact_key(kind), message_id=message_id, actor=actor)
 
 
 def _edited_text(body: Body, message: Raw) -> str:

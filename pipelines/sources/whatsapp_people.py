@@ -7,10 +7,12 @@ all channels of a business, so contacts have no scope.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids
 """
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from pipelines.core import phones
 from pipelines.core.item import Item
 from pipelines.sources.json_body import Id, text
 from pipelines.sources.place import Place
@@ -47,6 +49,8 @@ class Person(NamedTuple):
     new_parent_user_id: str | None = None
     name: str | None = None
     username: str | None = None
+    old_phone: str | None = None
+    old_user_id: str | None = None
 
     def is_known_as(self, other: "Person") -> bool:
         """Return whether both name one id."""
@@ -101,6 +105,8 @@ class Line:
             "wa_id": text(described.wa_id),
             "user_id": person.user_id or text(described.user_id),
             "parent_user_id": person.parent_user_id or text(described.parent_user_id),
+            "old_wa_id": person.old_phone,
+            "old_user_id": person.old_user_id,
         }
         changed = {
             "new_wa_id": person.new_phone,
@@ -111,17 +117,18 @@ class Line:
         if key is None:
             return None, None
         profile = described.profile or _NO_PROFILE
+        username = profile.username or person.username or None
+        others = {name: value for name, value in ids.items() if value and value != key}
+        others |= {name: value for name, value in changed.items() if value}
         contact_id = item.contact(
             channel_id,
             key,
             display_name=profile.name or person.name or None,
-            username=profile.username or person.username or None,
-            phone_number=key if key.removeprefix("+").isdecimal() else None,
-            alternative_ids=tuple(
-                [f"{name}={value}" for name, value in ids.items() if value not in (None, key)]
-                + [f"{name}={value}" for name, value in changed.items() if value]
-            ),
+            username=username,
+            phone_number=key if _is_phone(key) else None,
+            alternative_ids=tuple(f"{name}={value}" for name, value in others.items()),
         )
+        _tell_aliases(item, channel_id, key, others, username)
         return key, contact_id
 
     def _described(self, person: Person, is_sender: bool) -> Contact:
@@ -130,6 +137,21 @@ class Line:
         if named:
             return self.contacts[min(named)]
         return self.contacts[0] if is_sender and len(self.contacts) == 1 else _NOBODY
+
+
+def _tell_aliases(item: Item, channel_id: str, key: str, others: Mapping[str, str], username: str | None) -> None:
+    """Tell every further id of a person, and the one spelling of each phone number that has several."""
+    for kind, other in others.items():
+        item.alias(channel_id, key, kind, other)
+    if handle := (username or "").removeprefix("@").casefold():
+        item.alias(channel_id, key, "username", f"@{handle}")
+    for number in filter(_is_phone, dict.fromkeys((key, *others.values()))):
+        if spelling := phones.e164(number):
+            item.alias(channel_id, number, "phone_spelling", spelling.removeprefix("+"))
+
+
+def _is_phone(known_by: str) -> bool:
+    return known_by.removeprefix("+").isdecimal()
 
 
 def _digits(number: str | None) -> str:

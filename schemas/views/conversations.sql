@@ -1,7 +1,7 @@
 -- Each conversation once: with whom, on which channel, and how many messages it has.
 -- Counts are counts of the view messages, so they cannot drift from it. Who waits for an answer, and how long the first
--- took, also heeds answers that are known by their receipts alone (messages_by_receipt). Reads all partitions, but no
--- content.
+-- took, also heeds answers that are known by their receipts alone (messages_by_receipt), and none that failed. Reads all
+-- partitions, but no content.
 WITH
   sightings AS (
     SELECT *
@@ -32,12 +32,18 @@ WITH
     -- Told again in another partition, by a source without times, it would seem to be sent after its answer.
     QUALIFY ROW_NUMBER() OVER (PARTITION BY message_id ORDER BY sent_date) = 1
   ),
+  failed AS (
+    SELECT message_id
+    FROM `${views}.delivery_states`
+    WHERE state IN ('failed', 'undelivered', 'canceled')
+  ),
   exchanged AS (
-    SELECT *
+    SELECT told.*, told.direction = 'outbound' AND failed.message_id IS NULL AS may_answer
     FROM told
+    LEFT JOIN failed ON failed.message_id = told.message_id
     UNION ALL
     -- An answer, though what it says is not known.
-    SELECT conversation_id, NULL, 'outbound', sent_at
+    SELECT conversation_id, NULL, 'outbound', sent_at, TRUE
     FROM `${views}.messages_by_receipt`
     WHERE state NOT IN ('failed', 'undelivered', 'canceled')
   ),
@@ -45,14 +51,15 @@ WITH
     SELECT
       *,
       MIN(IF(direction = 'inbound', sent_at, NULL)) OVER (PARTITION BY conversation_id) AS first_inbound_at,
-      MAX(IF(direction = 'outbound', sent_at, NULL)) OVER (PARTITION BY conversation_id) AS last_outbound_at
+      MAX(IF(may_answer, sent_at, NULL)) OVER (PARTITION BY conversation_id) AS last_answer_at
     FROM exchanged
   ),
   marked AS (
     SELECT
       *,
-      direction = 'inbound' AND (last_outbound_at IS NULL OR sent_at > last_outbound_at) AS is_unanswered,
-      direction = 'outbound' AND sent_at >= first_inbound_at AS is_answer
+      -- What went out at the very time of a question answers it.
+      direction = 'inbound' AND (last_answer_at IS NULL OR sent_at > last_answer_at) AS is_unanswered,
+      may_answer AND sent_at >= first_inbound_at AS is_answer
     FROM placed
   ),
   counts AS (
@@ -92,13 +99,13 @@ SELECT
   first_message_at,
   -- When its last message was sent; null where there is none.
   last_message_at,
-  -- Seconds from the contact's first message to the first that was sent after it; null where there is none.
+  -- Seconds from the contact's first message to the first after it that did not fail; null where there is none.
   first_response_seconds,
   -- When the first message was sent that the contact still has no answer to; null where nobody waits.
   waiting_since,
-  -- How many messages the contact sent since the last that went to the contact.
+  -- How many messages the contact sent since the last that went to the contact and did not fail.
   COALESCE(open_questions, 0) AS open_questions,
-  -- Whether the contact had the last word.
+  -- Whether the contact had the last word, what failed left aside.
   waiting_since IS NOT NULL AS is_waiting
 FROM merged
 LEFT JOIN counts USING (conversation_id)

@@ -29,10 +29,16 @@ WITH
     FROM
       (
         SELECT
-          *,
-          COALESCE(SAFE.JSON_VALUE(content, '$$.sender.id'), SAFE.JSON_VALUE(content, '$$.from')) AS actor_id
-        FROM `${views}.metadata`
-        WHERE subject_type = 'message' AND key = 'reaction.emoji'
+          * EXCEPT (actor_id, content, told),
+          -- Rows of the first generations have it in the content alone.
+          COALESCE(actor_id, JSON_VALUE(told, '$$.sender.id'), JSON_VALUE(told, '$$.from')) AS actor_id
+        FROM
+          (
+            SELECT
+              *, IF(generation < 3, SAFE.PARSE_JSON(content, wide_number_mode => 'round'), NULL) AS told
+            FROM `${views}.metadata`
+            WHERE subject_type = 'message' AND key = 'reaction.emoji'
+          )
       )
     WHERE TRUE
     QUALIFY
@@ -118,9 +124,13 @@ SELECT
   sent_date,
   -- What the message says now; null where it was deleted.
   IF(deleted_at IS NULL, COALESCE(edited_text, first_text), NULL) AS text,
-  choice,
+  -- What was chosen; null where it was deleted.
+  IF(deleted_at IS NULL, choice, NULL) AS choice,
   reply_to_source_message_id,
-  attachments,
+  reply_to_story_id,
+  reply_to_story_url,
+  -- What came with it; nothing where it was deleted.
+  IF(deleted_at IS NULL, attachments, []) AS attachments,
   -- How often its text was changed.
   COALESCE(edits, 0) AS edits,
   -- When its text was last changed; null where it never was.

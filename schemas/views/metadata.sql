@@ -6,6 +6,8 @@ SELECT
   subject_id,
   channel_id,
   conversation_id,
+  contact_id,
+  actor_id,
   source,
   key,
   value,

@@ -1,6 +1,6 @@
 -- How long contacts waited: one row per turn, which begins with a contact's message after ours and ends with our next.
--- An answer that is known by its receipts alone (messages_by_receipt) counts, too. It may come on any later day, so a
--- filter on asked_date cannot prune; no content is read.
+-- An answer that is known by its receipts alone (messages_by_receipt) counts, too; one that failed does not. It may come
+-- on any later day, so a filter on asked_date cannot prune; no content is read.
 WITH
   told AS (
     SELECT message_id, conversation_id, contact_id, channel_id, source, direction, sent_at, sent_date
@@ -8,9 +8,16 @@ WITH
     WHERE TRUE
     QUALIFY ROW_NUMBER() OVER (PARTITION BY message_id ORDER BY sent_date) = 1
   ),
+  failed AS (
+    SELECT message_id
+    FROM `${views}.delivery_states`
+    WHERE state IN ('failed', 'undelivered', 'canceled')
+  ),
   exchanged AS (
-    SELECT *
+    SELECT told.*
     FROM told
+    LEFT JOIN failed ON failed.message_id = told.message_id
+    WHERE told.direction = 'inbound' OR failed.message_id IS NULL
     UNION ALL
     SELECT message_id, conversation_id, NULL, channel_id, source, 'outbound', sent_at, sent_date
     FROM `${views}.messages_by_receipt`
@@ -40,7 +47,7 @@ SELECT
   sent_date AS asked_date,
   -- Whether nothing had been sent to the contact before.
   answers_before = 0 AS is_first,
-  -- When the next message to the contact was sent; null where there is none yet.
+  -- When the next message to the contact was sent that did not fail; null where there is none yet.
   answered_at,
   -- Seconds from the one to the other.
   TIMESTAMP_DIFF(answered_at, sent_at, MILLISECOND) / 1000 AS response_seconds

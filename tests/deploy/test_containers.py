@@ -49,8 +49,15 @@ def locked(package: str) -> str:
 def test_bases_are_pinned_by_version(path: Path):
     own = set(stages(path))
     for base in (rest.partition(" AS ")[0] for rest in said(path, "FROM")):
-        assert base in own or re.fullmatch(r"[^:]+:[\w.-]*\d[\w.-]*", base)
-        assert not base.endswith("latest")
+        assert base in own or re.fullmatch(r"[^:]+:[\w.-]*\d[\w.-]*(@sha256:[0-9a-f]{64})?", base)
+
+
+def test_python_is_one_image_everywhere_by_its_digest():
+    bases = {rest.partition(" AS ")[0] for path in FILES for rest in said(path, "FROM")}
+    pythons = {base for base in bases if base.startswith("python:")}
+
+    assert len(pythons) == 1
+    assert "@sha256:" in pythons.pop()
 
 
 @pytest.mark.parametrize(("path", "extra"), [(RECEIVER, "receiver"), (PIPELINE, "dataflow")])

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pipelines.bigquery.target as bigquery_target
+import pipelines.dashboard.warehouse as dashboard
 from pipelines.reprocess import streamed
 from receiver.app import create_app
 
@@ -18,8 +19,8 @@ GIVEN = {
     "PARLEY_CHATPLUGIN_CHANNELS": "[]",
 }
 
-# By /__version__, when it is requested, and by `parley backfill apply`.
-ASKED_LATER = {"PARLEY_COMMIT", "PARLEY_BUILD", streamed.MINUTES}
+# By /__version__, when it is requested, by `parley backfill apply`, and by `parley dashboard`.
+ASKED_LATER = {"PARLEY_COMMIT", "PARLEY_BUILD", streamed.MINUTES, dashboard.MAX_BYTES}
 
 
 class Recorder(Mapping[str, str]):

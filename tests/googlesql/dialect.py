@@ -9,7 +9,7 @@ from zetasql.wasi._pb2.zetasql.proto import options_pb2
 from zetasql.wasi._pb2.zetasql.public import options_pb2 as public
 from zetasql.wasi._pb2.zetasql.resolved_ast import resolved_node_kind_pb2
 
-# Of the language; what BigQuery adds by itself (clustering, row policies, models) no statement of ours uses.
+# Of the language; what BigQuery adds by itself (row policies, models) no statement of ours uses.
 _FEATURES = (
     "FEATURE_ANALYTIC_FUNCTIONS",
     "FEATURE_JSON_TYPE",
@@ -56,6 +56,10 @@ _FEATURES = (
     "FEATURE_V_1_4_ARRAY_AGGREGATION_FUNCTIONS",
     "FEATURE_V_1_4_GROUPING_SETS",
     "FEATURE_V_1_4_GROUP_BY_ALL",
+    "FEATURE_CREATE_TABLE_CLUSTER_BY",
+    "FEATURE_CREATE_TABLE_FIELD_ANNOTATIONS",
+    "FEATURE_CREATE_TABLE_NOT_NULL",
+    "FEATURE_CREATE_TABLE_PARTITION_BY",
     "FEATURE_DML_UPDATE_WITH_JOIN",
 )
 _STATEMENTS = (
@@ -68,6 +72,8 @@ _STATEMENTS = (
     "BEGIN",
     "COMMIT",
     "ROLLBACK",
+    "CREATE_SCHEMA",
+    "ALTER_SCHEMA",
     "CREATE_TABLE",
     "CREATE_TABLE_AS_SELECT",
     "CREATE_VIEW",

@@ -13,8 +13,8 @@ from google.cloud import bigquery
 from pipelines.bigquery.deploy import in_dependency_order
 from pipelines.reprocess import staging
 from schemas import loader
-from tests.googlesql import values
-from tests.googlesql.engine import Catalog, Columns, Engine
+from tests.googlesql import counting, values
+from tests.googlesql.engine import Analyzed, Catalog, Columns, Engine
 from tests.googlesql.published import as_published
 
 PROJECT = "parley-test"
@@ -50,7 +50,7 @@ class Judge:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._tables: dict[str, Columns] = {}
-        self._registered: Catalog | None = None
+        self._registered: dict[bool, Catalog] = {}
         for name, spec in loader.tables().items():
             columns = {column.name: values.typed(column.type, column.mode) for column in spec.columns}
             self._tables |= dict.fromkeys((f"{ROWS}.{name}", f"{RUN}.{name}", f"{RUN}.before_{name}"), columns)
@@ -66,32 +66,37 @@ class Judge:
         names = in_dependency_order(loader.views())
         for name in names:
             self._tables[f"{VIEWS}.{name}"] = self.analyze(rendered(loader.views()[name])).columns
-            self._registered = None
+            self._registered.clear()
         return names
 
-    def analyze(self, sql: str) -> Any:
+    def analyze(self, sql: str, *, has_default_dataset: bool = False) -> Analyzed:
         """Return a statement as GoogleSQL resolves it; parameters have whatever type it infers.
+
+        With a default dataset, the name of a view may stand alone.
 
         Raises:
             RefusedError: GoogleSQL does not take it; the message says where and why.
         """
         text = canonical(sql.strip())
-        analyzed = self._catalog.analyze(as_published(text))
+        analyzed = self._catalog(has_default_dataset).analyze(as_published(text))
+        counting.count(counting.ANALYZED, text)
         if (created := _CREATED.match(text)) and created["name"] not in self._tables:
             self._tables[created["name"]] = analyzed.columns
-            self._registered = None
+            self._registered.clear()
         return analyzed
 
     def know(self, name: str, columns: Iterable[bigquery.SchemaField]) -> None:
         """Know a run's table that no statement has made."""
         self._tables[f"{RUN}.{name}"] = {c.name: values.typed(c.field_type, c.mode, c.fields) for c in columns}
-        self._registered = None
+        self._registered.clear()
 
-    @property
-    def _catalog(self) -> Catalog:
-        if self._registered is None:
-            self._registered = self._engine.register(self._tables)
-        return self._registered
+    def _catalog(self, has_default_dataset: bool) -> Catalog:
+        if has_default_dataset not in self._registered:
+            tables = dict(self._tables)
+            if has_default_dataset:
+                tables |= {name: self._tables[f"{VIEWS}.{name}"] for name in loader.views()}
+            self._registered[has_default_dataset] = self._engine.register(tables)
+        return self._registered[has_default_dataset]
 
 
 def statements(script: str) -> Iterator[str]:

@@ -28,8 +28,12 @@ _VIEWS = re.compile(r"(?<![\w.])parley\.(\w+)")
 class Analyst:
     """Whoever queries datasets of their own, by the names that the documentation uses."""
 
-    def __init__(self, googlesql: "Engine | None" = None) -> None:
-        """Make datasets; where GoogleSQL is given, each query is asked of its reference implementation, too."""
+    def __init__(self, googlesql: "Engine | None" = None, *, keep_views: bool = False) -> None:
+        """Make datasets; where GoogleSQL is given, each query is asked of its reference implementation, too.
+
+        Of tables that do not change, what views give there can be kept.
+        """
+        self._keep_views = keep_views
         self.target = Target.prefixed(PROJECT, f"a{uuid.uuid4().hex[:12]}_")
         self.client = client(self.target)
         self._googlesql = googlesql
@@ -53,7 +57,7 @@ class Analyst:
         from tests.googlesql import reference
 
         if self._reference is None:
-            self._reference = reference.Reference(self._googlesql, self._rows)
+            self._reference = reference.Reference(self._googlesql, self._rows, keep_views=self._keep_views)
         answer = self._reference.query(sql)
         assert not (found := reference.disagreement(answer, rows, schema)), f"{sql}\n{found}"
         assert not reference.out_of_order(sql, answer, rows), f"{sql}\nleaves the order open"

@@ -23,7 +23,7 @@ def emulator_environment(bigquery_emulator: Emulator) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def sample_world(emulator_environment: None, googlesql: Engine) -> Iterator[Analyst]:
     """An analyst of two weeks of a shop; nobody writes to these tables."""
-    someone = Analyst(googlesql)
+    someone = Analyst(googlesql, keep_views=True)
     fill(someone)
     yield someone
     someone.close()

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from analyst import Analyst
-
 from pipelines.core.rows import Row
 from pipelines.sources import PARSERS, registry
 from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent, format_received_at
+from tests.schemas.analyst import Analyst
 
 MONDAY = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
 DAYS = 14

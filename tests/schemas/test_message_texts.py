@@ -4,7 +4,7 @@ import pytest
 from analyst import Analyst
 
 from pipelines.core.item import Lineage
-from tests.schemas.written_texts import ATTACHMENTS, TEXTS, Content
+from tests.schemas.written_texts import ATTACHMENTS, CHOICES, TEXTS, Content
 
 ESCAPED = (
     r'{"message":{"mid":"m","text":"hi \ud83d\ude80"}}',  # Messenger, Instagram
@@ -60,17 +60,14 @@ def test_attachments_are_listed_in_their_order(texts, content):
     assert texts[content]["attachments"] == ATTACHMENTS[content]
 
 
-@pytest.mark.parametrize(
-    ("name", "choice"),
-    [
-        ("messenger button", "GO"),
-        ("whatsapp list", "x"),
-        ("whatsapp call permission", "accept"),
-        ("whatsapp template button", "p"),
-        ("google suggestion", "y"),
-        ("form, button", "r"),
-        ("messenger text", None),
-    ],
-)
-def test_a_choice_is_what_the_program_behind_it_gets(texts, name, choice):
-    assert texts[TEXTS[name][0]]["choice"] == choice
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_choice_is_what_the_program_behind_it_gets_else_the_label(texts, name):
+    assert texts[TEXTS[name][0]]["choice"] == CHOICES[name]
+
+
+def test_a_reply_tells_which_story_it_answers(texts):
+    answered = {
+        (row["reply_to_story_id"], row["reply_to_story_url"]) for row in texts.values() if row["reply_to_story_id"]
+    }
+
+    assert answered == {("99", "https://x/story")}

@@ -131,7 +131,8 @@ def test_metadata(shop, raw):
 def test_response_times(shop, raw):
     talks = defaultdict(list)
     for said in raw.said.values():
-        talks[said.source, said.talk].append((said.at, not said.is_inbound, said.source))
+        if said.is_inbound or raw.states.get((said.source, said.message)) != "failed":
+            talks[said.source, said.talk].append((said.at, not said.is_inbound, said.source))
     for message in raw.only_receipts:
         told = raw.receipts[message]
         if raw.states[message] != "failed":

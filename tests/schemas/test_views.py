@@ -285,6 +285,35 @@ class TestConversations:
         assert row["first_response_seconds"] == turn["response_seconds"] == (None if waits else 300)
         assert len(analyst.query("SELECT * FROM parley.messages_by_receipt")) == 1
 
+    @pytest.mark.parametrize(("state", "waits"), [("delivered", False), ("failed", True)])
+    def test_an_answer_that_was_told_is_one_unless_it_failed(self, analyst, state, waits):
+        common = {"source_conversation_id": "order", "source_channel_id": "app"}
+        asked, answered = int(NOON.timestamp() * 1000), int(later(minutes=5).timestamp() * 1000)
+        question = {"source_message_id": "q", "source_sender_id": "c", "from_contact": True, "sent_at": asked}
+        reply = {"source_message_id": "a", "source_sender_id": "desk", "source_recipient_id": "c"}
+        reply |= {"from_contact": False, "sent_at": answered}
+        receipt = {"namespace": "message", "source_id": "a", "source_channel_id": "app", "occurred_at": answered}
+        receipt["metadata"] = {"source": {"delivery_state": state}}
+        body = {
+            "messages": [common | each | {"content": "x"} for each in (question, reply)],
+            "metadata": [receipt],
+        }
+        with world.custom_sources():
+            _tell_all(analyst, (later(minutes=6), "shop-app", json.dumps(body).encode(), {}))
+
+        row = only(analyst.query("SELECT * FROM parley.conversations"))
+        assert (row["is_waiting"], row["open_questions"]) == (waits, int(waits))
+        assert (row["messages"], row["outbound_messages"]) == (2, 1)
+        turn = only(analyst.query("SELECT response_seconds FROM parley.response_times"))
+        assert row["first_response_seconds"] == turn["response_seconds"] == (None if waits else 300)
+
+    def test_what_went_out_at_the_very_time_of_a_question_answers_it(self, analyst):
+        analyst.tell(page(answer("m_a"), text("m_b"), answer("m_c"), text("m_d")))
+
+        row = only(analyst.query("SELECT is_waiting, first_response_seconds FROM parley.conversations"))
+        assert row == {"is_waiting": False, "first_response_seconds": 0}
+        assert [row["response_seconds"] for row in analyst.query("SELECT * FROM parley.response_times")] == [0]
+
     def test_a_message_without_a_time_that_is_told_again_after_its_answer_asks_nothing_new(self, analyst):
         asked = {"MessageSid": "SM1", "From": "+4915550000200", "To": world.SMS_NUMBER, "Body": "?"}
         answered = {"MessageSid": "SM2", "From": world.SMS_NUMBER, "To": "+4915550000200", "MessageStatus": "sent"}

@@ -1,5 +1,5 @@
--- What a channel is called.
+-- What a channel is called, as far as the source told on a day.
 SELECT MAX(source_channel_id) AS source_channel_id, MAX_BY(display_name, IF(display_name IS NULL, NULL, seen_at)) AS display_name
 FROM `${rows}.channels`
-WHERE seen_date BETWEEN @first_day AND @last_day AND channel_id = @channel_id
+WHERE seen_date = @day AND channel_id = @channel_id
 LIMIT 1

@@ -1,4 +1,4 @@
--- What contacts are called, as far as the source told.
+-- What contacts are called, as far as the source told on some days.
 SELECT
   contact_id,
   MAX(source_contact_id) AS source_contact_id,
@@ -6,8 +6,6 @@ SELECT
   MAX_BY(username, IF(username IS NULL, NULL, seen_at)) AS username,
   MAX_BY(phone_number, IF(phone_number IS NULL, NULL, seen_at)) AS phone_number
 FROM `${rows}.contacts`
-WHERE
-  seen_date BETWEEN DATE_SUB(@first_day, INTERVAL 31 DAY) AND DATE_ADD(@last_day, INTERVAL 31 DAY)
-  AND contact_id IN (${contact_ids})
+WHERE seen_date IN (${days}) AND contact_id IN (${contact_ids})
 GROUP BY contact_id
 LIMIT 500

@@ -14,27 +14,35 @@ ${exchanged},
         OR STRPOS(source_contact_id, @contact) > 0
       )
   ),
+  ranked AS (
+    SELECT
+      *,
+      ROW_NUMBER() OVER (PARTITION BY conversation_id ORDER BY sent_at DESC, message_id DESC) AS place
+    FROM told
+    WHERE sent_date BETWEEN @first_day AND @last_day
+  ),
   talks AS (
     SELECT
-      exchanged.conversation_id,
-      MAX(told.source) AS source,
-      MAX_BY(told.contact_id, told.sent_at) AS contact_id,
-      COUNT(told.message_id) AS messages,
-      MAX(told.sent_at) AS last_message_at,
-      MAX_BY(told.message_id, told.sent_at) AS last_message_id,
-      MAX_BY(told.sent_date, told.sent_at) AS last_message_date,
-      MAX_BY(exchanged.direction, exchanged.sent_at) = 'inbound' AS is_waiting
-    FROM exchanged
-    LEFT JOIN told ON told.message_id = exchanged.message_id
-    WHERE exchanged.sent_date BETWEEN @first_day AND @last_day
-    GROUP BY exchanged.conversation_id
+      conversation_id,
+      MAX(source) AS source,
+      MAX(IF(place = 1, contact_id, NULL)) AS contact_id,
+      COUNT(*) AS messages,
+      MAX(sent_at) AS last_message_at,
+      MAX(IF(place = 1, message_id, NULL)) AS last_message_id,
+      MAX(IF(place = 1, sent_date, NULL)) AS last_message_date,
+      -- On which day the source has told last who it is.
+      COALESCE(
+        MAX(IF(direction = 'inbound', sent_date, NULL)), MAX(IF(place = 1, sent_date, NULL))
+      ) AS last_name_date
+    FROM ranked
+    GROUP BY conversation_id
   )
-SELECT *
+SELECT talks.*, waits.conversation_id IS NOT NULL AS is_waiting
 FROM talks
+LEFT JOIN waits ON waits.conversation_id = talks.conversation_id
 WHERE
-  messages > 0
-  AND (is_waiting OR NOT @waiting)
+  (waits.conversation_id IS NOT NULL OR NOT @waiting)
   AND (@contact = '' OR contact_id IN (SELECT contact_id FROM found))
-  AND (last_message_at < @before OR (last_message_at = @before AND conversation_id > @after_id))
-ORDER BY last_message_at DESC, conversation_id
+  AND (last_message_at < @before OR (last_message_at = @before AND talks.conversation_id > @after_id))
+ORDER BY last_message_at DESC, talks.conversation_id
 LIMIT @page_size

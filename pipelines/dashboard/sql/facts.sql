@@ -5,14 +5,14 @@ WITH
     SELECT DISTINCT message_id
     FROM `${rows}.messages`
     WHERE
-      sent_date BETWEEN DATE_SUB(@first_day, INTERVAL 31 DAY) AND DATE_ADD(@last_day, INTERVAL 31 DAY)
+      sent_date BETWEEN DATE_SUB(@first_day, INTERVAL 31 DAY) AND DATE_ADD(@last_day, INTERVAL 1 DAY)
       AND conversation_id = @conversation_id
   ),
   facts AS (
     SELECT *
     FROM `${rows}.metadata`
     WHERE
-      occurred_date BETWEEN DATE_SUB(@first_day, INTERVAL 1 DAY) AND DATE_ADD(@last_day, INTERVAL 31 DAY)
+      occurred_date BETWEEN DATE_SUB(@first_day, INTERVAL 1 DAY) AND DATE_ADD(@last_day, INTERVAL 7 DAY)
       AND (subject_id IN (${message_ids}) OR conversation_id = @conversation_id)
     QUALIFY
       ROW_NUMBER() OVER (
@@ -27,9 +27,12 @@ SELECT
   key,
   value,
   occurred_at,
+  occurred_date,
   received_at,
   event_id,
-  COALESCE(SAFE.JSON_VALUE(content, '$$.sender.id'), SAFE.JSON_VALUE(content, '$$.from')) AS actor_id,
+  -- Rows of generations before 3 have it in their content alone, which is too much to read: until they are reprocessed,
+  -- all reactions to a message count as one person's.
+  actor_id,
   told.message_id IS NOT NULL AS is_told
 FROM facts
 LEFT JOIN told ON told.message_id = facts.subject_id

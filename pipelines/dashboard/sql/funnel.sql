@@ -1,5 +1,5 @@
--- How far messages to contacts came, by source: what the view delivery_funnel says, from receipts that came within a
--- week, so that partitions of metadata are pruned too.
+-- How far messages to contacts came, by source: what the view delivery_funnel says, from receipts that came within
+-- three days, so that partitions of metadata are pruned too.
 WITH
 ${exchanged},
   watermarks AS (
@@ -7,11 +7,8 @@ ${exchanged},
       subject_id AS conversation_id,
       MAX(IF(key = 'source.read_watermark', SAFE_CAST(value AS TIMESTAMP), NULL)) AS read_up_to,
       MAX(IF(key = 'source.delivered_watermark', SAFE_CAST(value AS TIMESTAMP), NULL)) AS delivered_up_to
-    FROM `${views}.metadata`
-    WHERE
-      occurred_date BETWEEN DATE_SUB(@first_day, INTERVAL 7 DAY) AND DATE_ADD(@last_day, INTERVAL 7 DAY)
-      AND key IN ('source.delivered_watermark', 'source.read_watermark')
-      AND (@source = '' OR source = @source)
+    FROM receipts
+    WHERE rank IS NULL
     GROUP BY subject_id
   ),
   outbound AS (

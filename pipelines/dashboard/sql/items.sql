@@ -1,14 +1,10 @@
--- The items of a raw event that became rows, each exactly as it was received.
+-- The items of a raw event that became rows of a day, each exactly as it was received.
 SELECT 'message' AS what, message_id AS id, kind AS name, pointer, content, content_type, flags
 FROM `${rows}.messages`
-WHERE
-  sent_date BETWEEN DATE_SUB(@day, INTERVAL 8 DAY) AND DATE_ADD(@day, INTERVAL 1 DAY)
-  AND event_id = @event_id
+WHERE sent_date = @day AND event_id = @event_id
 UNION ALL
 SELECT 'metadata', metadata_id, CONCAT(key, ' = ', value), pointer, content, content_type, flags
 FROM `${rows}.metadata`
-WHERE
-  occurred_date BETWEEN DATE_SUB(@day, INTERVAL 8 DAY) AND DATE_ADD(@day, INTERVAL 1 DAY)
-  AND event_id = @event_id
+WHERE occurred_date = @day AND event_id = @event_id
 ORDER BY pointer, what, name, id
 LIMIT 200

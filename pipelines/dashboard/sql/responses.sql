@@ -1,5 +1,5 @@
 -- How long contacts waited for turns that began in the period, as the view response_times has them. What came before
--- and after is looked at for a week, so that partitions are pruned.
+-- and after is looked at for three days, so that partitions are pruned.
 WITH
 ${exchanged},
   ordered AS (

@@ -18,6 +18,6 @@ SELECT
   event_id,
   received_at
 FROM `${views}.message_texts`
-WHERE sent_date BETWEEN @first_day AND @last_day AND message_id IN (${message_ids})
+WHERE sent_date IN (${days}) AND message_id IN (${message_ids})
 ORDER BY sent_at, message_id
 LIMIT 500

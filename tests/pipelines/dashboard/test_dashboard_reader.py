@@ -19,6 +19,7 @@ def message(name: str, minute: int, **more: Any) -> dict[str, Any]:
         "direction": "inbound",
         "kind": "message",
         "sent_at": at(minute),
+        "sent_date": at(minute).date(),
         "text": f"text of {name}",
         "choice": None,
         "reply_to_source_message_id": None,
@@ -37,6 +38,7 @@ def fact(subject: str, key: str, value: str, minute: int = 0, **more: Any) -> di
         "key": key,
         "value": value,
         "occurred_at": at(minute),
+        "occurred_date": at(minute).date(),
         "received_at": at(minute),
         "event_id": "e",
         "actor_id": None,
@@ -120,7 +122,11 @@ def test_every_message_stands_as_in_the_view_messages_current(world: DashboardWo
         for row in world.query("SELECT * FROM parley.messages_current")
         if row["conversation_id"] in conversations
     }
-    texts = world.warehouse.ask("texts", message_ids=list(expected), **days)
+    texts = world.warehouse.ask(
+        "texts",
+        message_ids=list(expected),
+        days=[START.date() + dt.timedelta(days=number) for number in range(DAYS + 2)],
+    )
     found = {}
     for conversation in conversations:
         own = [row for row in texts if row["conversation_id"] == conversation]

@@ -1,0 +1,44 @@
+"""The widest that each question can ask on a page of some period: for who computes what it may read."""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from pipelines.dashboard import conversations, raw_events
+from pipelines.dashboard.period import Period
+
+
+def widest(period: Period) -> Mapping[str, Mapping[str, Any]]:
+    """Return of every question the parameters with which it reads most."""
+    chosen = period.parameters()
+    moments = {"since": period.since, "until": period.until, "source": ""}
+    day = period.last_day
+    week = {"first_day": day - conversations.SPAN, "last_day": day}
+    return {
+        "activity": chosen | {"by_hour": True},
+        "channel": {"day": day},
+        "contacts": {"days": _days(day, conversations.LIST_SIZE), "contact_ids": [""]},
+        "conversations": chosen | {"contact": "x", "waiting": True},
+        "dead_letters": moments,
+        "event": {"since": period.until - dt.timedelta(days=1), "until": period.until},
+        "facts": week | {"message_ids": [""]},
+        "funnel": chosen,
+        "item_days": {"first_day": day - raw_events.BEFORE, "last_day": day + raw_events.AFTER},
+        "items": {"day": day},
+        "latest_day": {"last_day": day},
+        "letter_days": moments,
+        "message_keys": week,
+        "outcomes": moments,
+        "responses": chosen,
+        "run_states": {},
+        "runs": {},
+        "sighting": {"day": day},
+        "spoken": week,
+        "texts": {"days": _days(day, conversations.TEXT_DAYS), "message_ids": [""]},
+        "totals": chosen,
+        "troubles": moments,
+    }
+
+
+def _days(last: dt.date, count: int) -> list[dt.date]:
+    return [last - dt.timedelta(days=number) for number in range(count)]
