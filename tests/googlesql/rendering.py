@@ -60,7 +60,7 @@ class Product:
     def letters(self) -> None:
         """Look at dead letters, and try their events again."""
         bounds = ("--from", DAY, "--to", "2026-03-15", "--source", "facebook", "--stage", "parse")
-        self._parley(dead_letters, "list", *bounds, "--error", "DecodeError")
+        self._parley(dead_letters, "list", *bounds, "--class", "DecodeError")
         self._parley(dead_letters, "show", str(raw_event(b"", number=90).event_id), *bounds)
         self._parley(dead_letters, "redrive", "--apply", *bounds)
 

@@ -15,7 +15,7 @@ _STAND_INS = (ROOT / "pipelines" / "local",)
 _CLIENT = ROOT / "pipelines" / "bigquery" / "target.py"
 _SQL = re.compile(
     r"\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|MERGE|CREATE TABLE|ALTER TABLE|ADD COLUMN|DROP TABLE|FROM|WHERE"
-    r"|EXISTS|BETWEEN|IS NULL|IS NOT NULL|UNION ALL|TRANSACTION|RAISE|(?:<|>|<=|>=|=) TIMESTAMP)\b"
+    r"|EXISTS|BETWEEN|RAISE|(?:<|>|<=|>=|=) TIMESTAMP)[\s(]|\b(?:IS NULL|IS NOT NULL|UNION ALL|TRANSACTION)\b"
 )
 _PLACEHOLDER = re.compile(r"\{\w*\}|\$\{\w+\}|\$\w+|(?<=`)[RV]\.")
 """What is put in later: of `str.format`, of `string.Template`, and the demo's short names of datasets."""
