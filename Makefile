@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo run unit test lint graph fuzz storm recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners sbom audit widget clean
+.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm siege recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,8 +8,10 @@ READY := $(VENV)/.ready
 UV_VERSION := 0.13.9
 CYCLONEDX_VERSION := 7.5.0
 PIP_AUDIT_VERSION := 2.10.1
+SECONDS ?= 1800
 RUNNERS := build/runners
 FLINK_VERSION := 1.19.3
+PYTHONS := 3.11 3.12 3.13
 
 help: ## Show this help.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +36,13 @@ lock: ## Pin again what setup.py asks for (needs the network).
 		--no-emit-package apache-beam --no-annotate --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" --output-file deploy/dataflow/requirements.txt setup.py
 
+	@$(MAKE) --no-print-directory wheels
+
+wheels: setup ## Check that every pinned package has a wheel for each supported Python (needs the network).
+	@for version in $(PYTHONS); do $(BIN)/uv pip install --quiet --dry-run --no-deps --only-binary :all: --require-hashes \
+		--python-version $$version --target build/wheels --requirement requirements.lock || exit 1; done
+	@echo "every pinned package has a wheel for Python $(PYTHONS)"
+
 demo: setup ## Run the main job end to end on this machine, and compare live with batch.
 	@$(BIN)/parley demo
 
@@ -57,6 +66,9 @@ fuzz: setup ## Throw 200,000 and more inputs at the parsers, and 15,000 historie
 
 storm: setup ## Kill the receiver 50 times under load, and look for what is lost.
 	@PARLEY_STORM_KILLS=50 $(BIN)/python -m pytest --timeout=1800 -s tests/receiver/test_storm.py
+
+siege: setup ## Besiege a whole stack (SECONDS=1800), and account for every acknowledged event.
+	@$(BIN)/python -m tests.siege --seconds $(SECONDS)
 
 recount: setup ## Recount a generated world of 100,000 messages without the pipeline, and compare every view.
 	@PARLEY_RECOUNT_CONVERSATIONS=15500 $(BIN)/python -m pytest --timeout=1800 --durations=3 tests/schemas/test_recount_of_a_generated_world.py

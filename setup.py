@@ -59,6 +59,7 @@ TEST = [
     "pytest>=9",
     "pytest-timeout>=2",
     "pytest-xdist>=3",
+    "pywa>=4.5",
     "ruff>=0.17",
     # Young, and by one maintainer: a test of what it says should not change by itself.
     "zetasql==0.1.5",
@@ -72,7 +73,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["pipelines*", "receiver*", "schemas*"]),
     package_data={
-        "schemas": ["*.avsc", "tables/*.json", "views/*.sql"],
+        "schemas": ["*.avsc", "tables/*.json", "views/*.sql", "counted.sql"],
         "pipelines": [
             "dashboard/sql/*.sql",
             "dashboard/static/*.*",

@@ -1,11 +1,22 @@
 """What Parley costs a month on Google Cloud, with the arithmetic: prints the tables of deploy/README.md.
 
-US dollars, list prices of us-central1 (buckets and datasets: US), without discounts. Change a number and run
-it again.
+US dollars, list prices of us-central1 (buckets and datasets: US), without discounts. How many bytes an event
+becomes is measured on a generated world; how many a query reads is computed from the schemas. Change a number and
+run it again, with the Python of `make setup`: `.venv/bin/python deploy/costs.py`.
 """
 
+import datetime as dt
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
+
+from pipelines.bigquery.target import Target
+from pipelines.dashboard.period import Period
+from pipelines.dashboard.warehouse import rendered
+from pipelines.dashboard.widest import widest
+from pipelines.generate.volume import volume
+from schemas import loader, view_columns
+from schemas.scans import Scan, scans
 
 RATES = (1, 100, 10_000)
 """Events a second, around the clock."""
@@ -30,30 +41,52 @@ PRICES = {
     "vcpu": (0.069, "streaming worker, vCPU-hour", "https://cloud.google.com/dataflow/pricing"),
     "memory": (0.003557, "streaming worker, GB-hour", "https://cloud.google.com/dataflow/pricing"),
     "worker_disk": (0.000054, "worker's disk, GB-hour", "https://cloud.google.com/dataflow/pricing"),
-    "engine": (0.018, "Streaming Engine, GB processed", "https://cloud.google.com/dataflow/pricing"),
+    "unit": (0.089, "Streaming Engine Compute Unit, an hour", "https://cloud.google.com/dataflow/pricing"),
+    "replica": (0.02, "written to a bucket in a multi-region, GiB", "https://cloud.google.com/storage/pricing"),
+    "query": (6.25, "read by queries, TiB, 1 free", "https://cloud.google.com/bigquery/pricing"),
     "write": (0.025, "Storage Write API, GiB, 2 TiB free", "https://cloud.google.com/bigquery/pricing"),
     "tables": (0.02, "active logical storage, GiB-month", "https://cloud.google.com/bigquery/pricing"),
     "samples": (0.06 / 1e6, "Prometheus sample", "https://cloud.google.com/stackdriver/pricing"),
 }
 
 REQUEST_BYTES = 2_000
-PUBLISHED_BYTES = 700
 SMALLEST_REQUEST_BYTES = 1_000
-ARCHIVED_BYTES = 760
-ROWS_BYTES = 1_500
 RECEIVER_EVENTS = 2_000
 WORKER_EVENTS = 2_000
+PLAN_EVENTS = 39_200
+UNITS = 58
 SOURCES = 6
+NIGHTS = HOURS / 24
+VISITS = 20 * 22
+LOOKS = 22
+QUERY_RATE = 100
+LAST = dt.date(2026, 6, 30)
+WEEK = Period(LAST - dt.timedelta(days=6), LAST)
+YEAR = frozenset(LAST - dt.timedelta(days=number) for number in range(365))
+COOKBOOK = Path(__file__).parents[1] / "docs" / "cookbook.md"
+PARTITIONS = ("sent_date", "occurred_date", "received_at", "day")
+"""By which columns views are asked for a week."""
 ASSUMPTIONS = {
     "a webhook with its headers": f"{REQUEST_BYTES:,} B",
-    "the same published, with attributes": f"{PUBLISHED_BYTES} B, and {SMALLEST_REQUEST_BYTES:,} B up to 100 "
-    "events a second, where a request publishes one event and Pub/Sub bills at least so much",
-    "the same in the archive": f"{ARCHIVED_BYTES} B",
-    "its rows in BigQuery": f"{ROWS_BYTES:,} B (5.3 rows)",
+    "the same published, with attributes": f"{volume().published:,.0f} B, and {SMALLEST_REQUEST_BYTES:,} B up to "
+    "100 events a second, where a request publishes one event and Pub/Sub bills at least so much",
+    "the same in the archive": f"{volume().archived:,.0f} B",
+    "its rows in BigQuery": f"{volume().bytes_of(volume().columns):,.0f} B "
+    f"({sum(volume().rows.values()):.1f} rows)",
+    "dead letters": "one of a hundred events",
     "a receiver of two vCPUs takes": f"{RECEIVER_EVENTS:,} events a second, two thirds of what "
     "`make bench-receiver` measured on two cores; one receiver more than needed, two at least",
     "a streaming worker of two vCPUs takes": f"{WORKER_EVENTS:,} events a second: a guess, not measured on "
     "Dataflow",
+    "Streaming Engine, billed by resources": f"{UNITS} units for each GiB a second, as in Google's [benchmark]"
+    "(https://cloud.google.com/dataflow/docs/guides/kafka-bigquery-performance) of a pipeline that only maps; "
+    "whether there is a smallest amount is not known",
+    "the nightly run": f"plans yesterday on a machine like a receiver's, {PLAN_EVENTS:,} events a second "
+    "(`make bench-batch`); its queries read the rows of the day and those made again, once each; what it made is "
+    "kept for 30 days",
+    "the dashboard": f"{VISITS} visits, each of them every question once, for a week",
+    "analysts": f"each view of the cookbook {LOOKS} times, after a year: a week of it where its dates prune, "
+    "else all of it",
     "sources in use": str(SOURCES),
 }
 
@@ -85,9 +118,9 @@ def lines(rate: int) -> Iterator[Line]:
     """Yield what a month costs at so many events a second."""
     machines, jobs = receivers(rate), workers(rate)
     events = rate * SECONDS
-    each = max(PUBLISHED_BYTES, SMALLEST_REQUEST_BYTES if rate <= 100 else 0)
+    each = max(volume().published, SMALLEST_REQUEST_BYTES if rate <= 100 else 0)
     requests, published = events * REQUEST_BYTES / GIB, 2 * events * each / GIB
-    archived, rows = events * ARCHIVED_BYTES / GIB, events * ROWS_BYTES / GIB
+    archived, rows = events * volume().archived / GIB, events * volume().bytes_of(volume().columns) / GIB
     segments = machines * 2 * SOURCES * SECONDS / 300
     worker = 2 * price("vcpu") + 7.5 * price("memory") + 30 * price("worker_disk")
     yield Line("receivers", f"{machines} × {HOURS} h × machine", machines * HOURS * price("machine"))
@@ -104,20 +137,78 @@ def lines(rate: int) -> Iterator[Line]:
     yield Line("Pub/Sub", f"{_over(published, 10)} GiB × pubsub", max(0, published - 10) * price("pubsub"))
     yield Line(
         "archive, a month of it kept for a month",
-        f"{archived:,.0f} GiB × bucket + {segments:,.0f} × object",
-        archived * price("bucket") + segments * price("object"),
+        f"{archived:,.0f} GiB × (bucket + replica) + {segments:,.0f} × object",
+        archived * (price("bucket") + price("replica")) + segments * price("object"),
     )
     yield Line(
         "Dataflow workers",
         f"{jobs} × {HOURS} h × (2 vcpu + 7.5 memory + 30 worker_disk)",
         jobs * HOURS * worker,
     )
-    engine = published / 2 * GIB / 1e9
-    yield Line("Streaming Engine", f"{engine:,.0f} GB × engine", engine * price("engine"))
+    units = rate * volume().published / GIB * UNITS
+    yield Line("Streaming Engine", f"{units:,.3f} units × {HOURS} h × unit", units * HOURS * price("unit"))
     yield Line("appends to BigQuery", f"{_over(rows, 2048)} GiB × write", max(0, rows - 2048) * price("write"))
     yield Line("tables, a month of them kept for a month", f"{rows:,.0f} GiB × tables", rows * price("tables"))
+    night = rate * 86_400 / PLAN_EVENTS / 3600
+    yield Line("nightly run", f"{NIGHTS:.0f} × {night:,.2f} h × machine", NIGHTS * night * price("machine"))
+    yield Line("what nightly runs keep for 30 days", f"{rows:,.0f} GiB × tables", rows * price("tables"))
     samples = machines * 300 * SECONDS / 30
     yield Line("metrics", f"{machines} × 300 series × {SECONDS / 30:,.0f} × samples", samples * price("samples"))
+
+
+def queries(rate: int) -> Iterator[Line]:
+    """Yield what a month of queries costs at so many events a second, by the bytes that they read."""
+    rows = rate * SECONDS * volume().bytes_of(volume().columns) / GIB
+    # What is free is so only once: here, since these queries are made every night.
+    tib = {"the nightly run's": max(0, 2 * rows / 1024 - 1)}
+    tib["the dashboard's"] = VISITS * sum(_read(question, rate) for question in QUESTIONS) / 2**40
+    tib["analysts'"] = LOOKS * sum(_read(view, rate) for view in VIEWS) / 2**40
+    for what, quantity in tib.items():
+        yield Line(what, f"{quantity:,.2f} TiB × query", quantity * price("query"))
+
+
+class Query(NamedTuple):
+    """A query that somebody makes, and the readings that it asks for."""
+
+    what: str
+    of: str
+    scans: list[Scan]
+
+
+def _questions() -> list[Query]:
+    """Return what a page of a week asks for."""
+    target = Target("some-project", "rows", "views")
+    found = []
+    for question, parameters in widest(WEEK).items():
+        sql, scalars = rendered(question, target, parameters)
+        found.append(Query(question, "the dashboard, of a week", scans(sql, scalars, YEAR)))
+    return found
+
+
+def _views() -> list[Query]:
+    """Return a query of each view of the cookbook: of a week where a condition on one of its dates prunes."""
+    documented = COOKBOOK.read_text("utf-8")
+    asked = [name for name in loader.views() if f"`{name}`" in documented]
+    return [min(_looks(name), key=lambda query: _read(query, QUERY_RATE)) for name in asked]
+
+
+def _looks(view: str) -> Iterator[Query]:
+    sql = f"SELECT * FROM `views.{view}`"  # noqa: S608
+    yield (whole := Query(view, "a view, all of it", scans(sql, {}, YEAR)))
+    week = {"since": WEEK.first_day, "until": WEEK.last_day}
+    for column in view_columns.columns(view):
+        if column.name in PARTITIONS:
+            found = scans(f"{sql} WHERE {column.name} BETWEEN @since AND @until", week, YEAR)
+            if found != whole.scans:
+                yield Query(view, "a view, a week of it by its date", found)
+
+
+def _read(query: Query, rate: int) -> float:
+    return volume().scanned(query.scans, rate * 86_400)
+
+
+QUESTIONS = _questions()
+VIEWS = _views()
 
 
 def _over(quantity: float, free: int) -> str:
@@ -127,18 +218,31 @@ def _over(quantity: float, free: int) -> str:
 def tables() -> str:
     """Return the tables in Markdown: the costs, their arithmetic, the assumptions, and the prices."""
     by_rate = {rate: list(lines(rate)) for rate in RATES}
+    asked = {rate: list(queries(rate)) for rate in RATES}
     text = ["| US dollars a month at | " + " | ".join(f"{rate:,} events/s" for rate in RATES) + " |"]
     text.append("|---|" + "---:|" * len(RATES))
     for same in zip(*by_rate.values(), strict=True):
         text.append(f"| {same[0].what} | " + " | ".join(f"{line.dollars:,.0f}" for line in same) + " |")
     totals = [sum(line.dollars for line in by_rate[rate]) for rate in RATES]
-    text.append("| **together** | " + " | ".join(f"**{total:,.0f}**" for total in totals) + " |")
+    text.append("| **together, without queries** | " + " | ".join(f"**{total:,.0f}**" for total in totals) + " |")
     per_million = [total / (rate * SECONDS / 1e6) for rate, total in zip(RATES, totals, strict=True)]
     text.append("| a million events | " + " | ".join(f"{dollars:,.2f}" for dollars in per_million) + " |")
+    for same in zip(*asked.values(), strict=True):
+        text.append(f"| queries: {same[0].what} | " + " | ".join(f"{line.dollars:,.0f}" for line in same) + " |")
+    for rate in RATES:
+        by_rate[rate] += asked[rate]
     text += ["", "| arithmetic | " + " | ".join(f"{rate:,} events/s" for rate in RATES) + " |"]
     text.append("|---|" + "---|" * len(RATES))
     for same in zip(*by_rate.values(), strict=True):
         text.append(f"| {same[0].what} | " + " | ".join(line.arithmetic for line in same) + " |")
+    text += [
+        "",
+        f"| one query, after a year of {QUERY_RATE} events/s | | GiB | US dollars |",
+        "|---|---|---:|---:|",
+    ]
+    for query in (*QUESTIONS, *VIEWS):
+        gib = _read(query, QUERY_RATE) / GIB
+        text.append(f"| `{query.what}` | {query.of} | {gib:,.1f} | {gib / 1024 * price('query'):,.2f} |")
     text += ["", "| assumed | |", "|---|---|", *(f"| {what} | {value} |" for what, value in ASSUMPTIONS.items())]
     text += ["", f"| price, {PRICES_AS_OF} | US dollars | of | source |", "|---|---:|---|---|"]
     text += [f"| {key} | {dollars:.6g} | {unit} | <{url}> |" for key, (dollars, unit, url) in PRICES.items()]

@@ -29,6 +29,8 @@ COMMANDS = {
     "query": ("pipelines.run.query_command:query", "Run SQL, and print or export the result."),
     "reconcile": ("pipelines.reprocess.reconcile_command:reconcile", "Compare archive, ledger and rows."),
     "run": ("pipelines.local.stack:run", "Run all of Parley on this machine until Ctrl-C."),
+    "sandbox": ("pipelines.sandbox.sandbox_command:sandbox", "Be Graph and Twilio here, for whoever sends."),
+    "settle": ("pipelines.reprocess.settle_command:settle", "Bring yesterday in order: the nightly command."),
     "sources": ("pipelines.run.sources_command:sources", "Check the configured sources and print their URLs."),
     "spool": (
         "receiver.operate.spool_command:spool_commands",

@@ -65,7 +65,7 @@ class _Part:
         self._made: defaultdict[type[Row], list[Row]] = defaultdict(list)
 
     def add(self, event: RawEvent) -> None:
-        made = lay_aside(event) if self._batch.fatal else normalize_or_bury(event)
+        made = lay_aside(event) if self._batch.fatal else normalize_or_dead_letter(event)
         for row in made:
             self._made[type(row)].append(row)
         self.events.append(event)
@@ -76,17 +76,17 @@ class _Part:
         return NormalizedBatch(self.events, rows, self._batch.origin, self._batch.index, self.number, self.weight)
 
 
-def normalize_or_bury(event: RawEvent) -> list[Row]:
+def normalize_or_dead_letter(event: RawEvent) -> list[Row]:
     """Return an event's rows; for one that nothing could be traced to, a dead letter with today's date."""
-    return _or_bury(normalize, event)
+    return _or_dead_letter(normalize, event)
 
 
 def lay_aside(event: RawEvent) -> list[Row]:
     """Return what is stored of an event on which a process has died: nothing that comes of reading it."""
-    return _or_bury(set_aside, event)
+    return _or_dead_letter(set_aside, event)
 
 
-def _or_bury(make: Callable[[RawEvent], list[Row]], event: RawEvent) -> list[Row]:
+def _or_dead_letter(make: Callable[[RawEvent], list[Row]], event: RawEvent) -> list[Row]:
     try:
         return make(event)
     except InvalidRawEventError as error:

@@ -54,7 +54,7 @@ class _NoSessions(SessionInterface):
 
 
 def _require_length() -> None:
-    """Refuse chunked bodies: of those, a part cannot be told from the whole, nor from too much.
+    """Refuse chunked bodies: of those, nothing says whether they are whole, or too long.
 
     Granian ends a body that its sender has cut off like any other, and Werkzeug cuts a chunked body at
     the limit. No source of ours sends one.

@@ -26,7 +26,7 @@ class ConfigError(ValueError):
 
 
 class Settings:
-    """Reads `PARLEY_*` variables, collecting problems so that all are told at once.
+    """Reads `PARLEY_*` variables, collecting problems so that all are named at once.
 
     Names are given without the prefix. A variable that is set but empty counts as not set.
     """
@@ -126,6 +126,20 @@ class Settings:
             raise ConfigError(self.problems)
 
 
+class Limits(msgspec.Struct, frozen=True):
+    """What the requests of a worker may take."""
+
+    body_seconds: float = 60.0
+    """How long a body may come."""
+    body_budget_bytes: int = 64 * 1024 * 1024
+    """What all bodies that are not whole yet may hold together."""
+    requests: int = 1024
+    """How many bodies may be under way."""
+    connections: int = 2048
+    header_seconds: float = 10.0
+    """How long a request's headers may come."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """What a receiver needs to know, apart from its sources (see `receiver.sources`)."""
 
@@ -145,8 +159,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 8080
     workers: int = 1
-    connections: int = 1024
-    body_seconds: float = 60.0
+    limits: Limits = Limits()
     keep_alive_seconds: int = 620
     shutdown_seconds: int = 25
     log_level: str = "INFO"
@@ -172,8 +185,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             host=settings.text("HOST", "127.0.0.1"),
             port=settings.integer("PORT", 8080, 0, 65535),
             workers=settings.integer("WORKERS", os.cpu_count() or 1, 1, 1024),
-            connections=settings.integer("CONNECTIONS", 1024, 1, 65536),
-            body_seconds=settings.number("BODY_SECONDS", 60.0, 0.1, 3600.0),
+            limits=Limits(
+                body_seconds=settings.number("BODY_SECONDS", 60.0, 0.1, 3600.0),
+                body_budget_bytes=settings.integer("BODY_BUDGET_BYTES", 64 * MIB, 1024, 1 << 40),
+                requests=settings.integer("REQUESTS", 1024, 1, 65536),
+                connections=settings.integer("CONNECTIONS", 2048, 16, 65536),
+                header_seconds=settings.number("HEADER_SECONDS", 10.0, 0.1, 3600.0),
+            ),
             # Longer than a load balancer keeps its connections (Google's: 600 s): the one that closes
             # first must be the one that sends, or requests meet a closed connection.
             keep_alive_seconds=settings.integer("KEEP_ALIVE_SECONDS", 620, 1, 3600),

@@ -40,6 +40,7 @@ GROUP_EVENTS: Final = Histogram(
 )
 PUBLISHED: Final = Counter("parley_receiver_published", "Events confirmed by Pub/Sub, by way.", ["source", "way"])
 SPOOLED: Final = Counter("parley_receiver_spooled", "Events that went to the spool.", ["source"])
+REFUSED: Final = Counter("parley_receiver_refused", "Events set aside, since Pub/Sub refuses them.", ["source"])
 UPLOADED: Final = Counter("parley_receiver_uploaded", "Archive segments confirmed in the bucket.")
 UPLOAD_FAILURES: Final = Counter("parley_receiver_upload_failures", "Uploads to be tried again.")
 

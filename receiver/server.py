@@ -3,6 +3,7 @@
 import ctypes
 import logging.config
 import os
+import resource
 import signal
 import socket
 import sys
@@ -16,12 +17,17 @@ from granian.http import HTTP1Settings
 
 from receiver.config import Config, ConfigError
 from receiver.operate import logs
-from receiver.web.gateway import Gateway
+from receiver.web.connections import Connections
+from receiver.web.gateway import MAX_HEADER_BYTES, Gateway
+from receiver.web.limits import by_path
 
 if TYPE_CHECKING:
     from flask import Flask
 
-HEADER_BYTES: Final = 65_536
+_M_MMAP_THRESHOLD: Final = -3
+_LARGE_BYTES: Final = 128 * 1024
+_OTHER_DESCRIPTORS: Final = 256
+"""Files that are open beside connections: segments, spools, and those of the clients of Google."""
 _PR_SET_PDEATHSIG: Final = 1
 
 _log = logging.getLogger(__name__)
@@ -45,6 +51,7 @@ def main() -> None:
 
 def serve(config: Config) -> None:
     """Serve until SIGTERM or SIGINT: then finish what is in flight, flush, and return."""
+    _allow_descriptors(config.limits.connections)
     port = _free_port(config.host, config.port)
     _log.info("listening on http://%s:%d", config.host, port)
     Granian(
@@ -56,11 +63,12 @@ def serve(config: Config) -> None:
         http=HTTPModes.http1,
         websockets=False,
         workers=config.workers,
-        backpressure=config.connections,
+        backpressure=config.limits.connections,
         http1_settings=HTTP1Settings(
-            # It is the limit for headers, and for the time between two requests as well.
+            # It is the limit for the time between two requests, and for headers as well: these have a shorter one
+            # of ours, see `receiver.web.connections`.
             header_read_timeout=1000 * config.keep_alive_seconds,
-            max_buffer_size=HEADER_BYTES,
+            max_buffer_size=MAX_HEADER_BYTES,
         ),
         log_dictconfig=logs.dict_config(config.log_level),
         respawn_failed_workers=True,
@@ -77,7 +85,10 @@ def _load() -> Gateway:
     committers.start()
     # Workers end through multiprocessing, which does not run atexit's functions.
     util.Finalize(None, committers.close, exitpriority=100)
-    return Gateway(app, config.max_body_bytes, config.body_seconds)
+    _return_memory()
+    connections = Connections(config.limits.connections, config.limits.header_seconds)
+    connections.start()
+    return Gateway(app, config.limits, by_path(app, config.max_body_bytes), connections)
 
 
 def _app() -> "Flask":
@@ -90,6 +101,29 @@ def _end_with_parent() -> None:
     """Let a worker shut down when the main process was killed, so that none runs unsupervised."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _return_memory() -> None:
+    """Let the memory of large bodies go back to the system as soon as they are done with.
+
+    The GNU C library would keep it to use it again, once one of them has been freed.
+    https://man7.org/linux/man-pages/man3/mallopt.3.html
+    """
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+
+
+def _allow_descriptors(connections: int) -> None:
+    """Let a worker have as many connections as it may have, where the system lets us say so."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_DESCRIPTORS
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise ConfigError(
+            [f"PARLEY_CONNECTIONS must be at most {hard - _OTHER_DESCRIPTORS} here: {hard} open files are allowed"]
+        )
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _free_port(host: str, port: int) -> int:

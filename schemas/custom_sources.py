@@ -60,7 +60,7 @@ class Hmac(_Table, frozen=True, kw_only=True):
 
 
 class Whereabouts(_Table, frozen=True, kw_only=True):
-    """Where items lie, and JMESPath expressions that tell where an item belongs.
+    """Where items lie, and JMESPath expressions that say where an item belongs.
 
     They speak of `item`, `ancestors` (the objects around the item, nearest first, each without the member that
     leads to it), `parent` and `body` (the nearest and the outermost of them), `headers` and `query`.
@@ -86,7 +86,7 @@ class Rule(Whereabouts, frozen=True, kw_only=True):
     when: str | None = None
     id: str | None = None
     sender: str | None = None
-    """Who wrote the message, or did what the fact tells."""
+    """Who wrote the message, or did what the metadata says."""
 
 
 class MessageRule(Rule, frozen=True, kw_only=True):
@@ -97,7 +97,7 @@ class MessageRule(Rule, frozen=True, kw_only=True):
 
 
 class MetadataRule(Rule, frozen=True, kw_only=True):
-    """An item that tells a fact."""
+    """An item that is metadata."""
 
     subject: Literal["message", "conversation", "contact", "channel"]
     key: str
@@ -265,6 +265,6 @@ def _mapping_contradictions(mapping: BodyMapping) -> Iterable[tuple[Path, str]]:
             if not _KEY.fullmatch(rule.key):
                 yield (*path, "key"), "a key has lower-case letters, digits, dots and underscores"
             if rule.subject == "message" and rule.id is None:
-                yield (*path, "subject"), "a fact about a message needs the message's id"
+                yield (*path, "subject"), "metadata about a message needs the message's id"
         elif isinstance(rule, MessageRule) and not (rule.contact or mapping.contact):
             yield path, "a message needs a contact"

@@ -15,7 +15,8 @@ COMMAND = "python -m schemas.dictionary"
 TITLE = "Data dictionary"
 INTRODUCTION = (
     "Analysts query the views, in the dataset `parley`. The tables, in `parley_rows`, are what the pipeline "
-    "appends: every telling of everything, redeliveries included. Both names may carry a prefix. Times are UTC."
+    "appends: a row for every event that carries a thing, redeliveries included. Both names may carry a prefix. "
+    "Times are UTC."
 )
 _CODE = re.compile(r"`([^`]+)`")
 _STYLE = (

@@ -3,6 +3,7 @@
 import json
 from functools import cache
 from importlib import resources
+from string import Template
 from typing import Any
 
 import msgspec
@@ -38,14 +39,71 @@ def tables() -> dict[str, TableSpec]:
     return {name: _table(name, json.loads(text)) for name, text in _files("tables", ".json")}
 
 
+COUNTED = "counted_"
+"""How the names of the views begin of which every other view is made: of each table the rows that count."""
+_LEDGERS = frozenset({"events", "dead_letters"})
+_NOT_COUNTED = frozenset({"runs", "superseded", "retold", "reprocessing_lock"})
+
+
 @cache
 def views() -> dict[str, str]:
-    """Return every view's SQL by name.
+    """Return every view's SQL by name, those of rows that count (`counted.sql`) among them.
 
     `${rows}` and `${views}` stand for the datasets, as `string.Template` writes placeholders; the
     comment lines at the top are the view's description.
     """
-    return dict(_files("views", ".sql"))
+    counted = {f"{COUNTED}{name}": counted_rows(name) for name in tables() if name not in _NOT_COUNTED}
+    return counted | dict(_files("views", ".sql"))
+
+
+def partition(table: str) -> str:
+    """Return the column by which a table is partitioned."""
+    name: str = tables()[table].resource["timePartitioning"]["field"]
+    return name
+
+
+COUNTS = """(
+      stored.generation >= entry.oldest_generation
+      AND IF(
+        stored.placed_at IS NULL,
+        stored.processed_at >= entry.before OR stored.generation > entry.newest_generation,
+        stored.placed_at >= entry.placed_before
+      )
+    )"""
+"""The condition that a row, `stored`, counts in spite of the `entry` of its event in `superseded`."""
+
+
+def counted_rows(table: str, condition: str = "TRUE", *, every: bool = False) -> str:
+    """Return the query of a table's rows that count, of those for which a condition on `stored` holds.
+
+    Of an event that was stored in several generations, only the newest of each partition counts; `every` gives the
+    others as well. Placeholders are as in `views`.
+    """
+    spec, by = tables()[table], [partition(table)]
+    stored = f"`${{rows}}.{table}`"
+    columns = [f"stored.{column.name}" for column in spec.columns]
+    if by == ["received_at"]:
+        # A column of what is read, so that a filter on the day finds its way down as well.
+        stored = f"(SELECT *, DATE(received_at) AS received_date FROM {stored})"  # noqa: S608
+        by = ["received_date", "received_at"]
+        columns.append("-- The day of received_at.\n  stored.received_date")
+    # What is no event at all has no id.
+    nameless = any(column.name == "event_id" and column.mode == "NULLABLE" for column in spec.columns)
+    partitions = ", ".join(f"stored.{name}" for name in by)
+    newest = f"stored.generation = MAX(stored.generation) OVER (PARTITION BY {partitions}, stored.event_id)"
+    return (
+        Template(resources.files(__package__).joinpath("counted.sql").read_text("utf-8"))
+        .substitute(
+            table=table,
+            partition=" or ".join(by),
+            columns=",\n  ".join(columns),
+            stored=stored,
+            condition=condition,
+            counts=COUNTS,
+            newest="" if every else f"stored.event_id IS NULL OR {newest}" if nameless else newest,
+        )
+        .removesuffix("QUALIFY \n")
+    )
 
 
 def view_description(sql: str) -> str:

@@ -12,7 +12,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OURS = {"pipelines", "receiver", "schemas", "tests"}
 # Of the local stack alone: these are installed by parley[local], which has everything.
-LOCAL = ("pipelines/local/", "pipelines/dashboard/", "schemas/scans.py", "schemas/view_columns.py")
+LOCAL = (
+    "pipelines/local/",
+    "pipelines/dashboard/",
+    "pipelines/sandbox/",
+    "schemas/scans.py",
+    "schemas/view_columns.py",
+)
 # A command of receiver hosts, which looks at the parsers where these are installed too.
 RECEIVERS = "pipelines/run/sources_command.py"
 DISTRIBUTIONS = importlib.metadata.packages_distributions()

@@ -11,6 +11,9 @@ from pipelines.core.rows import Row
 from schemas import loader
 
 PROCESSED_AT = "processed_at"
+PLACED_AT, RUN_ID = "placed_at", "run_id"
+UNMADE = frozenset({PROCESSED_AT, PLACED_AT, RUN_ID})
+"""Columns that say when and by whom a row was stored, which `normalize` cannot know."""
 PARQUET: dict[str, Any] = {"compression": "zstd", "use_dictionary": False, "write_statistics": False}
 """How Parquet is written: most values are ids and texts of their own, and zstd finds the others by itself. Load
 jobs read all of it, and need no statistics."""
@@ -46,13 +49,19 @@ def record_batch(table: str, rows: Sequence[Row], processed_at_micros: int) -> p
         NullInRequiredColumnError: a row lacks a required value.
         pa.ArrowException, UnicodeError, OverflowError: a value does not fit its column.
     """
-    *columns, processed_at = schema(table)
-    arrays = [pa.array(_getter(table, field.name)(rows), field.type) for field in columns]
-    for field, array in zip(columns, arrays, strict=True):
-        if array.null_count and not field.nullable:
-            raise NullInRequiredColumnError(f"{field.name} is required but has no value")
-    arrays.append(pa.repeat(pa.scalar(processed_at_micros, processed_at.type), len(rows)))
+    arrays = [_column(table, field, rows, processed_at_micros) for field in schema(table)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema(table))
+
+
+def _column(table: str, field: pa.Field, rows: Sequence[Row], processed_at_micros: int) -> pa.Array:
+    if field.name == PROCESSED_AT:
+        return pa.repeat(pa.scalar(processed_at_micros, field.type), len(rows))
+    if field.name in UNMADE:
+        return pa.nulls(len(rows), field.type)
+    array = pa.array(_getter(table, field.name)(rows), field.type)
+    if array.null_count and not field.nullable:
+        raise NullInRequiredColumnError(f"{field.name} is required but has no value")
+    return array
 
 
 def write_parquet(

@@ -62,7 +62,7 @@ class _Search:
         self._began = lane.last_sent()
 
     def table_takes_rows(self) -> bool:
-        """Tell whether anything that was sent since the first refusal has been stored."""
+        """Return whether anything that was sent since the first refusal has been stored."""
         return self._lane.took_since(self._began)
 
     def narrow(self, refused: list[_Piece], most: int) -> list[_Piece]:

@@ -48,7 +48,7 @@ _BY_STATUS = {
     grpc.StatusCode.OUT_OF_RANGE: Fault.REQUEST,
 }
 _TOO_LARGE = "request too large"
-"""What BigQuery says of a request's size, before the size and its limit; no code of its own tells that."""
+"""What BigQuery says of a request's size, before the size and its limit; it has no code of its own."""
 
 
 def classify(error: exceptions.GoogleAPICallError) -> Fault:

@@ -141,7 +141,7 @@ class Lane:
             return self._last_sent
 
     def took_since(self, place: int) -> bool:
-        """Tell whether BigQuery is known to have taken a request that was sent later than that one."""
+        """Return whether BigQuery is known to have taken a request that was sent later than that one."""
         with self._lock:
             return self._last_stored > place
 

@@ -44,7 +44,7 @@ class Pool:
             return connection, connection.send(request)
 
     def recovered(self, lost: Connection) -> bool:
-        """Tell whether BigQuery has answered on a connection that was opened after one that has ended."""
+        """Return whether BigQuery has answered on a connection that was opened after one that has ended."""
         with self._lock:
             later = [each for each in self._connections if each.number > lost.number]
             return lost.failed and any(each.proven and not each.failed for each in later)

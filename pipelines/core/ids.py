@@ -68,5 +68,5 @@ def message_id_of_item(channel: str, item: str) -> str:
 
 
 def metadata_id(subject_id: str, key: str, item: str) -> str:
-    """Return the id of a fact by its item's `fingerprint`: two statuses differ, a redelivery of one does not."""
+    """Return the id of metadata by its item's `fingerprint`: two statuses differ, a redelivery of one does not."""
     return derive("metadata", subject_id, key, item)

@@ -74,7 +74,7 @@ class Lineage:
 
 
 class Item(msgspec.Struct, eq=False):
-    """One item of a body: makes the rows that the item tells of. `Lineage.item` and `part` give them."""
+    """One item of a body: makes the rows of the item. `Lineage.item` and `part` give them."""
 
     # A body may have a thousand items: a struct of C, and times and text only once somebody asks.
     _lineage: Lineage
@@ -87,7 +87,7 @@ class Item(msgspec.Struct, eq=False):
     _envelope_time: Written = None
     flags: list[str] = []
     told: bool = False
-    """Whether the item has made a message or a fact, not only sightings."""
+    """Whether the item has made a message or metadata, not only sightings."""
     # Every row asks for the time: `_time or time` spares it a call.
     _time: EventTime | None = None
     _day: int = 0
@@ -152,7 +152,7 @@ class Item(msgspec.Struct, eq=False):
 
     @property
     def fingerprint(self) -> str:
-        """The hash of the item's bytes, by which its facts, and a message without an id, are known."""
+        """The hash of the item's bytes, by which its metadata, and a message without an id, are known."""
         if self._fingerprint is None:
             self._fingerprint = ids.fingerprint(self._raw)
         return self._fingerprint
@@ -339,13 +339,13 @@ class Item(msgspec.Struct, eq=False):
         actor_id: str | None = None,
         part: tuple[str, bytes] | None = None,
     ) -> None:
-        """Make one fact about a subject, its content the item's exact bytes.
+        """Make one row of metadata about a subject, its content the item's exact bytes.
 
         `contact_id` is Parley's id of the contact whom it concerns, `actor_id` the source's own id of whoever
         did it: reacted, edited, withdrew, read.
 
-        Where an item lists many facts, `part` gives each its own: the path from the item to what tells the fact,
-        as `part` takes it, and the bytes of that. The fact is known by the whole item all the same.
+        Where an item lists many values, `part` gives each its own: the path from the item to the value, as `part`
+        takes it, and the bytes of that. The row is known by the whole item all the same.
         """
         self.told = True
         time = self._time or self.time

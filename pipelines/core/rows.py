@@ -1,7 +1,8 @@
 """One class per table of `schemas/tables`, its fields in the table's order, without `processed_at`.
 
 Times are microseconds and dates days since 1970, as Arrow takes them. `processed_at` is left to the
-writer: `normalize` knows no clock.
+writer: `normalize` knows no clock. `placed_at` and `run_id` are null but in rows
+that a reprocessing run has put in place.
 """
 
 import msgspec
@@ -25,11 +26,13 @@ class Event(Row, frozen=True):
     body_sha256: str
     content_type: str | None
     verified_by: str | None
+    first_date: int | None
+    last_date: int | None
     generation: int
 
 
 class Message(Row, frozen=True):
-    """One message as one raw event told it."""
+    """One message as one raw event carries it."""
 
     message_id: str
     conversation_id: str
@@ -105,7 +108,7 @@ class Channel(Row, frozen=True):
 
 
 class Metadata(Row, frozen=True):
-    """One fact about a message, conversation, contact or channel."""
+    """One entry of metadata about a message, conversation, contact or channel."""
 
     metadata_id: str
     subject_type: str

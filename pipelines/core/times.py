@@ -7,7 +7,9 @@ import msgspec
 
 MICROS_PER_SECOND = 1_000_000
 MICROS_PER_DAY = 86_400 * MICROS_PER_SECOND
-PARTITION_DAYS_BEFORE = 7
+PARTITION_DAYS_BEFORE = 3_600
+"""Almost ten years: BigQuery takes no stream into partitions more than 3,650 days ago, and an event may wait for
+weeks until it is stored."""
 PARTITION_HOURS_AFTER = 1
 
 _PARTITION_BEFORE = PARTITION_DAYS_BEFORE * MICROS_PER_DAY
@@ -79,8 +81,8 @@ def parse(written: Written) -> int | None:
 def partition_day(micros: int, received_micros: int) -> int:
     """Return the partition's date as days since 1970.
 
-    It is the date of the event where that lies within 7 days before and 1 hour after receipt, else
-    the date of receipt: a redelivery lands in the same partition, a wrong clock cannot scatter rows.
+    It is the date of the event where that lies within 3,600 days before and 1 hour after receipt, else
+    the date of receipt: every telling lands in the same partition, a wrong clock cannot scatter rows.
     """
     plausible = -_PARTITION_BEFORE <= micros - received_micros <= _PARTITION_AFTER
     return (micros if plausible else received_micros) // MICROS_PER_DAY

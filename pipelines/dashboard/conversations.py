@@ -101,19 +101,19 @@ def conversation(conversation_id: str) -> str | tuple[str, int]:
 
 def _entries(conversation_id: str, keys: list[Row], since: dt.datetime, until: dt.datetime) -> list[reader.Entry]:
     ids = [row["message_id"] for row in keys]
-    told_on = {row[name] for row in keys for name in ("first_sent_date", "sent_date")}
-    # Told in two partitions, it is shown once; and a run of reprocessing may just have moved it elsewhere.
+    stored_on = {row[name] for row in keys for name in ("first_sent_date", "sent_date")}
+    # Stored in two partitions, it is shown once; and a run of reprocessing may just have moved it elsewhere.
     messages = {
-        row["message_id"]: row for row in _texts(ids, told_on) if row["conversation_id"] == conversation_id
+        row["message_id"]: row for row in _texts(ids, stored_on) if row["conversation_id"] == conversation_id
     }
-    facts = warehouse().ask(
-        "facts",
+    metadata = warehouse().ask(
+        "metadata",
         conversation_id=conversation_id,
         message_ids=ids,
-        first_day=min({since.date(), *told_on}),
-        last_day=max({(until - dt.timedelta(microseconds=1)).date(), *told_on}),
+        first_day=min({since.date(), *stored_on}),
+        last_day=max({(until - dt.timedelta(microseconds=1)).date(), *stored_on}),
     )
-    return reader.tell(list(messages.values()), facts, conversation_id, since, until)
+    return reader.assemble(list(messages.values()), metadata, conversation_id, since, until)
 
 
 def _texts(message_ids: list[str], days: set[dt.date]) -> list[Row]:

@@ -1,6 +1,6 @@
 """Puts one conversation together: each message as it stands, and what else happened, in the order of time.
 
-Says of a message what the view messages_current says of it, from the facts of one conversation alone.
+Says of a message what the view messages_current says of it, from the metadata of one conversation alone.
 """
 
 import datetime as dt
@@ -25,7 +25,7 @@ _RANKS = {
 }
 _FINAL = {"read", "seen", "played", "failed", "undelivered", "canceled"}
 FAILURES = {"failed", "undelivered", "canceled"}
-_TOLD_ELSEWHERE = {
+_SHOWN_OTHERWISE = {
     "reaction.emoji",
     "source.deleted",
     "source.delivered_watermark",
@@ -70,54 +70,54 @@ class Entry(msgspec.Struct, kw_only=True):
     reactions: Sequence[str] = ()
     notes: Sequence[tuple[str, str]] = ()
     """What else is known of it: key and value."""
-    is_told: bool = True
-    """Whether the message itself was told, and not its receipts alone."""
+    has_message: bool = True
+    """Whether the message itself has come, and not its receipts alone."""
 
 
-def tell(
-    messages: Sequence[Row], facts: Sequence[Row], conversation_id: str, since: dt.datetime, until: dt.datetime
+def assemble(
+    messages: Sequence[Row], metadata: Sequence[Row], conversation_id: str, since: dt.datetime, until: dt.datetime
 ) -> list[Entry]:
     """Return messages of a conversation, and what else happened in it from a time until before another.
 
-    Facts are in the order of time. A message that is known by its receipts alone is one without text.
+    Metadata is in the order of time. A message that is known by its receipts alone is one without text.
     """
     by_subject: dict[str, list[Row]] = defaultdict(list)
-    for fact in facts:
-        by_subject[fact["subject_id"]].append(fact)
+    for row in metadata:
+        by_subject[row["subject_id"]].append(row)
     marks = by_subject[conversation_id]
     by_source_id = {m["source_message_id"]: m for m in messages if m["source_message_id"]}
     entries = [_message(each, by_subject[each["message_id"]], marks, by_source_id) for each in messages]
     others = []
     for subject_id, known in by_subject.items():
         if known and known[0]["subject_type"] != "message":
-            others += [_note(fact) for fact in known if fact["key"] not in _TOLD_ELSEWHERE]
-        elif known and not known[0]["is_told"]:
+            others += [_note(row) for row in known if row["key"] not in _SHOWN_OTHERWISE]
+        elif known and not known[0]["has_message"]:
             others += _by_receipt(subject_id, known)
     entries += [entry for entry in others if since <= entry.at < until]
     return sorted(entries, key=lambda entry: (entry.at, entry.id))
 
 
-def standing(facts: Sequence[Row]) -> Standing:
-    """Return how far a message came, as its own facts tell it, in whatever order they came."""
-    states = [fact["value"] for fact in facts if fact["key"] == "source.delivery_state"]
-    errors = [fact["value"] for fact in facts if fact["key"] == "source.error"]
+def standing(metadata: Sequence[Row]) -> Standing:
+    """Return how far a message came, by its own metadata, in whatever order that came."""
+    states = [row["value"] for row in metadata if row["key"] == "source.delivery_state"]
+    errors = [row["value"] for row in metadata if row["key"] == "source.error"]
     furthest = max(states, key=lambda state: (_RANKS.get(state, 0), state), default=None)
     return Standing(furthest, max(errors, default=None))
 
 
-def _message(message: Row, facts: Sequence[Row], marks: Sequence[Row], known: dict[str, Row]) -> Entry:
+def _message(message: Row, metadata: Sequence[Row], marks: Sequence[Row], known: dict[str, Row]) -> Entry:
     # Of edits made at one time the first that came, as in the view.
     edits = sorted(
-        (fact for fact in facts if fact["key"] == "source.edited" and fact["value"]),
-        key=lambda fact: (fact["occurred_at"], fact["received_at"]),
+        (row for row in metadata if row["key"] == "source.edited" and row["value"]),
+        key=lambda row: (row["occurred_at"], row["received_at"]),
     )
     deletions = [
-        fact["occurred_at"]
-        for fact in facts
-        if (fact["key"], fact["value"]) in {("source.deleted", "true"), ("source.delivery_state", "deleted")}
+        row["occurred_at"]
+        for row in metadata
+        if (row["key"], row["value"]) in {("source.deleted", "true"), ("source.delivery_state", "deleted")}
     ]
     texts = [text for text in (message["text"], *(edit["value"] for edit in edits)) if text is not None]
-    told = standing(facts)
+    own = standing(metadata)
     return Entry(
         at=message["sent_at"],
         id=message["message_id"],
@@ -134,10 +134,10 @@ def _message(message: Row, facts: Sequence[Row], marks: Sequence[Row], known: di
         earlier_texts=texts[:-1] if edits else (),
         edited_at=edits[-1]["occurred_at"] if edits else None,
         deleted_at=min(deletions, default=None),
-        state=_state(message, told.state, marks),
-        error=told.error,
-        reactions=_reactions(facts),
-        notes=[(fact["key"], fact["value"]) for fact in facts if fact["key"] not in _TOLD_ELSEWHERE],
+        state=_state(message, own.state, marks),
+        error=own.error,
+        reactions=_reactions(metadata),
+        notes=[(row["key"], row["value"]) for row in metadata if row["key"] not in _SHOWN_OTHERWISE],
     )
 
 
@@ -148,15 +148,15 @@ def _quoted(source_message_id: str | None, known: dict[str, Row]) -> str | None:
     return text[:_EXCERPT] + "…" if len(text) > _EXCERPT else text
 
 
-def _state(message: Row, told: str | None, marks: Sequence[Row]) -> str | None:
+def _state(message: Row, own: str | None, marks: Sequence[Row]) -> str | None:
     """Return how far a message came, with what covers a whole conversation up to a time (watermarks)."""
-    if told in _FINAL or message["direction"] != "outbound":
-        return told
+    if own in _FINAL or message["direction"] != "outbound":
+        return own
     for key, state in (("source.read_watermark", "read"), ("source.delivered_watermark", "delivered")):
         up_to = [_time(mark["value"]) for mark in marks if mark["key"] == key]
         if any(time and time >= message["sent_at"] for time in up_to):
             return state
-    return told
+    return own
 
 
 def _time(text: str) -> dt.datetime | None:
@@ -167,18 +167,18 @@ def _time(text: str) -> dt.datetime | None:
     return time.replace(tzinfo=time.tzinfo or dt.UTC)
 
 
-def _reactions(facts: Sequence[Row]) -> list[str]:
+def _reactions(metadata: Sequence[Row]) -> list[str]:
     """Return the reactions that stand: of each person the last, unless it was taken back."""
-    latest = {fact["actor_id"]: fact["value"] for fact in facts if fact["key"] == "reaction.emoji"}
+    latest = {row["actor_id"]: row["value"] for row in metadata if row["key"] == "reaction.emoji"}
     return [emoji for emoji in latest.values() if emoji]
 
 
-def _by_receipt(message_id: str, facts: Sequence[Row]) -> list[Entry]:
-    states = [fact for fact in facts if fact["key"] == "source.delivery_state"]
+def _by_receipt(message_id: str, metadata: Sequence[Row]) -> list[Entry]:
+    states = [row for row in metadata if row["key"] == "source.delivery_state"]
     if not states:
         return []
-    first = next((fact for fact in states if fact["value"] == "sent"), states[0])
-    state, error = standing(facts)
+    first = next((row for row in states if row["value"] == "sent"), states[0])
+    state, error = standing(metadata)
     return [
         Entry(
             at=first["occurred_at"],
@@ -189,18 +189,18 @@ def _by_receipt(message_id: str, facts: Sequence[Row]) -> list[Entry]:
             direction="outbound",
             state=state,
             error=error,
-            reactions=_reactions(facts),
-            is_told=False,
+            reactions=_reactions(metadata),
+            has_message=False,
         )
     ]
 
 
-def _note(fact: Row) -> Entry:
+def _note(row: Row) -> Entry:
     return Entry(
-        at=fact["occurred_at"],
-        id=fact["metadata_id"],
-        event_id=fact["event_id"],
-        received_at=fact["received_at"],
-        day=fact["occurred_date"],
-        notes=[(fact["key"], fact["value"])],
+        at=row["occurred_at"],
+        id=row["metadata_id"],
+        event_id=row["event_id"],
+        received_at=row["received_at"],
+        day=row["occurred_date"],
+        notes=[(row["key"], row["value"])],
     )

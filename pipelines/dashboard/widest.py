@@ -21,7 +21,7 @@ def widest(period: Period) -> Mapping[str, Mapping[str, Any]]:
         "conversations": chosen | {"contact": "x", "waiting": True},
         "dead_letters": moments,
         "event": {"since": period.until - dt.timedelta(days=1), "until": period.until},
-        "facts": week | {"message_ids": [""]},
+        "metadata": week | {"message_ids": [""]},
         "funnel": chosen,
         "item_days": {"first_day": day - raw_events.BEFORE, "last_day": day + raw_events.AFTER},
         "items": {"day": day},

@@ -50,8 +50,8 @@ _QUESTIONS = {
         FROM contacts WHERE display_name IS NOT NULL
         QUALIFY ROW_NUMBER() OVER (PARTITION BY source ORDER BY source_contact_id) = 1 ORDER BY source""",
     "What is known beside the messages": """
-        SELECT key, COUNT(*) AS facts, COUNT(DISTINCT source) AS sources, MIN(NULLIF(value, '')) AS such_as
-        FROM metadata GROUP BY key ORDER BY facts DESC LIMIT 12""",
+        SELECT key, COUNT(*) AS entries, COUNT(DISTINCT source) AS sources, MIN(NULLIF(value, '')) AS such_as
+        FROM metadata GROUP BY key ORDER BY entries DESC LIMIT 12""",
     "The ledger: every webhook and what became of it": """
         SELECT outcome, COUNT(*) AS webhooks, SUM(`rows`) AS rows_made, SUM(dead_letters) AS dead_letters
         FROM events GROUP BY outcome ORDER BY outcome""",
@@ -64,7 +64,7 @@ console = Console()
 
 @click.command()
 def demo() -> None:
-    """Run the main job end to end on this machine; exit 0 only if live and batch agree, and history was mended."""
+    """Run the main job end to end on this machine; exit 0 only if live and batch agree, and history was fixed."""
     started = time.monotonic()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)

@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple
 
 from pipelines.core.times import rfc3339
 from pipelines.generate.story import SECOND, Conversation, World, conversation
-from pipelines.generate.voices import Told, tell
+from pipelines.generate.voices import webhook_of
+from pipelines.generate.wire import Webhook
 from schemas import raw_event
 from schemas.raw_event import RawEvent
 
@@ -29,23 +30,23 @@ class Delivery(NamedTuple):
 
     received: int
     """Microseconds since 1970."""
-    told: Told
+    webhook: Webhook
     mark: int
     """Chooses the event's id."""
 
     @property
     def event(self) -> RawEvent:
         """The raw event that a receiver would make."""
-        told = self.told
+        webhook = self.webhook
         return RawEvent(
-            told.body,
+            webhook.body,
             {
                 raw_event.EVENT_ID: _uuid7(self.received // 1000, self.mark),
-                raw_event.SOURCE: told.endpoint,
+                raw_event.SOURCE: webhook.endpoint,
                 raw_event.RECEIVED_AT: rfc3339(self.received),
-                raw_event.CONTENT_TYPE: told.content_type,
-                raw_event.VERIFIED_BY: SCHEMES.get(told.endpoint, "standard-webhooks"),
-                **told.attributes,
+                raw_event.CONTENT_TYPE: webhook.content_type,
+                raw_event.VERIFIED_BY: SCHEMES.get(webhook.endpoint, "standard-webhooks"),
+                **webhook.attributes,
             },
         )
 
@@ -62,22 +63,22 @@ def of_day(world: World, day: int) -> list[Delivery]:
 def of_conversation(talk: Conversation) -> Iterator[Delivery]:
     """Yield the webhooks of a conversation, some of them batches, some more than once."""
     random = talk.random
-    waiting: tuple[int, Told] | None = None
+    waiting: tuple[int, Webhook] | None = None
     for happening in talk.happenings:
-        told = tell(talk, happening)
-        if told is None:
+        webhook = webhook_of(talk, happening)
+        if webhook is None:
             continue
         if waiting is not None:
-            told, waiting = merged(waiting[1], told), None
-        if told.endpoint in {"facebook", "whatsapp"} and random.random() < _BATCHED:
-            waiting = happening.at, told
+            webhook, waiting = merged(waiting[1], webhook), None
+        if webhook.endpoint in {"facebook", "whatsapp"} and random.random() < _BATCHED:
+            waiting = happening.at, webhook
             continue
-        yield from _deliveries(random, happening.at, told)
+        yield from _deliveries(random, happening.at, webhook)
     if waiting is not None:
         yield from _deliveries(random, *waiting)
 
 
-def merged(first: Told, second: Told) -> Told:
+def merged(first: Webhook, second: Webhook) -> Webhook:
     """Return one of Meta's webhooks with the entries of two."""
     head: dict[str, Any] = json.loads(first.body)
     head["entry"] += json.loads(second.body)["entry"]
@@ -85,11 +86,11 @@ def merged(first: Told, second: Told) -> Told:
     return first._replace(body=body.encode())
 
 
-def _deliveries(random: Random, at: int, told: Told) -> Iterator[Delivery]:
+def _deliveries(random: Random, at: int, webhook: Webhook) -> Iterator[Delivery]:
     received = at + int(random.expovariate(1 / 0.4) * SECOND) + 20_000
-    yield Delivery(received, told, random.getrandbits(74))
+    yield Delivery(received, webhook, random.getrandbits(74))
     if random.random() < _REDELIVERED:
-        yield Delivery(received + int(random.uniform(1, 3_600) * SECOND), told, random.getrandbits(74))
+        yield Delivery(received + int(random.uniform(1, 3_600) * SECOND), webhook, random.getrandbits(74))
 
 
 def _uuid7(milliseconds: int, mark: int) -> str:

@@ -65,11 +65,14 @@ def _send_waiting(
 
 
 def _post(connection: http.client.HTTPConnection, base: str, delivery: Delivery, signs: Mapping[str, Sign]) -> int:
-    told = delivery.told
-    path = told.endpoint if told.endpoint in BUILT_IN else f"sources/{told.endpoint}"
-    headers = {"Content-Type": told.content_type, **signs[told.endpoint](told, f"msg_{delivery.mark:019x}")}
+    webhook = delivery.webhook
+    path = webhook.endpoint if webhook.endpoint in BUILT_IN else f"sources/{webhook.endpoint}"
+    headers = {
+        "Content-Type": webhook.content_type,
+        **signs[webhook.endpoint](webhook, f"msg_{delivery.mark:019x}"),
+    }
     try:
-        connection.request("POST", f"{base}/{path}", told.body, headers)
+        connection.request("POST", f"{base}/{path}", webhook.body, headers)
         response = connection.getresponse()
         response.read()
     except (OSError, http.client.HTTPException):

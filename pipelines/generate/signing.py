@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl
 
-from pipelines.generate.voices import Told
+from pipelines.generate.wire import Webhook
 
 PREFIX: Final = "PARLEY_"
 SECRETS: Final = {
@@ -20,7 +20,7 @@ SECRETS: Final = {
 }
 """The variable of each endpoint's secrets."""
 
-Sign = Callable[[Told, str], dict[str, str]]
+Sign = Callable[[Webhook, str], dict[str, str]]
 """Returns the headers that prove a webhook; given too is what chooses its delivery id."""
 
 
@@ -42,19 +42,21 @@ def _signer(environ: Mapping[str, str], endpoint: str) -> Sign:
     key = secret.encode()
     match endpoint:
         case "facebook" | "whatsapp":
-            return lambda told, _: {"X-Hub-Signature-256": f"sha256={hmac.digest(key, told.body, 'sha256').hex()}"}
+            return lambda webhook, _: {
+                "X-Hub-Signature-256": f"sha256={hmac.digest(key, webhook.body, 'sha256').hex()}"
+            }
         case "google":
-            return lambda told, _: {"X-Goog-Signature": _base64(hmac.digest(key, told.body, "sha512"))}
+            return lambda webhook, _: {"X-Goog-Signature": _base64(hmac.digest(key, webhook.body, "sha512"))}
         case "airy":
-            return lambda told, _: {"X-Airy-Content-Signature": hmac.digest(key, told.body, "sha256").hex()}
+            return lambda webhook, _: {"X-Airy-Content-Signature": hmac.digest(key, webhook.body, "sha256").hex()}
         case "twilio":
             url = _value(environ, "PUBLIC_URL").split(",")[0].strip().rstrip("/") + "/twilio"
-            return lambda told, _: {
-                "X-Twilio-Signature": _base64(hmac.digest(key, _twilio_text(url, told), "sha1"))
+            return lambda webhook, _: {
+                "X-Twilio-Signature": _base64(hmac.digest(key, _twilio_text(url, webhook), "sha1"))
             }
         case _:
             webhook_key = base64.b64decode(secret.removeprefix("whsec_") + "==")
-            return lambda told, mark: _standard_webhook(webhook_key, told, mark)
+            return lambda webhook, mark: _standard_webhook(webhook_key, webhook, mark)
 
 
 def _secret(environ: Mapping[str, str], name: str) -> str:
@@ -73,16 +75,16 @@ def _value(environ: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _twilio_text(url: str, told: Told) -> bytes:
+def _twilio_text(url: str, webhook: Webhook) -> bytes:
     """See https://www.twilio.com/docs/usage/webhooks/webhooks-security."""
-    fields = parse_qsl(told.body.decode(), keep_blank_values=True)
+    fields = parse_qsl(webhook.body.decode(), keep_blank_values=True)
     return (url + "".join(name + value for name, value in sorted(fields))).encode()
 
 
-def _standard_webhook(key: bytes, told: Told, mark: str) -> dict[str, str]:
+def _standard_webhook(key: bytes, webhook: Webhook, mark: str) -> dict[str, str]:
     """See https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md."""
     at = str(int(time.time()))
-    signed = f"{mark}.{at}.".encode() + told.body
+    signed = f"{mark}.{at}.".encode() + webhook.body
     signature = _base64(hmac.digest(key, signed, "sha256"))
     return {"webhook-id": mark, "webhook-timestamp": at, "webhook-signature": f"v1,{signature}"}
 

@@ -33,7 +33,7 @@ _HOURS_OF_NIGHT: Final = range(0, 7)
 
 
 class Happening(NamedTuple):
-    """Something that a source would tell of."""
+    """Something that a source would report."""
 
     kind: str
     """said, state (of an outbound message), reaction, edit, deletion."""
@@ -70,11 +70,11 @@ class Conversation(NamedTuple):
     language: str
     happenings: Sequence[Happening]
     random: Random
-    """Goes on to choose how the source tells the happenings."""
+    """Goes on to choose how the source reports the happenings."""
 
 
 def conversation(world: World, number: int, day: int) -> Conversation:
-    """Return a conversation of a world; its number alone tells it from the others."""
+    """Return a conversation of a world; it differs from the others by its number alone."""
     random = Random(world.seed << 40 | number)  # noqa: S311 - a sample, no secret
     weights = [WEIGHTS.get(source, 10) for source in world.sources]
     (source,) = random.choices(world.sources, weights)

@@ -3,16 +3,19 @@
 Sizes are the logical ones that Google bills by: https://cloud.google.com/bigquery/pricing#data
 """
 
+import io
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple
 
+from fastavro import writer
+
 from pipelines.core.rows import TABLE_OF, DeadLetter, Row
 from pipelines.generate import delivery, write_archive
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
 from pipelines.sources.normalization import normalize
-from schemas.raw_event import RawEvent
+from schemas.raw_event import AVRO_SCHEMA, RawEvent
 from schemas.scans import Scan
 
 BROKEN: Final = 0.01
@@ -31,6 +34,8 @@ class Volume(NamedTuple):
     """Bytes of its body."""
     published: float
     """Bytes of its body and attributes."""
+    archived: float
+    """Bytes of its record in the archive, which is not compressed."""
     rows: Mapping[str, float]
     """How many rows it makes, by table."""
     columns: Mapping[str, Mapping[str, float]]
@@ -76,7 +81,10 @@ def volume() -> Volume:
         count(letter, BROKEN / len(letters))
     bodies = sum(len(event.data) for event in events) / len(events)
     attributes = sum(len(f"{key}{value}") for event in events for key, value in event.attributes.items())
-    return Volume(bodies, bodies + attributes / len(events), rows, columns)
+    with io.BytesIO() as archive:
+        writer(archive, AVRO_SCHEMA, (event.to_avro() for event in events))
+        archived = archive.tell() / len(events)
+    return Volume(bodies, bodies + attributes / len(events), archived, rows, columns)
 
 
 def _size(value: Any) -> int:

@@ -53,7 +53,7 @@ def day_of(moment: dt.datetime) -> int:
 
 
 def _segment(item: Delivery) -> tuple[str, int]:
-    return item.told.endpoint, item.received // _HOUR
+    return item.webhook.endpoint, item.received // _HOUR
 
 
 def _write_segment(path: Path, deliveries: Iterable[Delivery]) -> None:

@@ -28,7 +28,7 @@ def list_files(root: str, may_hold: Callable[[str], bool]) -> Iterator[FileMetad
     Args:
         root: a folder, `gs://bucket/prefix`, or what else Beam can list; others than the first two are
             listed whole.
-        may_hold: tells by a path whether a file, or a folder, may have what is wanted.
+        may_hold: says by a path whether a file, or a folder, may have what is wanted.
 
     Raises:
         apache_beam.io.filesystem.BeamIOError: it cannot be listed.

@@ -36,7 +36,7 @@ class Selection(msgspec.Struct, frozen=True):
     """Their ids; None for all."""
 
     def has(self, event: RawEvent) -> bool:
-        """Tell whether an event belongs to the selection; one that does not say when or whence, does."""
+        """Return whether an event belongs to the selection; one that does not say when or whence, does."""
         if self.events is not None and event.attributes.get(EVENT_ID) not in self.events:
             return False
         if not self.sources and self.start is self.end is None:
@@ -50,7 +50,7 @@ class Selection(msgspec.Struct, frozen=True):
         return (self.start is None or received_at >= self.start) and (self.end is None or received_at < self.end)
 
     def has_folder(self, path: str) -> bool:
-        """Tell whether a folder or a file may hold events of the selection, as far as its path says."""
+        """Return whether a folder or a file may hold events of the selection, as far as its path says."""
         names = dict(_FOLDER.findall(path))
         if self.sources and names.get("source", self.sources[0]) not in self.sources:
             return False

@@ -10,7 +10,7 @@ from pipelines.core.batches import EventBatch, NormalizedBatch
 class BatchCoder(coders.Coder):
     """Pickles batches, though few ever are: runners keep steps together that need no shuffle.
 
-    But Beam asks for the size of many elements, and by default encodes them only to tell it.
+    But Beam asks for the size of many elements, and by default encodes them only to know it.
     """
 
     def encode(self, value: EventBatch | NormalizedBatch) -> bytes:

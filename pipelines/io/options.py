@@ -117,8 +117,10 @@ class ParleyOptions(PipelineOptions):
             "--output",
             help="where Parquet files go, a folder or gs://bucket/prefix; by default rows in --temp_location",
         )
-        batch.add_argument("--from", dest="start", type=_moment_text, help="first time of receipt, RFC 3339, UTC")
-        batch.add_argument("--to", dest="end", type=_moment_text, help="time of receipt to stop before")
+        batch.add_argument(
+            "--from", dest="start", type=_moment_text, help="only events received from this time on, RFC 3339, UTC"
+        )
+        batch.add_argument("--to", dest="end", type=_moment_text, help="only events received before this time")
         batch.add_argument(
             "--source",
             dest="sources",

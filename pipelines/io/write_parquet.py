@@ -25,7 +25,7 @@ class WrittenFile(msgspec.Struct, frozen=True):
 
 
 class WriteParquet(beam.PTransform):
-    """Writes each batch's rows to `<folder>/<table>/<name>.parquet` and tells what it has written.
+    """Writes each batch's rows to `<folder>/<table>/<name>.parquet` and reports what it has written.
 
     The name is derived from where the batch was read, and a file appears whole or not at all: a
     bundle that is tried again overwrites what it had written.

@@ -37,6 +37,7 @@ class Ports(msgspec.Struct, frozen=True):
     bigquery: int = 9050
     bigquery_grpc: int = 9060
     dashboard: int = 8090
+    sandbox: int = 8070
 
     def freed(self) -> "Ports":
         """Return the same ports, with any free one in place of one that is taken."""

@@ -30,7 +30,7 @@ def wait_for(what: str, is_ready: Callable[[], bool], seconds: float) -> None:
 
 
 def listens(address: str) -> bool:
-    """Tell whether something accepts connections at `host:port`."""
+    """Return whether something accepts connections at `host:port`."""
     host, port = address.rsplit(":", 1)
     try:
         with socket.create_connection((host, int(port)), timeout=1):
@@ -40,7 +40,7 @@ def listens(address: str) -> bool:
 
 
 def answers(url: str) -> bool:
-    """Tell whether a GET is answered with 200."""
+    """Return whether a GET is answered with 200."""
     try:
         with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - our own loopback URL
             return bool(response.status == 200)
@@ -49,19 +49,19 @@ def answers(url: str) -> bool:
 
 
 def pubsub() -> bool:
-    """Tell whether the Pub/Sub of the environment listens."""
+    """Return whether the Pub/Sub of the environment listens."""
     return listens(os.environ["PUBSUB_EMULATOR_HOST"])
 
 
 def bigquery() -> bool:
-    """Tell whether the BigQuery of the environment answers, and takes appends."""
+    """Return whether the BigQuery of the environment answers, and takes appends."""
     return answers(f"{os.environ['BIGQUERY_EMULATOR_HOST']}/readyz") and listens(
         os.environ["BIGQUERY_STORAGE_GRPC_ENDPOINT"]
     )
 
 
 def tables() -> bool:
-    """Tell whether the BigQuery of the environment answers, and has tables and views."""
+    """Return whether the BigQuery of the environment answers, and has tables and views."""
     from google.api_core.exceptions import NotFound  # noqa: PLC0415 - slow to import
 
     from pipelines.bigquery.target import Target, client  # noqa: PLC0415
@@ -77,7 +77,7 @@ def tables() -> bool:
 
 
 def receiver() -> bool:
-    """Tell whether the receiver of the environment would take webhooks."""
+    """Return whether the receiver of the environment would take webhooks."""
     return answers(f"http://127.0.0.1:{os.environ['PARLEY_PORT']}/__heartbeat__")
 
 

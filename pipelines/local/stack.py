@@ -20,7 +20,7 @@ from pipelines.local import environment, keeper, ready
 from pipelines.local.environment import Ports
 from pipelines.run import local_stack
 
-PARTS = ("pubsub", "bigquery", "receiver", "dashboard", "pipeline")
+PARTS = ("pubsub", "bigquery", "receiver", "dashboard", "sandbox", "pipeline")
 _START_SECONDS = 90.0
 # Ctrl-C should be obeyed soon, and BigQuery ends at the same time: Pub/Sub keeps what was not stored.
 _STOP_SECONDS = 2.0
@@ -53,6 +53,7 @@ def commands(folder: Path, ports: Ports, pubsub: str, stop_seconds: float = 20.0
         f"--grpc-port {ports.bigquery_grpc} --data-dir {data}/bigquery --gcs-root {data}/gcs",
         "receiver": f"exec {python} -m receiver",
         "dashboard": f"exec {python} -m pipelines.cli dashboard --port {ports.dashboard}",
+        "sandbox": f"exec {python} -m pipelines.cli sandbox --port {ports.sandbox}",
         "pipeline": f"{python} -m pipelines.local.ready && "
         f'exec {python} -m pipelines.cli stream --catch-up "$PARLEY_ARCHIVE" '
         f"--in_hand {data}/pipeline --stop_seconds {stop_seconds:g}",
@@ -200,6 +201,7 @@ rehearse an outage, `parley run stop pubsub` in another terminal, and `parley ru
   webhooks  $url, and the other sources' paths
   dashboard http://127.0.0.1:$dashboard/
   live chat $origin/chatplugin/ui/
+  sandbox   $sandbox, where Graph and Twilio are: docs/sandbox.md
   Pub/Sub   $pubsub
   BigQuery  $bigquery
 
@@ -226,6 +228,7 @@ def _guide(folder: Path, values: dict[str, str], ports: Ports) -> str:
         origin=f"http://127.0.0.1:{values['PARLEY_PORT']}",
         url=f"http://127.0.0.1:{values['PARLEY_PORT']}/facebook",
         dashboard=str(ports.dashboard),
+        sandbox=f"http://127.0.0.1:{ports.sandbox}",
         pubsub=values["PUBSUB_EMULATOR_HOST"],
         bigquery=values["BIGQUERY_EMULATOR_HOST"],
         secret=values["PARLEY_FACEBOOK_APP_SECRETS"].split(",")[0],

@@ -1,8 +1,9 @@
 """What a run would change: its rows against the current ones of the same events, compared in BigQuery.
 
-Compared are sets, not lists: an event that was stored twice has each of its rows twice, and the views
-show one. Rows that differ are paired within their event by what they are known by (`sql.IDENTITY`);
-several rows may share that, such as a contact seen twice in one event, and are paired in order of content.
+Current rows are those that count. Compared are sets, not lists: an event that was stored twice has each of its
+rows twice, and the views show one. Rows that differ are paired within their event by what they are known by
+(`sql.IDENTITY`); several rows may share that, such as a contact seen twice in one event, and are paired in order
+of content.
 """
 
 import datetime as dt
@@ -16,9 +17,10 @@ from google.cloud import bigquery
 from pipelines.bigquery.target import Target
 from pipelines.core.rows import TABLES
 from pipelines.reprocess.runs import Staging
-from pipelines.reprocess.sql import IDENTITY, compared, literal, not_compared, partitions
-from pipelines.reprocess.staging import CHANGES, LETTERS, TOTALS, Range, wait_for
+from pipelines.reprocess.sql import IDENTITY, Extent, compared, counted, literal, partitions
+from pipelines.reprocess.staging import AFFECTED, CHANGES, LETTERS, TOTALS, wait_for
 from pipelines.reprocess.steps import Steps
+from schemas import loader
 
 _FIRST: Final = ("messages", "metadata", "dead_letters", "contacts", "conversations", "channels", "events")
 """Tables by how much their samples tell."""
@@ -82,16 +84,17 @@ class Difference(msgspec.Struct, frozen=True):
         return sums
 
 
-def compare(client: bigquery.Client, live: Target, staging: Staging, reprocessed: Range, steps: Steps) -> None:
-    """Write what differs into the run's tables `changes`, `totals` and `letters`."""
+def compare(client: bigquery.Client, live: Target, staging: Staging, extent: Extent, steps: Steps) -> None:
+    """Write what differs into the run's tables `changes`, `affected`, `totals` and `letters`."""
     for done, table in enumerate(TABLES):
         steps.progress("comparing", done, len(TABLES), "tables")
-        wait_for(client.query(_changes_sql(table, live, staging, reprocessed)))
+        wait_for(client.query(_changes_sql(table, live, staging, extent)))
+    wait_for(client.query(_affected_sql(staging)))
     changed = f"SELECT DISTINCT table_name FROM `{staging.made(CHANGES)}` WHERE change = 'changed'"  # noqa: S608
     for (table,) in client.query_and_wait(changed):
         wait_for(client.query(_columns_sql(table, staging)))
     wait_for(client.query(_totals_sql(staging)))
-    wait_for(client.query(_letters_sql(live, staging, reprocessed)))
+    wait_for(client.query(_letters_sql(live, staging, extent)))
     steps.progress("comparing", len(TABLES), len(TABLES), "tables")
 
 
@@ -127,27 +130,38 @@ def _row(written: str | None) -> dict[str, Any] | None:
     return row
 
 
-def _told(table: str, name: str, condition: str) -> str:
+def _told(table: str, rows: str) -> str:
     """Return a query of what rows say: as JSON, since neither arrays nor bytes could be compared."""
     return (
         f"SELECT DISTINCT event_id, `{IDENTITY[table]}` AS row_id, COALESCE(source, '') AS source, "  # noqa: S608
-        f"DATE(received_at) AS day, TO_JSON_STRING(told) AS content "
-        f"FROM (SELECT * EXCEPT ({', '.join(not_compared(table))}) FROM `{name}` WHERE {condition}) AS told"
+        f"DATE(received_at) AS day, DATE(`{loader.partition(table)}`) AS partition_date, "
+        "TO_JSON_STRING(told) AS content "
+        f"FROM (SELECT {', '.join(f'`{name}`' for name in compared(table))} FROM {rows}) AS told"
     )
 
 
-def _of_events(staging: Staging) -> str:
+def _made(table: str, staging: Staging) -> str:
+    return f"`{staging.made(table)}` WHERE {_of_events(staging)}"
+
+
+def _current(table: str, live: Target, staging: Staging, extent: Extent) -> str:
+    chosen = f"{partitions(table, extent, 'stored.')} AND {_of_events(staging, 'stored.')}"
+    return f"({counted(live, table, chosen)})"
+
+
+def _of_events(staging: Staging, alias: str = "") -> str:
     # Dead letters of what is no event at all have no ledger row: nothing tells which they would replace.
-    return f"event_id IN (SELECT event_id FROM `{staging.made('events')}`)"  # noqa: S608
+    return f"{alias}event_id IN (SELECT event_id FROM `{staging.made('events')}`)"  # noqa: S608
 
 
-def _changes_sql(table: str, live: Target, staging: Staging, reprocessed: Range) -> str:
-    pruned = partitions(table, reprocessed.first, reprocessed.last)
-    made = _told(table, staging.made(table), _of_events(staging))
-    current = _told(table, live.table(table), f"{pruned} AND {_of_events(staging)}")
+def _changes_sql(table: str, live: Target, staging: Staging, extent: Extent) -> str:
+    made = _told(table, _made(table, staging))
+    current = _told(table, _current(table, live, staging, extent))
     numbered = "SELECT *, ROW_NUMBER() OVER (PARTITION BY event_id, row_id ORDER BY content) AS nth FROM "
     return f"""
-INSERT INTO `{staging.made(CHANGES)}` (table_name, change, source, day, event_id, row_id, columns, before, after)
+INSERT INTO `{staging.made(CHANGES)}` (
+  table_name, change, source, day, event_id, row_id, columns, before, after, date_before, date_after
+)
 WITH
   made AS ({made}),
   current_rows AS ({current}),
@@ -162,10 +176,19 @@ SELECT
   COALESCE(gained.row_id, lost.row_id),
   ARRAY<STRING>[],
   lost.content,
-  gained.content
+  gained.content,
+  lost.partition_date,
+  gained.partition_date
 FROM gained FULL OUTER JOIN lost
 ON gained.event_id = lost.event_id AND gained.row_id = lost.row_id AND gained.nth = lost.nth
 """  # noqa: S608
+
+
+def _affected_sql(staging: Staging) -> str:
+    return (
+        f"INSERT INTO `{staging.made(AFFECTED)}` (event_id) "  # noqa: S608
+        f"SELECT DISTINCT event_id FROM `{staging.made(CHANGES)}`"
+    )
 
 
 def _columns_sql(table: str, staging: Staging) -> str:
@@ -183,7 +206,7 @@ def _columns_sql(table: str, staging: Staging) -> str:
 def _totals_sql(staging: Staging) -> str:
     made = " UNION ALL ".join(
         f"SELECT {literal(table)} AS table_name, source, day, 0 AS added, 0 AS removed, 0 AS changed, "  # noqa: S608
-        f"COUNT(*) AS made FROM ({_told(table, staging.made(table), _of_events(staging))}) GROUP BY source, day"
+        f"COUNT(*) AS made FROM ({_told(table, _made(table, staging))}) GROUP BY source, day"
         for table in TABLES
     )
     return f"""
@@ -200,22 +223,20 @@ GROUP BY table_name, source, day
 """  # noqa: S608
 
 
-def _letters_sql(live: Target, staging: Staging, reprocessed: Range) -> str:
-    pruned = partitions("dead_letters", reprocessed.first, reprocessed.last)
-
-    def counted(moment: str, name: str, condition: str) -> str:
+def _letters_sql(live: Target, staging: Staging, extent: Extent) -> str:
+    def numbers(moment: str, rows: str) -> str:
         # Stored twice, a dead letter counts once, as in the view.
         return (
             f"SELECT {literal(moment)}, COALESCE(source, ''), stage, error_class, "  # noqa: S608
             "COUNT(DISTINCT TO_JSON_STRING(STRUCT(event_id AS e, pointer AS p, table_name AS t))) "
-            f"FROM `{name}` WHERE {condition} GROUP BY source, stage, error_class"
+            f"FROM {rows} GROUP BY source, stage, error_class"
         )
 
     return (
         f"INSERT INTO `{staging.made(LETTERS)}` (moment, source, stage, error_class, letters) "
-        + counted("before", live.table("dead_letters"), f"{pruned} AND {_of_events(staging)}")
+        + numbers("before", _current("dead_letters", live, staging, extent))
         + " UNION ALL "
-        + counted("after", staging.made("dead_letters"), _of_events(staging))
+        + numbers("after", _made("dead_letters", staging))
     )
 
 

@@ -14,7 +14,7 @@ from google.cloud import bigquery
 from pipelines.bigquery.target import Target
 from pipelines.io.archive_damages import damages_folder, read_damages
 from pipelines.io.archive_segments import Selection
-from pipelines.reprocess import diff, staging
+from pipelines.reprocess import diff, extent, staging
 from pipelines.reprocess.progress import watched
 from pipelines.reprocess.runs import Request, Run, Runs, Staging, State
 from pipelines.reprocess.steps import Steps
@@ -42,19 +42,57 @@ def plan(
         FileNotFoundError: there is no archive.
         google.api_core.exceptions.GoogleAPICallError: BigQuery refuses something.
     """
-    steps = steps or Steps()
-    runs, run_id = Runs(client, live), str(uuid_utils.uuid7())
-    place = Staging.of(live, run_id)
-    runs.begin(run_id, request)
+    steps, run_id = steps or Steps(), str(uuid_utils.uuid7())
+    Runs(client, live).begin(run_id, request)
     steps.reached("recorded")
-    staging.create(client, place)
+    with _made(client, live, run_id, request, options, files, steps) as output:
+        return finish(client, live, run_id, output, steps)
+
+
+def plan_if_different(
+    client: bigquery.Client,
+    live: Target,
+    request: Request,
+    options: PipelineOptions,
+    *,
+    files: str | None = None,
+    steps: Steps | None = None,
+) -> Run | None:
+    """Plan as `plan` does, but record a run only where rows differ, and leave nothing where they do not.
+
+    Raises:
+        FileNotFoundError, google.api_core.exceptions.GoogleAPICallError: as `plan`.
+    """
+    steps, run_id = steps or Steps(), str(uuid_utils.uuid7())
+    place = Staging.of(live, run_id)
+    with _made(client, live, run_id, request, options, files, steps) as output:
+        compare(client, live, run_id, output, steps)
+        if not staging.affected(client, place):
+            staging.drop(client, place)
+            return None
+        Runs(client, live).begin(run_id, request)
+        return _planned(client, live, run_id, output, steps)
+
+
+@contextlib.contextmanager
+def _made(
+    client: bigquery.Client,
+    live: Target,
+    run_id: str,
+    request: Request,
+    options: PipelineOptions,
+    files: str | None,
+    steps: Steps,
+) -> Iterator[str]:
+    """Make a run's dataset, and the files of its rows in the folder that is given to the block."""
+    staging.create(client, Staging.of(live, run_id))
     steps.reached("prepared")
     selection = narrowed(request.selection)
     with _folder(files, run_id) as output:
         with watched(request.archive, selection, f"{output}/events", "normalizing", steps):
             batch.run(request.archive, selection, output, options)
         steps.reached("normalized")
-        return finish(client, live, run_id, output, steps)
+        yield output
 
 
 def finish(client: bigquery.Client, live: Target, run_id: str, output: str, steps: Steps) -> Run:
@@ -63,19 +101,32 @@ def finish(client: bigquery.Client, live: Target, run_id: str, output: str, step
     Raises:
         google.api_core.exceptions.GoogleAPICallError: BigQuery refuses something.
     """
-    runs, place = Runs(client, live), Staging.of(live, run_id)
+    compare(client, live, run_id, output, steps)
+    return _planned(client, live, run_id, output, steps)
+
+
+def compare(client: bigquery.Client, live: Target, run_id: str, output: str, steps: Steps) -> None:
+    """Load what the batch pipeline has written for a run, and compare it with the current rows.
+
+    Raises:
+        google.api_core.exceptions.GoogleAPICallError: BigQuery refuses something.
+    """
+    place = Staging.of(live, run_id)
     staging.load(client, place, output, steps)
     steps.reached("loaded")
-    reprocessed = staging.events(client, place)
-    if reprocessed is not None:
-        diff.compare(client, live, place, reprocessed, steps)
+    where = extent.of_events(client, live, place.made("events"), place.made("events"))
+    if where is not None:
+        diff.compare(client, live, place, where, steps)
     steps.reached("compared")
-    counts = json.dumps(diff.read(client, place, samples=0).by_table())
+
+
+def _planned(client: bigquery.Client, live: Target, run_id: str, output: str, steps: Steps) -> Run:
+    runs, place = Runs(client, live), Staging.of(live, run_id)
     begun = runs.get(run_id)
     run = msgspec.structs.replace(
         begun,
-        counts=counts,
-        events=reprocessed.events if reprocessed else 0,
+        counts=json.dumps(diff.read(client, place, samples=0).by_table()),
+        events=staging.events(client, place),
         damages=tuple(read_damages(damages_folder(output))),
     )
     client.query_and_wait(runs.insertion(run, State.PLANNED, begun.history[-1].actor, begun.history[-1].reason))

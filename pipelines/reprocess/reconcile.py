@@ -16,14 +16,14 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from google.cloud import bigquery
 
 from pipelines.bigquery import load
-from pipelines.bigquery.arrow import PROCESSED_AT
+from pipelines.bigquery.arrow import UNMADE
 from pipelines.bigquery.target import Target
 from pipelines.core.rows import TABLES
 from pipelines.io.archive_damages import Damage, damages_folder, read_damages
 from pipelines.io.archive_segments import Selection
-from pipelines.reprocess import archived
+from pipelines.reprocess import archived, extent
 from pipelines.reprocess.progress import watched
-from pipelines.reprocess.sql import literal, partitions
+from pipelines.reprocess.sql import Extent, counted, literal, moment, partitions
 from pipelines.reprocess.staging import wait_for
 from pipelines.reprocess.steps import Steps
 from schemas import loader
@@ -35,6 +35,11 @@ COLUMNS: Final = [
 ]
 """Of the table that holds what the archive has, for the time of a comparison."""
 _EXPIRES_MS: Final = 86_400_000
+_ENDPOINT: Final = (
+    "CASE WHEN source = 'instagram' THEN 'facebook' "
+    "WHEN STARTS_WITH(source, 'twilio.') THEN 'twilio' ELSE source END"
+)
+"""The endpoint that took what became a row: a row's source is the finer one."""
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -52,7 +57,9 @@ class Day(msgspec.Struct, frozen=True):
     not_archived: int
     """In the ledger, not in the archive."""
     incomplete: int
-    """With other numbers of rows or dead letters than the ledger says."""
+    """With other numbers of rows or dead letters than the ledger says: too few, or those of two versions."""
+    stray: int
+    """With rows, but neither the archive nor the ledger knows them."""
 
 
 class Reconciliation(msgspec.Struct, frozen=True):
@@ -63,6 +70,8 @@ class Reconciliation(msgspec.Struct, frozen=True):
     """Ids of events that the archive has and the ledger lacks."""
     not_archived: Sequence[str]
     incomplete: Sequence[str]
+    stray: Sequence[str]
+    """Ids of events that have rows, and are in neither."""
     broken: int
     """Archived requests without a usable id, source or time, which no ledger row can tell of."""
     damages: Sequence[Damage]
@@ -70,7 +79,7 @@ class Reconciliation(msgspec.Struct, frozen=True):
     @property
     def agrees(self) -> bool:
         """Whether archive, ledger and rows tell the same."""
-        return not (self.missing or self.not_archived or self.incomplete)
+        return not (self.missing or self.not_archived or self.incomplete or self.stray)
 
 
 def reconcile(
@@ -98,7 +107,7 @@ def reconcile(
         table = place.table(archived.TABLE)
         client.create_table(bigquery.Table(table, COLUMNS))
         load.load_files(client, table, COLUMNS, f"{output}/{archived.TABLE}", archived.SCHEMA)
-        wait_for(client.query(_check_sql(where, place, selection, _days(client, where, place, selection))))
+        wait_for(client.query(_check_sql(where, place, selection, _extent(client, where, place, selection))))
         return _read(client, place, damages)
 
 
@@ -117,44 +126,60 @@ def _dataset(client: bigquery.Client, where: Target) -> Iterator[Target]:
 
 
 def _ledger(where: Target, selection: Selection) -> str:
+    return (
+        "SELECT event_id, source, received_at, outcome, `rows`, first_date, last_date, dead_letters "  # noqa: S608
+        f"FROM `{where.view('counted_events')}` "
+        f"WHERE {_received(selection)} AND {_of_sources(selection, 'source')} "
+        "QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY generation DESC, processed_at) = 1"
+    )
+
+
+def _received(selection: Selection, alias: str = "") -> str:
     conditions = ["TRUE"]
     if selection.start:
-        conditions.append(f"received_at >= TIMESTAMP {literal(selection.start.isoformat())}")
+        conditions.append(f"{alias}received_at >= {moment(selection.start)}")
     if selection.end:
-        conditions.append(f"received_at < TIMESTAMP {literal(selection.end.isoformat())}")
-    if selection.sources:
-        conditions.append(f"source IN ({', '.join(map(literal, selection.sources))})")
-    return (
-        "SELECT event_id, source, received_at, outcome, `rows` AS expected_rows, "  # noqa: S608
-        f"dead_letters AS expected_letters, generation FROM `{where.view('events')}` "
-        f"WHERE {' AND '.join(conditions)}"
-    )
+        conditions.append(f"{alias}received_at < {moment(selection.end)}")
+    return " AND ".join(conditions)
 
 
-def _days(client: bigquery.Client, where: Target, place: Target, selection: Selection) -> tuple[dt.date, dt.date]:
-    """Return the first and last day of receipt: literals, by which BigQuery prunes."""
+def _of_sources(selection: Selection, column: str) -> str:
+    return f"{column} IN ({', '.join(map(literal, selection.sources))})" if selection.sources else "TRUE"
+
+
+def _extent(client: bigquery.Client, where: Target, place: Target, selection: Selection) -> Extent:
+    """Return where the rows are: literals, by which BigQuery prunes."""
+    archive = f"SELECT received_at FROM `{place.table(archived.TABLE)}`"  # noqa: S608
+    ledger = f"SELECT received_at, `rows`, first_date, last_date FROM ({_ledger(where, selection)})"  # noqa: S608
     sql = (
-        "SELECT MIN(DATE(received_at)), MAX(DATE(received_at)) FROM "  # noqa: S608
-        f"(SELECT received_at FROM `{place.table(archived.TABLE)}` "
-        f"UNION ALL SELECT received_at FROM ({_ledger(where, selection)}))"
+        f"SELECT MIN(DATE(received_at)), MAX(DATE(received_at)), {extent.earliest()}, {extent.latest()} "  # noqa: S608
+        f"FROM ({ledger} UNION ALL SELECT received_at, 0, NULL, NULL FROM ({archive}))"
     )
-    first, last = next(iter(client.query_and_wait(sql))).values()
+    first, last, *dates = next(iter(client.query_and_wait(sql))).values()
     today = dt.datetime.now(dt.UTC).date()
-    return first or today, last or today
+    first, last = first or today, last or today
+    # And where rows of what neither of them knows may be.
+    dates += [first - dt.timedelta(days=extent.DAYS_BEFORE), last + dt.timedelta(days=1)]
+    known = [date for date in dates if date is not None]
+    return Extent(first, last, min(known), max(known))
 
 
-def _check_sql(where: Target, place: Target, selection: Selection, days: tuple[dt.date, dt.date]) -> str:
-    def distinct(table: str) -> str:
-        # An event that was stored twice has its rows twice. Their content need not be read: where it lies in the
-        # event tells which it is.
-        dropped = [name for name in (PROCESSED_AT, "traceback", "data", "content") if name in _names(table)]
-        return (
-            "SELECT event_id, generation FROM (SELECT DISTINCT event_id, generation, TO_JSON_STRING(told) AS told "  # noqa: S608
-            f"FROM (SELECT * EXCEPT ({', '.join(dropped)}) FROM `{where.table(table)}` "
-            f"WHERE {partitions(table, *days)}) AS told)"
-        )
+def _found(where: Target, table: str, selection: Selection, rows: Extent) -> str:
+    """Return a query of which rows there are, each once: an event that was stored twice has its rows twice.
 
-    tables = [table for table in TABLES if table not in {"events", "dead_letters"}]
+    Their content need not be read: where it lies in the event tells which it is.
+    """
+    dropped = {*UNMADE, "traceback", "data", "content"}
+    told = ", ".join(f"`{c.name}`" for c in loader.tables()[table].columns if c.name not in dropped)
+    chosen = f"{partitions(table, rows, 'stored.')} AND {_received(selection, 'stored.')}"
+    return (
+        "SELECT event_id, source, received_at FROM (SELECT DISTINCT event_id, source, received_at, "  # noqa: S608
+        f"TO_JSON_STRING(told) AS told FROM (SELECT {told} FROM ({counted(where, table, chosen)})) AS told)"
+    )
+
+
+def _check_sql(where: Target, place: Target, selection: Selection, rows: Extent) -> str:
+    found = (_found(where, table, selection, rows) for table in TABLES if table not in {"events", "dead_letters"})
     return f"""
 CREATE TABLE `{place.table("checked")}` AS
 WITH
@@ -163,40 +188,50 @@ WITH
   ),
   ledger AS ({_ledger(where, selection)}),
   found AS (
-    SELECT event_id, generation, COUNT(*) AS found_rows
-    FROM ({" UNION ALL ".join(distinct(table) for table in tables)}) GROUP BY event_id, generation
+    SELECT event_id, MAX({_ENDPOINT}) AS source, MIN(received_at) AS received_at, COUNT(*) AS found_rows
+    FROM ({" UNION ALL ".join(found)})
+    GROUP BY event_id
   ),
   letters AS (
-    SELECT event_id, generation, COUNT(*) AS found_letters FROM ({distinct("dead_letters")})
-    GROUP BY event_id, generation
+    SELECT event_id, COUNT(*) AS found_letters FROM ({_found(where, "dead_letters", selection, rows)})
+    WHERE event_id IS NOT NULL GROUP BY event_id
+  ),
+  known AS (
+    SELECT
+      COALESCE(archived.event_id, ledger.event_id) AS event_id,
+      COALESCE(archived.source, ledger.source) AS source,
+      COALESCE(archived.received_at, ledger.received_at) AS received_at,
+      archived.event_id IS NOT NULL AS is_archived,
+      ledger.outcome,
+      ledger.`rows` AS expected_rows,
+      ledger.dead_letters AS expected_letters
+    FROM archived FULL OUTER JOIN ledger ON archived.event_id = ledger.event_id
   )
 SELECT
-  COALESCE(archived.event_id, ledger.event_id) AS event_id,
-  COALESCE(archived.source, ledger.source) AS source,
-  DATE(COALESCE(archived.received_at, ledger.received_at)) AS day,
-  archived.event_id IS NOT NULL AS is_archived,
-  ledger.outcome AS outcome,
-  ledger.outcome IS NOT NULL AND (
-    ledger.expected_rows != COALESCE(found.found_rows, 0)
-    OR ledger.expected_letters != COALESCE(letters.found_letters, 0)
+  COALESCE(known.event_id, found.event_id) AS event_id,
+  COALESCE(known.source, found.source) AS source,
+  DATE(COALESCE(known.received_at, found.received_at)) AS day,
+  COALESCE(known.is_archived, FALSE) AS is_archived,
+  known.outcome AS outcome,
+  known.event_id IS NULL AS is_stray,
+  known.outcome IS NOT NULL AND (
+    known.expected_rows != COALESCE(found.found_rows, 0)
+    OR known.expected_letters != COALESCE(letters.found_letters, 0)
   ) AS is_incomplete
-FROM archived
-FULL OUTER JOIN ledger ON archived.event_id = ledger.event_id
-LEFT JOIN found ON found.event_id = ledger.event_id AND found.generation = ledger.generation
-LEFT JOIN letters ON letters.event_id = ledger.event_id AND letters.generation = ledger.generation
+FROM known
+FULL OUTER JOIN found ON found.event_id = known.event_id
+LEFT JOIN letters ON letters.event_id = known.event_id
+WHERE known.event_id IS NOT NULL OR {_of_sources(selection, "found.source")}
 """  # noqa: S608
-
-
-def _names(table: str) -> set[str]:
-    return {column.name for column in loader.tables()[table].columns}
 
 
 def _read(client: bigquery.Client, place: Target, damages: Sequence[Damage]) -> Reconciliation:
     checked = f"`{place.table('checked')}`"
     outcomes = ", ".join(f"COUNTIF(outcome = '{name}')" for name in ("normalized", "partial", "ignored", "failed"))
     days = client.query_and_wait(
-        f"SELECT source, day, COUNTIF(is_archived), {outcomes}, COUNTIF(outcome IS NULL), "  # noqa: S608
-        f"COUNTIF(NOT is_archived), COUNTIF(is_incomplete) FROM {checked} GROUP BY 1, 2 ORDER BY 1, 2"
+        f"SELECT source, day, COUNTIF(is_archived), {outcomes}, "  # noqa: S608
+        f"COUNTIF(outcome IS NULL AND NOT is_stray), COUNTIF(NOT is_archived AND NOT is_stray), "
+        f"COUNTIF(is_incomplete), COUNTIF(is_stray) FROM {checked} GROUP BY 1, 2 ORDER BY 1, 2"
     )
 
     def ids(condition: str) -> list[str]:
@@ -206,9 +241,10 @@ def _read(client: bigquery.Client, place: Target, damages: Sequence[Damage]) -> 
     broken = f"SELECT COUNTIF(event_id IS NULL) FROM `{place.table(archived.TABLE)}`"  # noqa: S608
     return Reconciliation(
         [Day(*row.values()) for row in days],
-        missing=ids("outcome IS NULL"),
-        not_archived=ids("NOT is_archived"),
+        missing=ids("outcome IS NULL AND NOT is_stray"),
+        not_archived=ids("NOT is_archived AND NOT is_stray"),
         incomplete=ids("is_incomplete"),
+        stray=ids("is_stray"),
         broken=next(iter(client.query_and_wait(broken)))[0],
         damages=damages,
     )

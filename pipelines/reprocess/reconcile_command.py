@@ -19,7 +19,8 @@ from pipelines.reprocess.shell import console
 from pipelines.run.pipeline_commands import BeamCommand, local_options
 
 _SHOWN_IDS = 10
-_NUMBERS = ("archived", "normalized", "partial", "ignored", "failed", "missing", "not archived", "incomplete")
+_FAULTS = ("missing", "not archived", "incomplete", "stray")
+_NUMBERS = ("archived", "normalized", "partial", "ignored", "failed", *_FAULTS)
 
 
 @click.command(cls=BeamCommand)
@@ -51,6 +52,7 @@ def reconcile(
     Exit codes: 0 all agrees, 1 failed, 2 wrong usage, 4 part of the archive could not be read, 5 it differs.
     """
     where, warehouse = shell.connect()
+    shell.check_sources(sources)
     root, selection = shell.archive_root(archive), Selection(start, end, sources)
     with shell.failures(), terminal.steps(quiet) as steps:
         found = reconciling.reconcile(
@@ -80,8 +82,7 @@ def _show(found: Reconciliation, quiet: bool) -> None:
         for day in found.days:
             numbers = [getattr(day, name.replace(" ", "_")) for name in _NUMBERS]
             faults = [
-                "red" if number and name in _NUMBERS[-3:] else ""
-                for name, number in zip(_NUMBERS, numbers, strict=True)
+                "red" if number and name in _FAULTS else "" for name, number in zip(_NUMBERS, numbers, strict=True)
             ]
             cells = [Text(f"{number:,}", style=style) for number, style in zip(numbers, faults, strict=True)]
             table.add_row(Text(day.source), str(day.day), *cells)
@@ -90,6 +91,7 @@ def _show(found: Reconciliation, quiet: bool) -> None:
             ("in the archive, not in the ledger", found.missing),
             ("in the ledger, not in the archive", found.not_archived),
             ("with other rows than the ledger says", found.incomplete),
+            ("with rows, and in neither", found.stray),
         ):
             if ids:
                 more = f" and {len(ids) - _SHOWN_IDS:,} more (--list)" if len(ids) > _SHOWN_IDS else ""

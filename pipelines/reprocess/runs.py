@@ -13,7 +13,7 @@ from pipelines.bigquery.target import Target
 from pipelines.core.generation import GENERATION
 from pipelines.io.archive_damages import Damage
 from pipelines.io.archive_segments import Selection
-from pipelines.reprocess.sql import literal
+from pipelines.reprocess.sql import literal, moment
 
 SHORTEST_PART: Final = 8
 """How many characters of a run's id name it at least."""
@@ -128,8 +128,6 @@ class Runs:
     def __init__(self, client: bigquery.Client, where: Target) -> None:
         self._client = client
         self._table = where.table("runs")
-        self.decided_on = 0
-        """How many changes of state `all` has seen that a decision may rest on; a commit checks it."""
 
     def all(self) -> Sequence[Run]:
         """Return every run, the newest last."""
@@ -147,8 +145,6 @@ class Runs:
                 events=row["events"],
                 damages=msgspec.json.decode(row["damages"] or "[]", type=tuple[Damage, ...]),
             )
-        changes = [change for run in found.values() for change in run.history]
-        self.decided_on = sum(change.state not in {State.PLANNING, State.PLANNED} for change in changes)
         return list(found.values())
 
     def get(self, name: str) -> Run:
@@ -164,13 +160,16 @@ class Runs:
         run = Run(run_id, GENERATION, request.as_json(), ())
         self._client.query_and_wait(self.insertion(run, State.PLANNING, request.actor, request.reason))
 
-    def insertion(self, run: Run, state: State, actor: str, reason: str | None) -> str:
-        """Return the statement that records a run's coming into a state."""
+    def insertion(
+        self, run: Run, state: State, actor: str, reason: str | None, at: dt.datetime | None = None
+    ) -> str:
+        """Return the statement that records a run's coming into a state, at some moment or now."""
         damages = msgspec.json.encode(run.damages).decode()
         values = (run.run_id, state.value, actor, reason, run.generation, run.selection, run.counts, run.events)
         return (
             f"INSERT INTO `{self._table}` (run_id, state, actor, reason, generation, selection, counts, events, "  # noqa: S608
-            f"damages, state_at) VALUES ({', '.join(map(literal, (*values, damages)))}, CURRENT_TIMESTAMP())"
+            f"damages, state_at) VALUES ({', '.join(map(literal, (*values, damages)))}, "
+            f"{moment(at) if at else 'CURRENT_TIMESTAMP()'})"
         )
 
 

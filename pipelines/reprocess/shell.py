@@ -23,6 +23,8 @@ from pipelines.reprocess.runs import RefusedError, Request, Run, Staging, Unknow
 from pipelines.run import logs
 from pipelines.run.pipeline_commands import local_options
 from pipelines.run.table_commands import target
+from pipelines.sources import PARSERS, registry
+from schemas.custom_sources import SourcesFileError
 
 REFUSED: Final = 3
 """Exit code: the run, or what happened since it was planned, does not allow it."""
@@ -42,8 +44,14 @@ class _Refusal(click.ClickException):
 
 def selecting(command: Any) -> Any:
     """Add the options that every command over a range of events has."""
+    return between(
+        click.option("--source", "sources", multiple=True, help="An endpoint; may be given again.")(command)
+    )
+
+
+def between(command: Any) -> Any:
+    """Add the options that say when."""
     for option in (
-        click.option("--source", "sources", multiple=True, help="An endpoint; may be given again."),
         click.option("--to", "end", type=moment, help="Time of receipt to stop before."),
         click.option("--from", "start", type=moment, help="First time of receipt: a date or RFC 3339, UTC."),
     ):
@@ -116,6 +124,20 @@ def archive_root(given: str | None) -> str:
     if not root:
         raise click.UsageError("where is the archive? Give --archive or set PARLEY_ARCHIVE")
     return root
+
+
+def check_sources(chosen: Sequence[str]) -> None:
+    """Let sources be chosen that exist.
+
+    Raises:
+        click.UsageError: one does not, and would only seem to have no events.
+    """
+    try:
+        registry.install_configured()
+    except SourcesFileError as error:
+        raise click.UsageError(str(error)) from error
+    if unknown := sorted(set(chosen) - PARSERS.keys()):
+        raise click.UsageError(f"no such source: {', '.join(unknown)}; there are {', '.join(sorted(PARSERS))}")
 
 
 def actor() -> str:

@@ -4,10 +4,11 @@ Everything is a literal, nothing a parameter: bqemulator knows none in scripts.
 """
 
 import datetime as dt
-from typing import Final
+from string import Template
+from typing import Final, NamedTuple
 
-from pipelines.bigquery.arrow import PROCESSED_AT
-from pipelines.core.times import PARTITION_DAYS_BEFORE
+from pipelines.bigquery.arrow import UNMADE
+from pipelines.bigquery.target import Target
 from schemas import loader
 
 IDENTITY: Final = {
@@ -21,10 +22,10 @@ IDENTITY: Final = {
     "dead_letters": "pointer",
 }
 """The column by which, within one raw event, a row of before and a row of after are the same row."""
-NOT_COMPARED: Final = frozenset({PROCESSED_AT, "generation", "traceback", "data"})
+NOT_COMPARED: Final = UNMADE | {"generation", "traceback", "data", "first_date", "last_date"}
 """Columns that say when and by which code a row was made, not what it says: they differ in every row that is
 made again (a traceback with every line of code that moves), and would hide what matters. And `data`, which
-is the raw body itself: no code makes it."""
+is the raw body itself: no code makes it; and what the ledger repeats of the rows, which are compared."""
 
 
 def literal(value: str | int | None) -> str:
@@ -45,26 +46,59 @@ def columns(table: str) -> list[str]:
     return [f"`{column.name}`" for column in loader.tables()[table].columns]
 
 
-def not_compared(table: str) -> list[str]:
-    """Return the columns of a table in which a row that is made again may differ and yet be the same."""
-    return [column.name for column in loader.tables()[table].columns if column.name in NOT_COMPARED]
-
-
 def compared(table: str) -> list[str]:
     """Return the columns of a table that make two rows the same or different."""
     return [column.name for column in loader.tables()[table].columns if column.name not in NOT_COMPARED]
 
 
-def partitions(table: str, first: dt.date, last: dt.date, alias: str = "") -> str:
-    """Return a condition that holds for every row of events received on some days, and prunes partitions.
+def moment(at: dt.datetime) -> str:
+    """Return a time as a literal."""
+    return f"TIMESTAMP '{at.isoformat()}'"
+
+
+def counted(live: Target, table: str, condition: str, *, every: bool = False) -> str:
+    """Return a query of a table's rows that count, of those for which a condition on `stored` holds.
+
+    The condition is applied before anything else is done with the rows, which it would not be to the view. `every`
+    is as in `counted_rows`.
+    """
+    names = {"rows": f"{live.project}.{live.rows_dataset}", "views": f"{live.project}.{live.views_dataset}"}
+    return Template(_uncommented(loader.counted_rows(table, condition, every=every))).substitute(names)
+
+
+def superseded(live: Target) -> str:
+    """Return the condition that `stored`, a row of some table, does not count because of an entry of its event."""
+    return (
+        f"EXISTS (SELECT 1 FROM `{live.view('superseded')}` AS entry "  # noqa: S608
+        f"WHERE entry.event_id = stored.event_id AND NOT {loader.COUNTS})"
+    )
+
+
+def _uncommented(sql: str) -> str:
+    return "\n".join(line for line in sql.splitlines() if not line.lstrip().startswith("--"))
+
+
+class Extent(NamedTuple):
+    """Where rows of some events lie."""
+
+    first: dt.date
+    """The first day on which such an event was received."""
+    last: dt.date
+    first_date: dt.date
+    """The first partition that has a row of them."""
+    last_date: dt.date
+
+
+def partitions(table: str, extent: Extent, alias: str = "") -> str:
+    """Return a condition that holds for every row of some events, and prunes partitions.
 
     Days are literals, since BigQuery prunes by nothing that it has to query first.
     https://cloud.google.com/bigquery/docs/querying-partitioned-tables
     """
-    partition = loader.tables()[table].resource["timePartitioning"]["field"]
+    partition = loader.partition(table)
     name = f"{alias}`{partition}`"
     if partition == "received_at":
-        return f"{name} >= TIMESTAMP '{first}' AND {name} < TIMESTAMP '{last + dt.timedelta(days=1)}'"
-    # A partition's date lies up to this many days before the receipt, or an hour after it.
-    start = first - dt.timedelta(days=PARTITION_DAYS_BEFORE)
-    return f"{name} BETWEEN DATE '{start}' AND DATE '{last + dt.timedelta(days=1)}'"
+        return (
+            f"{name} >= TIMESTAMP '{extent.first}' AND {name} < TIMESTAMP '{extent.last + dt.timedelta(days=1)}'"
+        )
+    return f"{name} BETWEEN DATE '{extent.first_date}' AND DATE '{extent.last_date}'"

@@ -1,8 +1,7 @@
 """Makes and fills the dataset of a run: the rows it made, those it will replace, and what differs."""
 
-import datetime as dt
 import time
-from typing import Final, NamedTuple
+from typing import Final
 
 from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
@@ -15,6 +14,8 @@ from schemas import loader
 
 KEPT_DAYS: Final = 30
 """How long a run can be applied or rolled back; then BigQuery deletes what it kept."""
+AFFECTED: Final = "affected"
+"""The events of which any row is added, removed or changed: those that apply touches, and no others."""
 CHANGES: Final = "changes"
 """Every row that was added, removed or changed, with its content before and after."""
 TOTALS: Final = "totals"
@@ -25,6 +26,7 @@ LETTERS: Final = "letters"
 _DESCRIPTION: Final = "Rows of one reprocessing run; parley backfill list shows it. Deleted after 30 days."
 _LONGEST_PAUSE: Final = 2.0
 SCHEMAS: Final = {
+    AFFECTED: {"event_id": "STRING"},
     CHANGES: {
         "table_name": "STRING",
         "change": "STRING",
@@ -35,6 +37,8 @@ SCHEMAS: Final = {
         "columns": "REPEATED STRING",
         "before": "STRING",
         "after": "STRING",
+        "date_before": "DATE",
+        "date_after": "DATE",
     },
     TOTALS: {
         "table_name": "STRING",
@@ -54,14 +58,6 @@ SCHEMAS: Final = {
     },
 }
 """Columns of the tables that hold a run's difference, each with its type, and REPEATED before it where it is."""
-
-
-class Range(NamedTuple):
-    """The events of a run: how many, and the first and last day of receipt."""
-
-    events: int
-    first: dt.date
-    last: dt.date
 
 
 def create(client: bigquery.Client, staging: Staging) -> None:
@@ -98,8 +94,9 @@ def exists(client: bigquery.Client, staging: Staging) -> bool:
 
 
 def schema_is_current(client: bigquery.Client, staging: Staging) -> bool:
-    """Tell whether the run's tables have the columns of `schemas/`."""
-    return all(
+    """Tell whether the run's tables are what this version would make."""
+    made = {table.table_id for table in client.list_tables(staging.dataset)}
+    return made >= SCHEMAS.keys() and all(
         {field.name for field in client.get_table(staging.made(table)).schema}
         == {column.name for column in loader.tables()[table].columns}
         for table in TABLES
@@ -111,17 +108,16 @@ def drop(client: bigquery.Client, staging: Staging) -> None:
     client.delete_dataset(staging.dataset, delete_contents=True, not_found_ok=True)
 
 
-def events(client: bigquery.Client, staging: Staging) -> Range | None:
-    """Return which events a run made rows of; None where there are none."""
-    row = next(
-        iter(
-            client.query_and_wait(
-                "SELECT COUNT(DISTINCT event_id), MIN(DATE(received_at)), MAX(DATE(received_at)) "  # noqa: S608
-                f"FROM `{staging.made('events')}`"
-            )
-        )
-    )
-    return Range(row[0], row[1], row[2]) if row[0] else None
+def events(client: bigquery.Client, staging: Staging) -> int:
+    """Return of how many events a run made rows."""
+    sql = f"SELECT COUNT(DISTINCT event_id) FROM `{staging.made('events')}`"  # noqa: S608
+    return int(next(iter(client.query_and_wait(sql)))[0])
+
+
+def affected(client: bigquery.Client, staging: Staging) -> int:
+    """Return of how many events a run would change rows."""
+    sql = f"SELECT COUNT(*) FROM `{staging.made(AFFECTED)}`"  # noqa: S608
+    return int(next(iter(client.query_and_wait(sql)))[0])
 
 
 def wait_for(job: bigquery.QueryJob) -> None:

@@ -4,7 +4,7 @@ import logging
 
 
 def to_terminal(level: int = logging.INFO) -> None:
-    """Log from a level on, one line each; of Beam, which tells of each of its steps, only warnings."""
+    """Log from a level on, one line each; of Beam, which logs each of its steps, only warnings."""
     # By force: Beam logs something while it is imported, and with that sets logging up as it likes.
     logging.basicConfig(level=level, format="%(levelname)s %(message)s", force=True)
     logging.getLogger("apache_beam").setLevel(logging.WARNING)

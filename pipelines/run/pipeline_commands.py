@@ -67,9 +67,9 @@ def stream(ctx: click.Context, catch_up: str | None) -> None:
 
 @click.command(cls=BeamCommand)
 @click.option("--archive", required=True, help="The archive's root: a folder or gs://bucket/prefix.")
-@click.option("--from", "start", type=moment, help="First time of receipt: a date or RFC 3339.")
-@click.option("--to", "end", type=moment, help="Time of receipt to stop before.")
-@click.option("--source", "sources", multiple=True, help="An endpoint; may be given again.")
+@click.option("--from", "start", type=moment, help="Only events received from this time on: a date or RFC 3339.")
+@click.option("--to", "end", type=moment, help="Only events received before this time.")
+@click.option("--source", "sources", multiple=True, help="Only this endpoint; may be given again.")
 @click.option("--into", required=True, metavar="PREFIX", help="Prefix of the datasets to fill; they must be new.")
 @click.pass_context
 def batch(

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from pipelines.core.item import Item, Lineage
-from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_given, members, scalar, text
+from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_given, members, says, scalar, text
 from pipelines.sources.place import Place
 from schemas.raw_event import RawEvent
 
@@ -72,6 +72,7 @@ class Metadata(Struct):
 
     contact: Contact | None = None
     name: str | None = None
+    state: str | None = None
     is_typing: Raw = msgspec.field(default=NOTHING, name="isUserTyping")
 
 
@@ -115,29 +116,31 @@ def parse(event: RawEvent, lineage: Lineage) -> str | None:
     with lineage.item("", body.exact(whole), source="airy") as item:
         told = body.decode(EVENT, whole)
         payload = body.decode(PAYLOAD, told.payload) if members(body, told.payload) else Payload()
-        _read(item, body, told.type or "", payload)
+        _read(item, body, told.type or "", payload, told.payload)
     return None
 
 
-def _read(item: Item, body: Body, kind: str, payload: Payload) -> None:
+def _read(item: Item, body: Body, kind: str, payload: Payload, whole: Raw) -> None:
     match kind:
         case "message.created" | "message.updated" if is_given(payload.message):
             with item.part("payload/message", body.exact(payload.message)) as part:
-                _read_message(part, body.decode(MESSAGE, payload.message), payload, kind)
+                _read_message(part, body, payload, kind)
         case "channel.updated":
             name = payload.metadata.name if payload.metadata else None
             channel_id = item.channel(text(payload.id) or UNKNOWN_CHANNEL, display_name=name or None)
             Place(channel_id).tell(item, fact_key(kind), scalar(payload.connected) or "")
         case "conversation.updated":
             place = _place(item, payload, text(payload.id))
-            place.tell(item, fact_key(kind))
+            state = payload.metadata.state if payload.metadata else None
+            place.tell(item, fact_key(kind), state or says(body, whole))
             if payload.metadata and is_given(payload.metadata.is_typing):
                 place.tell(item, "source.is_typing", scalar(payload.metadata.is_typing) or "")
         case _:
-            _place(item, payload, text(payload.conversation_id)).tell(item, fact_key(kind))
+            _place(item, payload, text(payload.conversation_id)).tell(item, fact_key(kind), says(body, whole))
 
 
-def _read_message(item: Item, message: Message, payload: Payload, kind: str) -> None:
+def _read_message(item: Item, body: Body, payload: Payload, kind: str) -> None:
+    message = body.decode(MESSAGE, payload.message)
     item.dated(scalar(message.sent_at))
     # An update repeats the whole message: it is the same one, told once more.
     if kind == "message.updated":
@@ -146,7 +149,7 @@ def _read_message(item: Item, message: Message, payload: Payload, kind: str) -> 
     conversation = text(payload.conversation_id)
     place = _place(item, payload, conversation, sender if message.from_contact else None)
     if place.contact_id is None or place.conversation_id is None:
-        place.tell(item, fact_key(kind))
+        place.tell(item, fact_key(kind), text(message.id) or "")
         return
     message_id = item.message(
         channel_id=place.channel_id,
@@ -158,13 +161,13 @@ def _read_message(item: Item, message: Message, payload: Payload, kind: str) -> 
     )
     if kind == "message.updated":
         item.dated(None)  # The message tells when it was sent, but not when it was updated.
-    for key, value in _facts(message):
+    for key, value in _facts(body, message):
         # Only the contact reacts, whoever wrote the message; nothing tells who read it.
         actor = conversation if key == "reaction.emoji" else None
         place.tell(item, key, value, message_id=message_id, actor=actor)
 
 
-def _facts(message: Message) -> list[tuple[str, str]]:
+def _facts(body: Body, message: Message) -> list[tuple[str, str]]:
     """Return what became of a message; Airy's own state of an inbound one says nothing."""
     metadata = message.metadata or MessageMetadata()
     source = metadata.source or SourceMetadata()
@@ -174,7 +177,7 @@ def _facts(message: Message) -> list[tuple[str, str]]:
         facts.append(("source.delivery_state", state.lower()))
     for error in (source.error, metadata.error):
         if is_given(error):
-            facts.append(("source.error", scalar(error) or ""))
+            facts.append(("source.error", says(body, error, "code", "message")))
     if metadata.reaction:
         facts.append(("reaction.emoji", metadata.reaction.emoji or ""))
     return facts

@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 from pipelines.core import ids
 from pipelines.core.bounds import MOST_ROWS, TooMuchError
 from pipelines.core.item import Item, Lineage
-from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_given, members, scalar, text
+from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_given, members, says, scalar, text
 from pipelines.sources.place import Place
 from schemas.raw_event import RawEvent
 
@@ -66,7 +66,7 @@ class OwnJson:
         for name, value in body.decode(BODY).items():
             if name not in readers:
                 with self._item(lineage, body, "/" + escaped(name), value) as item:
-                    self._place(item, None).tell(item, fact_key(name))
+                    self._place(item, None).tell(item, fact_key(name), says(body, value))
             elif is_given(value):
                 parts = body.decode(ITEMS, value)
                 for number, part in enumerate(parts):

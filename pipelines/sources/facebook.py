@@ -14,15 +14,17 @@ from msgspec import Raw, Struct
 
 from pipelines.core.item import Item, Lineage
 from pipelines.sources.facebook_messaging import read_messaging
-from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, members, scalar, text
+from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, members, says, scalar, text
 from pipelines.sources.meta import BODY, CHANGE, TEST_ENTRY, read_entries
 from pipelines.sources.place import Place
 from schemas.raw_event import RawEvent
 
 SOURCES: Final = {"page": "facebook", "instagram": "instagram"}
 """A row's source by the envelope's `object`."""
-SCALARS: Final = ("leadgen_id", "id", "comment_id", "media_id")
-"""Where the natural scalar of a change is found that has neither item nor verb."""
+SCALARS: Final = ("status", "leadgen_id", "id", "comment_id", "media_id")
+"""What tells most of a change that has neither item nor verb."""
+RATED: Final = ("recommendation_type", "rating")
+"""What tells most of a review of a Page."""
 
 
 class Entry(Struct):
@@ -83,8 +85,9 @@ def _read_entry(body: Body, item: Item, part: Raw) -> None:
     if entry.field is not None:
         _read_change(item, body, part, channel)
     elif entry.messaging is entry.standby is entry.changes is None:
-        for name in (name for name in members(body, part) if name not in {"id", "time"}):
-            Place(item.channel(channel)).tell(item, fact_key(name))
+        for name, value in members(body, part).items():
+            if name not in {"id", "time"}:
+                Place(item.channel(channel)).tell(item, fact_key(name), says(body, value))
 
 
 def _read_change(item: Item, body: Body, part: Raw, channel: str) -> None:
@@ -100,8 +103,8 @@ def _read_change(item: Item, body: Body, part: Raw, channel: str) -> None:
     place = _author_place(item, channel, author)
     # Of a feed: what (a comment, a reaction), and what became of it (add, edited, remove).
     done = " ".join(filter(None, (scalar(found.get(name, NOTHING)) for name in ("item", "verb"))))
-    ids = (scalar(found[name]) for name in SCALARS if name in found)
-    described = scalar(value) or done or next(filter(None, ids), "")
+    rated = next(filter(None, (scalar(found.get(name, NOTHING)) for name in RATED)), "")
+    described = rated or done or says(body, value, *SCALARS)
     place.tell(item, fact_key(field), described, actor=text(author.id))
 
 

@@ -14,28 +14,10 @@ from msgspec import Raw, Struct
 
 from pipelines.core import ids, times
 from pipelines.core.item import Item
-from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_given, members, scalar, text
+from pipelines.sources.facebook_metadata import metadata_of
+from pipelines.sources.json_body import NOTHING, Body, Id, is_given, members, scalar, text
 from pipelines.sources.place import Place
 
-THREAD_CONTROL: Final = {
-    "pass_thread_control": "passed",
-    "take_thread_control": "taken",
-    "request_thread_control": "requested",
-}
-VALUES_OF: Final = {
-    "account_linking": ("status",),
-    "checkout_update": ("payload",),
-    "game_play": ("payload", "game_id"),
-    "optin": ("notification_messages_status", "ref", "type", "user_ref"),
-    "payment": ("payload",),
-    "policy-enforcement": ("action",),
-    "pre_checkout": ("payload",),
-    "referral": ("ref", "ad_id", "source"),
-    "response_feedback": ("feedback",),
-}
-"""Where the natural scalar of an event is found that is kept as a fact: the first that is not empty."""
-SAID: Final = frozenset({"message", "postback"})
-"""Events whose `mid` is their own, not that of a message they speak of."""
 ADDRESSING: Final = frozenset({"sender", "recipient", "timestamp"})
 
 
@@ -198,15 +180,9 @@ class _Telling(NamedTuple):
 
     def fact(self, name: str, payload: Raw, body: Body) -> None:
         """Make a fact of an item that has no reading of its own."""
-        if name in THREAD_CONTROL:
-            self.place.tell(self.item, "source.thread_control", THREAD_CONTROL[name])
-        else:
-            found = members(body, payload)
-            values = (scalar(found[each]) for each in VALUES_OF.get(name, ()) if each in found)
-            value = next(filter(None, values), scalar(payload) or "")
-            mid = None if name in SAID else scalar(found.get("mid", NOTHING))
-            target = ids.message_id(self.item.source, self.place.channel_id, mid) if mid else None
-            self.place.tell(self.item, fact_key(name), value, message_id=target)
+        key, value, mid = metadata_of(body, name, payload)
+        target = ids.message_id(self.item.source, self.place.channel_id, mid) if mid else None
+        self.place.tell(self.item, key, value, message_id=target)
 
     def _said(self, mid: Id, kind: str) -> None:
         channel_id, contact_id, conversation_id = self.place

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 
 from pipelines.core import ids
 from pipelines.core.item import Item, Lineage
-from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_given, members, scalar, text
+from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_given, members, says, scalar, text
 from pipelines.sources.place import Place
 from schemas.raw_event import RawEvent
 
@@ -21,8 +21,10 @@ DESCRIBING: Final = frozenset(
     {"agent", "conversationId", "customAgentId", "requestId", "context", "sendTime", "dialogflowResponse"}
 )
 """Members of an event that say whose it is, or ride along with it."""
-VALUE_OF: Final = {"surveyResponse": "rating"}
-"""The natural scalar of an event that is kept as a fact; an authentication's code is nobody's business."""
+VALUES_OF: Final = {"surveyResponse": ("rating", "questionResponsePostbackData")}
+"""What tells most of an event that is kept as a fact."""
+AUTHENTICATION: Final = "authenticationResponse"
+"""Its code is nobody's business: granted, or the error, is what it says."""
 
 
 class UserInfo(Struct, rename="camel"):
@@ -160,7 +162,8 @@ def _make_message(item: Item, body: Body, place: Place, event: Event, source_id:
     )
     if is_given(event.dialogflow_response):
         with item.part("dialogflowResponse", body.exact(event.dialogflow_response)) as answer:
-            place.tell(answer, "source.dialogflow_response", message_id=message_id)
+            said = says(body, event.dialogflow_response, "displayName", "autoResponded")
+            place.tell(answer, "source.dialogflow_response", said, message_id=message_id)
 
 
 def _tell_receipts(item: Item, body: Body, place: Place, receipts: Receipts, reader: str | None) -> None:
@@ -170,7 +173,9 @@ def _tell_receipts(item: Item, body: Body, place: Place, receipts: Receipts, rea
             message = _last_part(receipt.message)
             target = ids.message_id(item.source, place.channel_id, message) if message else None
             state = (receipt.receipt_type or "").lower()
-            place.tell(one, "source.delivery_state", state, message_id=target, actor=reader)
+            key = "source.delivery_state" if state else "source.receipts"
+            described = state or says(body, part, "message")
+            place.tell(one, key, described, message_id=target, actor=reader)
         item.told = True
 
 
@@ -187,8 +192,11 @@ def _tell_others(item: Item, body: Body, place: Place, whole: Raw) -> None:
     for name, value in others.items():
         found = members(body, value)
         item.dated(scalar(found.get("createTime", NOTHING)))
-        described = found.get(VALUE_OF.get(name, ""), value)
-        place.tell(item, fact_key(name), scalar(described) or "")
+        if name == AUTHENTICATION:
+            said = says(body, found.get("errorDetails", NOTHING), "error") or "granted"
+        else:
+            said = says(body, value, *VALUES_OF.get(name, ()))
+        place.tell(item, fact_key(name), said)
 
 
 def _last_part(name: str | None) -> str | None:

@@ -13,6 +13,25 @@ Id = str | int | None
 NOTHING: Final = Raw()
 """The value of a `Raw` field that the payload does not have."""
 
+TELLING: Final = (
+    "status",
+    "state",
+    "action",
+    "event",
+    "event_name",
+    "event_type",
+    "verb",
+    "decision",
+    "type",
+    "reason",
+    "value",
+    "name",
+    "title",
+    "id",
+)
+"""Members by which events of all sources say what has happened, the most telling first."""
+PEOPLE: Final = frozenset({"from", "sender", "recipient", "contact", "contacts", "profile"})
+"""Members that say whom an event is of, not what it says."""
 DEEPEST: Final = 100
 """Levels of nesting that are read; what lies deeper is still part of the content."""
 
@@ -26,6 +45,7 @@ _ESCAPE: Final = re.compile(
     re.DOTALL,
 )
 _STRING: Final = msgspec.json.Decoder(str)
+_LIST: Final = msgspec.json.Decoder(list[Raw])
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, Raw])
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|\W+")
 _LONGEST_KEY: Final = 64
@@ -160,6 +180,29 @@ def is_array(value: Raw) -> bool:
 def members(body: Body, value: Raw) -> dict[str, Raw]:
     """Return an object's members; none for anything else."""
     return body.decode(_MEMBERS, value) if _first(value) == b"{" else {}
+
+
+def says(body: Body, value: Raw, *names: str, depth: int = 3) -> str:
+    """Return in one word what an event says: itself where it is a scalar, else its member that tells most.
+
+    That is the first of `names` that is not empty, else of `TELLING`; else what the objects in it say, in their
+    order, down to some depth, and of a list its first; empty where nothing does. Whatever is not named, as tokens
+    and codes, is left alone, and so is whom it names.
+    """
+    if word := scalar(value):
+        return word
+    found = members(body, value)
+    for name in (*names, *TELLING):
+        if name in found and (word := scalar(found[name])):
+            return word
+    for name, each in found.items() if depth else ():
+        nested = each
+        if is_array(each):
+            listed = body.decode(_LIST, each)
+            nested = listed[0] if listed else NOTHING
+        if name not in PEOPLE and _first(nested) == b"{" and (word := says(body, nested, *names, depth=depth - 1)):
+            return word
+    return ""
 
 
 def fact_key(name: str) -> str:

@@ -35,7 +35,7 @@ class Part(NamedTuple):
 class Mapped:
     """Reads the bodies of one custom source by its mapping.
 
-    Every rule whose `when` holds applies to an item. An item to which none does is kept as the fact
+    Every rule whose `when` holds applies to an item. An item to which none does is kept as the metadata
     `source.unknown` about the closest subject that the mapping's own expressions tell.
     """
 

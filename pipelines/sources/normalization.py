@@ -11,6 +11,13 @@ from pipelines.core.item import Lineage
 from pipelines.core.times import to_micros
 from schemas.raw_event import VERIFIED_BY, InvalidRawEventError, RawEvent
 
+_DATES = {
+    kind: next(name for name in kind.__struct_fields__ if name.endswith("_date"))
+    for kind in rows.TABLES.values()
+    if kind not in {rows.Event, rows.DeadLetter}
+}
+"""The column of each kind of row that says in which partition it lies."""
+
 
 class UnknownSourceError(LookupError):
     """No parser is registered for a raw event's source."""
@@ -94,6 +101,7 @@ def _ledger_row(
         outcome, reason = "normalized", None
     else:
         outcome, reason = "ignored", ignored or "nothing in it to keep"
+    days = [day for row in made if (day := getattr(row, _DATES[type(row)])) is not None]
     return rows.Event(
         lineage.event_id,
         source,
@@ -103,11 +111,24 @@ def _ledger_row(
         len(made),
         len(dead),
         len(event.data),
-        hashlib.sha256(event.data).hexdigest(),
+        _digest(event),
         event.content_type or None,
         event.attributes.get(VERIFIED_BY),
+        min(days, default=None),
+        max(days, default=None),
         GENERATION,
     )
+
+
+def _digest(event: RawEvent) -> str:
+    """Return the hash by which a redelivery is known: of the body, or of the query where that is all there is.
+
+    A live chat's body does not say whose message it is; the receiver's id of the message does.
+    """
+    sent = hashlib.sha256(event.data or event.query.encode())
+    if known := event.attributes.get("message_id"):
+        sent.update(b"\0" + known.encode())
+    return sent.hexdigest()
 
 
 __all__ = ["InvalidRawEventError", "UnknownSourceError", "WorkerDiedError", "normalize", "set_aside"]

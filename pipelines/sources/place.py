@@ -22,7 +22,7 @@ class Place(NamedTuple):
         actor: str | None = None,
         part: tuple[str, bytes] | None = None,
     ) -> None:
-        """Make a fact about the closest subject that is known: message, conversation, contact or channel.
+        """Make a metadata row about the closest subject that is known: message, conversation, contact or channel.
 
         `actor` is the source's own id of whoever did it; `part` as `Item.metadata` takes it.
         """
@@ -36,7 +36,7 @@ class Place(NamedTuple):
         self._tell(item, subject_type, subject_id, key, value, actor, part)
 
     def tell_of_contact(self, item: Item, key: str, value: str = "") -> None:
-        """Make a fact about the contact, in the conversation; without a contact as `tell` does."""
+        """Make a metadata row about the contact, in the conversation; without a contact as `tell` does."""
         if self.contact_id:
             self._tell(item, "contact", self.contact_id, key, value)
         else:

@@ -23,6 +23,8 @@ RECIPIENTS: Final = ("To", "ChannelToAddress")
 CHOICES: Final = ("ButtonPayload", "ButtonText", "ListId", "ListTitle")
 RECEIVED: Final = frozenset({"delivered", "read"})
 """States of a message that its recipient brings about."""
+STATES: Final = ("MessageStatus", "Status", "StateTo", "State", "Level")
+SUBJECTS: Final = ("Message", "Participant", "User", "Conversation", "Channel", "Member")
 FLAGS: Final = {"Forwarded": "forwarded", "FrequentlyForwarded": "frequently_forwarded"}
 
 _PREFIX: Final = re.compile(r"([A-Za-z][A-Za-z0-9_]{1,31}):")
@@ -77,7 +79,7 @@ def _events(data: bytes, lineage: Lineage) -> str | None:
                 _status(item, {"MessageStatus": state} | told.fields)
             elif told.type and (account := told.fields.get("AccountSid")):
                 key = fact_key(told.type.removeprefix("com.twilio."))
-                Place(item.channel(account)).tell(item, key, _error(told.fields))
+                Place(item.channel(account)).tell(item, key, _said(told.fields, told.type))
     none = len(lineage.rows) + len(lineage.failures) == before
     return "no event of Twilio's" if none else None
 
@@ -164,7 +166,15 @@ def _tell_error(item: Item, fields: Fields, place: Place, message_id: str | None
 
 def _other(item: Item, fields: Fields) -> None:
     place = Place(item.channel(_channel(fields, "To", item.source)))
-    place.tell(item, fact_key(fields.get("EventType") or "event"))
+    event = fields.get("EventType") or "event"
+    place.tell(item, fact_key(event), _said(fields, event))
+
+
+def _said(fields: Fields, event: str) -> str:
+    """Return what an event says in one word: its error, else its state, else the id of what it is about."""
+    words = [name for name in SUBJECTS if name.lower() in event.lower().replace("_", "").replace("-", "")]
+    names = (*STATES, *(f"{word}Sid" for word in (*words, *SUBJECTS)), "Sid")
+    return _error(fields) or next(filter(None, (fields.get(name, "") for name in names)), "")
 
 
 def _channel(fields: Fields, own: str, source: str) -> str:

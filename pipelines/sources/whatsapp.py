@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from pipelines.core.item import Item, Lineage
-from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_array, members, scalar, text
+from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_array, members, says, scalar, text
 from pipelines.sources.meta import BODY, CHANGE, TEST_ENTRY, Envelope, read_entries
 from pipelines.sources.whatsapp_items import other_of, read_errors, read_fact, read_message, read_status
 from pipelines.sources.whatsapp_people import Contact, Line, Person
@@ -41,8 +41,12 @@ VALUES: Final = (
     "type",
     "max_daily_conversations_per_business",
     "max_daily_conversation_per_phone",
+    "message_template_name",
+    "message_template_id",
 )
-"""Where the natural scalar of an account's or template's change is found."""
+"""What tells most of an account's or template's change."""
+CONTROL: Final = "control_"
+"""What begins the member that says what became of a conversation between apps: passed, taken, …"""
 UNKNOWN_CHANNEL: Final = "unknown"
 """The channel of what names neither number nor account."""
 
@@ -142,24 +146,33 @@ def _read_value(item: Item, body: Body, part: Raw, path: str, channel: str, fiel
         text(number.display_phone_number) if number else None,
         _contacts(item, body, value.contacts, path),
     )
-    if field == "history":
-        item.flags.append("history")
+    if field in {"history", "standby"}:
+        item.flags.append(field)
     lists = {name: each for name, each in found.items() if name not in DESCRIBING and is_array(each)}
     if found.keys() <= DESCRIBING and value.contacts:
         lists = {"contacts": found["contacts"]}
     # What happens to an account or a template is one fact, whatever lists it has.
     if not lists or (number is None and BARE.isdisjoint(lists)):
-        # An alert is told one level deeper.
-        told = members(body, found.get("alert_info", NOTHING)) | found
-        values = (scalar(told[name]) for name in VALUES if name in told)
-        described = next(filter(None, values), scalar(part) or "")
-        line.place(item, Person()).tell(item, fact_key(field), described)
+        if passed := [name.removeprefix(CONTROL) for name in found if name.startswith(CONTROL)]:
+            _tell_handover(item, body, found, line, passed[0])
+        else:
+            line.place(item, Person()).tell(item, fact_key(field), says(body, part, *VALUES))
         return
     for name, items in lists.items():
         parts = body.decode(ITEMS, items)
         for n, each in enumerate(parts):
             with item.part(f"{path}{name}/{n}", body.exact(each)) as one:
                 _read_one(one, body, each, line, name)
+
+
+def _tell_handover(item: Item, body: Body, found: dict[str, Raw], line: Line, what: str) -> None:
+    """Make the fact that a conversation was passed to another app, or taken: its two ends have other names."""
+    ours, sender = (members(body, found.get(name, NOTHING)) for name in ("recipient", "sender"))
+    if phone_number_id := scalar(ours.get("phone_number_id", NOTHING)):
+        line = Line(phone_number_id, scalar(ours.get("display_phone_number", NOTHING)), line.contacts)
+    phone, user_id = (scalar(sender.get(name, NOTHING)) for name in ("phone_number", "user_id"))
+    item.dated(scalar(found.get("timestamp", NOTHING)))
+    line.place(item, Person(phone, user_id)).tell(item, "source.thread_control", what)
 
 
 def _contacts(item: Item, body: Body, parts: list[Raw] | None, path: str) -> tuple[Contact, ...]:

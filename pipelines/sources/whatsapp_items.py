@@ -15,7 +15,7 @@ from msgspec import Raw, Struct
 
 from pipelines.core import ids
 from pipelines.core.item import Item
-from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_array, members, scalar, text
+from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_array, members, says, scalar, text
 from pipelines.sources.place import Place
 from pipelines.sources.whatsapp_people import Line, Person
 
@@ -30,12 +30,13 @@ RECEIVED: Final = frozenset({"delivered", "read", "played"})
 VALUE_OF: Final = {
     "automatic_events": "event_name",
     "calls": "event",
+    "contacts": "wa_id",
     "errors": "code",
     "groups": "type",
     "state_sync": "action",
     "user_preferences": "value",
 }
-"""The natural scalar of an item that is kept as a fact."""
+"""What tells most of an item that is kept as a fact."""
 
 
 class Context(Struct):
@@ -175,11 +176,11 @@ def read_message(
         if new_id := other.new_phone or other.new_user_id:
             place.tell_of_contact(item, key, new_id)
         else:
-            place.tell(item, key)
+            place.tell_of_contact(item, key, _said_by(body, part, "identity", "system"))
     elif place.contact_id is None:
-        place.tell(item, fact_key(kind), message_id=own_id)
+        place.tell(item, fact_key(kind), _said_by(body, part, kind), message_id=own_id)
     elif kind == "request_welcome":
-        place.tell(item, fact_key(kind))
+        place.tell(item, fact_key(kind), "true")
     else:
         own_id = _make_message(item, place, said, sender, is_outbound)
     if is_outbound and said.history_context and said.history_context.status:
@@ -248,7 +249,7 @@ def read_fact(item: Item, body: Body, part: Raw, line: Line, name: str) -> None:
     person = next((end for end in ends if any(end) and not line.is_ours(end.phone)), Person())
     place = line.place(item, person, said.get("group_id"))
     key = "source.error" if name == "errors" else fact_key(name)
-    value = said.get(VALUE_OF.get(name, "")) or scalar(part) or ""
+    value = said.get(VALUE_OF.get(name, "")) or says(body, part)
     if name in IDENTITIES:
         place.tell_of_contact(item, key, user_id.get("current") or "")
     elif name == "automatic_events":
@@ -382,12 +383,22 @@ def _tell_of_target(item: Item, body: Body, place: Place, said: Message, kind: s
     if message_id and (value or kind != "edit"):
         place.tell(item, key, value, message_id=message_id, actor=actor)
     else:
-        place.tell(item, fact_key(kind), message_id=message_id, actor=actor)
+        place.tell(item, fact_key(kind), value or _type_of(body, edit.message), message_id=message_id, actor=actor)
+
+
+def _said_by(body: Body, part: Raw, *names: str) -> str:
+    """Return what the first of an item's members says that says anything."""
+    found = members(body, part)
+    words = (says(body, found[name], "hash", "identity", "body", "caption") for name in names if name in found)
+    return next(filter(None, words), "")
+
+
+def _type_of(body: Body, message: Raw) -> str:
+    return scalar(members(body, message).get("type", NOTHING)) or ""
 
 
 def _edited_text(body: Body, message: Raw) -> str:
-    said = members(body, message)
-    content = members(body, said.get(scalar(said.get("type", NOTHING)) or "", NOTHING))
+    content = members(body, members(body, message).get(_type_of(body, message), NOTHING))
     return scalar(content.get("body", NOTHING)) or scalar(content.get("caption", NOTHING)) or ""
 
 

@@ -29,12 +29,18 @@ _CHANNEL_OPTIONS: Final = (
     ("grpc.max_reconnect_backoff_ms", 2000),
     ("grpc.keepalive_time_ms", 30_000),
 )
+PERMANENT: Final = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.OUT_OF_RANGE})
+"""What says that the request itself is wrong: https://cloud.google.com/pubsub/docs/reference/error-codes."""
 _ATTRIBUTE_OVERHEAD: Final = 12
 _MESSAGE_OVERHEAD: Final = 24
 
 
 class PublishError(Exception):
     """Pub/Sub did not confirm a group: it may have some of it, or nothing."""
+
+
+class RefusedError(PublishError):
+    """Pub/Sub does not take what the request holds, and will not take it the next time."""
 
 
 class Publisher:
@@ -53,20 +59,22 @@ class Publisher:
         The timeout, in seconds, is for each request of at most 1,000 events and 10 MB.
 
         Raises:
-            PublishError: they are not confirmed, for whatever reason.
+            RefusedError: something in them is such that Pub/Sub never takes it.
+            PublishError: they are not confirmed, for whatever other reason.
         """
         topic = self._topic_prefix + source
         try:
             call = self._call or self._connect()
             for batch in batches(events):
                 # No retries in here: what fails goes to the spool, which retries.
-                response = call(_request(topic, batch), timeout=timeout, metadata=_routing(topic))
+                response = call(_checked_request(topic, batch), timeout=timeout, metadata=_routing(topic))
                 if len(response.message_ids) != len(batch):
                     raise PublishError(f"{len(response.message_ids)} of {len(batch)} confirmed")
         except PublishError:
             raise
         except grpc.RpcError as error:
-            raise PublishError(f"{error.code().name}: {error.details()}") from error
+            kind = RefusedError if error.code() in PERMANENT else PublishError
+            raise kind(f"{error.code().name}: {error.details()}") from error
         except Exception as error:
             # Anything else, like missing credentials or a closed channel, confirms nothing either.
             raise PublishError(f"{type(error).__name__}: {error}") from error
@@ -111,7 +119,8 @@ def batches(events: Iterable[RawEvent]) -> Iterator[list[RawEvent]]:
 def published_size(event: RawEvent) -> int:
     """Return the bytes that an event takes in a publish request, a few too many."""
     attributes = sum(
-        len(key) + len(value.encode()) + _ATTRIBUTE_OVERHEAD for key, value in event.attributes.items()
+        len(key) + len(value.encode(errors="surrogatepass")) + _ATTRIBUTE_OVERHEAD
+        for key, value in event.attributes.items()
     )
     return len(event.data) + attributes + _MESSAGE_OVERHEAD
 
@@ -121,6 +130,18 @@ def _request(topic: str, events: Sequence[RawEvent]) -> Any:
     for event in events:
         message.messages.add(data=event.data, attributes=event.attributes)
     return message
+
+
+def _checked_request(topic: str, events: Sequence[RawEvent]) -> Any:
+    """Return a request.
+
+    Raises:
+        RefusedError: an event is such that no request can hold it, say an attribute that is no text.
+    """
+    try:
+        return _request(topic, events)
+    except (ValueError, TypeError) as error:
+        raise RefusedError(f"{type(error).__name__}: {error}") from error
 
 
 def _routing(topic: str) -> tuple[tuple[str, str], ...]:

@@ -29,6 +29,7 @@ class Spool:
 
     def __init__(self, root: Path, source: str) -> None:
         """Use `<root>/source=<source>`; nothing is made before there is an event to keep."""
+        self.root = root
         self.source = source
         self._folder = folder(root, source)
         self._segments = SegmentLog(lambda _: self._folder, SEGMENT_BYTES, float("inf"))

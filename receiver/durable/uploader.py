@@ -1,7 +1,7 @@
 """Moves closed archive segments to a bucket, in the background.
 
 An object is only ever created, never replaced, and the local segment is removed only when the
-bucket has told the right checksum of what it holds.
+bucket has confirmed the checksum of what it holds.
 """
 
 import base64

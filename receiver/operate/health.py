@@ -19,6 +19,7 @@ from flask import Flask, Response, jsonify
 from receiver.config import MIB, Config
 from receiver.durable import spool
 from receiver.durable.committer import Committers
+from receiver.durable.refused import root_of
 from receiver.durable.segments import make_folder
 from receiver.event_loop import in_thread
 
@@ -47,7 +48,7 @@ def init_app(app: Flask, config: Config, committers: Committers) -> None:
 
     @app.get("/__heartbeat__")
     def heartbeat() -> tuple[Response, int]:
-        """Tell how all that a request depends on is doing; 500 when events cannot be accepted."""
+        """Report how all that a request depends on is doing; 500 when events cannot be accepted."""
         checks = in_thread(lambda: {name: check() for name, check in _checks(config, committers)})
         status = max((check.status for check in checks.values()), key=_WORST.index)
         body = {"status": status, "checks": {k: msgspec.to_builtins(c) for k, c in checks.items()}}
@@ -55,12 +56,12 @@ def init_app(app: Flask, config: Config, committers: Committers) -> None:
 
     @app.get("/__lbheartbeat__")
     def lbheartbeat() -> Response:
-        """Tell that the process answers, and nothing more."""
+        """Report that the process answers, and nothing more."""
         return Response(status=200, content_type="text/plain")
 
     @app.get("/__version__")
     def about() -> Response:
-        """Tell which code runs, as its build has noted it in `PARLEY_COMMIT` and `PARLEY_BUILD`."""
+        """Report which code runs, as its build has noted it in `PARLEY_COMMIT` and `PARLEY_BUILD`."""
         return jsonify(
             name="parley",
             version=version("parley"),
@@ -76,6 +77,7 @@ def _checks(config: Config, committers: Committers) -> Iterator[tuple[str, Calla
         yield "archive", lambda: check_disk(root)
     yield "pubsub", lambda: check_pubsub(committers.directness())
     yield "spool", lambda: check_waiting(config.spool_root, MAX_SPOOL_AGE_SECONDS)
+    yield "refused", lambda: check_refused(root_of(config.spool_root))
     kept = [root for root in (config.spool_root, config.archive_root) if root is not None]
     yield "segments", lambda: check_segments(kept, committers.recovering)
     if config.upload_root is not None:
@@ -98,13 +100,13 @@ def check_disk(folder: Path) -> Check:
 
 
 def check_pubsub(directness: dict[str, bool]) -> Check:
-    """Tell which sources' events go through the spool because Pub/Sub fails or is slow."""
+    """Report which sources' events go through the spool because Pub/Sub fails or is slow."""
     ways = {source: "direct" if direct else "spool" for source, direct in directness.items()}
     return Check(OK if all(directness.values()) else WARNING, ways)
 
 
 def check_segments(roots: Sequence[Path], recovering: bool) -> Check:
-    """Tell of segments that were set aside as damaged, and whether some could not be taken over."""
+    """Report segments that were set aside as damaged, and whether some could not be taken over."""
     names = [name for root in roots for name in _damaged(root, int(time.monotonic() / DAMAGE_SECONDS))]
     details = {"damaged": len(names), "names": names[:MAX_NAMES], "not_taken_over": recovering}
     return Check(WARNING if names or recovering else OK, details)
@@ -114,6 +116,12 @@ def check_segments(roots: Sequence[Path], recovering: bool) -> Check:
 def _damaged(root: Path, _: int) -> list[str]:
     """Look through a folder, which may be large, once in a while."""
     return spool.damaged(root)
+
+
+def check_refused(folder: Path) -> Check:
+    """Tell how many events Pub/Sub has refused for good: somebody should look at them."""
+    waiting = spool.measure(folder)
+    return Check(WARNING if waiting.events else OK, {"events": waiting.events})
 
 
 def check_waiting(folder: Path, max_age_seconds: float) -> Check:
@@ -130,6 +138,9 @@ def gauges(config: Config) -> Iterator[tuple[str, str, str, float]]:
         yield "parley_receiver_spool_events", "Events in the spool.", source, waiting.events
         age = waiting.oldest_seconds
         yield "parley_receiver_spool_oldest_seconds", "Age of the oldest of them.", source, age
+    for source in spool.sources(root_of(config.spool_root)):
+        aside = spool.measure(spool.folder(root_of(config.spool_root), source))
+        yield "parley_receiver_refused_events", "Events set aside and not sent again.", source, aside.events
     if config.upload_root is not None:
         for source in spool.sources(config.upload_root):
             waiting = spool.measure(spool.folder(config.upload_root, source))

@@ -22,7 +22,7 @@ def hmac_base64(secret: str, body: bytes, algorithm: str = "sha256") -> str:
 def matches_any(given: str, expected: Iterable[str]) -> bool:
     """Say whether a text equals one of several, in constant time and whatever characters it has.
 
-    All of them are compared, so the time does not tell which one (say, an old or a new secret)
+    All of them are compared, so the time does not show which one (say, an old or a new secret)
     matched.
     """
     given_bytes = given.encode("utf-8", "surrogateescape")

@@ -18,9 +18,13 @@ from receiver.chatplugin.door import Door
 from receiver.chatplugin.errors import SOURCE, refusal, refuse
 from receiver.chatplugin.tokens import RESUME, SEND, Tokens, Visitor
 from receiver.config import Settings
+from receiver.event_loop import in_thread
 from receiver.web.intake import receive
+from receiver.web.limits import takes_at_most
 
 MAX_BODY_BYTES: Final = 64 * 1024
+LARGE_BYTES: Final = 4 * 1024
+"""A longer body is read in a thread: it may hold thousands of values, and its visitor is not proven yet."""
 MAX_NESTING: Final = 100
 # https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/: a string, so in quotes.
 _KEY: Final = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
@@ -38,6 +42,7 @@ def blueprint(settings: Settings) -> Blueprint | None:
     pages.add_routes(routes, chat.demo_channel)
 
     @routes.post("/chatplugin.authenticate", provide_automatic_options=False)
+    @takes_at_most(MAX_BODY_BYTES)
     def authenticate() -> Response:
         """Open a conversation on a channel, or go on with the one that a resume token names."""
         door.enter()
@@ -61,12 +66,14 @@ def blueprint(settings: Settings) -> Blueprint | None:
         )
 
     @routes.post("/chatplugin.resumeToken", provide_automatic_options=False)
+    @takes_at_most(MAX_BODY_BYTES)
     def resume_token() -> Response:
         """Give a token by which the visitor can come back days later."""
         door.enter()
         return jsonify(resume_token=tokens.issue(door.bearer(SEND), RESUME))
 
     @routes.post("/chatplugin.send", provide_automatic_options=False)
+    @takes_at_most(MAX_BODY_BYTES)
     def send() -> Response:
         """Take a message; a retry with the same idempotency key is the same message."""
         door.enter()
@@ -95,7 +102,7 @@ def blueprint(settings: Settings) -> Blueprint | None:
     @routes.route("/chatplugin.resumeToken", methods=["OPTIONS"])
     @routes.route("/chatplugin.send", methods=["OPTIONS"])
     def preflight() -> Response:
-        """Tell browsers which origins may send what."""
+        """Let browsers know which origins may send what."""
         return door.preflight()
 
     return routes
@@ -115,15 +122,21 @@ def _body() -> dict[str, Any]:
         refuse(413, "too_large", f"The body must not be longer than {request.max_content_length} bytes.")
     if request.mimetype != "application/json":
         refuse(415, "not_json", "The content type must be application/json.")
+    body = in_thread(lambda: _parsed(data)) if len(data) > LARGE_BYTES else _parsed(data)
+    if not isinstance(body, dict):
+        refuse(400, "invalid_request", "The body is not a JSON object.")
+    return body
+
+
+def _parsed(data: bytes) -> Any:
+    """Return what a body holds; None where it is no JSON, or such as no answer could hold."""
     try:
         body = json.loads(data.decode(), parse_constant=_refuse_constant)
         _check_nesting(body)
-        # A number beyond all bounds is read as infinite, which no answer can hold.
+        # A number beyond all bounds is read as infinite.
         json.dumps(body, allow_nan=False)
     except (ValueError, RecursionError):
-        body = None
-    if not isinstance(body, dict):
-        refuse(400, "invalid_request", "The body is not a JSON object.")
+        return None
     return body
 
 

@@ -51,7 +51,7 @@ def blueprint(settings: Settings) -> Blueprint | None:
 
     @routes.post("/sources.webhook")
     def sources_webhook() -> Response:
-        """Take what a client of Airy's Source API posts: its token tells the source."""
+        """Take what a client of Airy's Source API posts: its token says which source it is."""
         token = bearer_token(request)
         found = [source for source in bearers if matches_any(token, source.secrets)]
         if not found:
@@ -80,7 +80,7 @@ def configured(settings: Settings) -> Iterator[CustomSource]:
             continue
         for secret in secrets if definition.scheme == "bearer" else ():
             if (owner := owners.setdefault(secret, name)) != name:
-                settings.problems.append(f"{PREFIX}{variable} has a token of {owner}: tokens tell sources apart")
+                settings.problems.append(f"{PREFIX}{variable} is a token of {owner} too: give each its own")
         try:
             yield CustomSource(name, definition, secrets, proof(name, definition, secrets))
         except ValueError as error:

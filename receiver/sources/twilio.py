@@ -12,6 +12,7 @@ from twilio.request_validator import SIGNATURE_SETTINGS_HEADER, RequestValidator
 from werkzeug.datastructures import MultiDict
 
 from receiver.config import Settings
+from receiver.event_loop import in_thread
 from receiver.proofs.signatures import matches_any
 from receiver.web.intake import UNSIGNED, receive, reject
 
@@ -22,7 +23,9 @@ RETRY_MARK: Final = "I-Twilio-Idempotency-Token"
 FORM: Final = "application/x-www-form-urlencoded"
 MAX_FIELDS: Final = 500
 MAX_FORM_BYTES: Final = 256 * 1024
-"""Many times what Twilio sends: a form is taken apart before its sender is proven, on the event loop."""
+"""Many times what Twilio sends: a form is taken apart before its sender is proven."""
+LARGE_FORM_BYTES: Final = 16 * 1024
+"""A longer form is taken apart in a thread: each escape costs."""
 BODY_HASH: Final = "bodySHA256"
 INCOMING_STATES: Final = frozenset({"", "received", "receiving"})
 TWIML: Final = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
@@ -68,7 +71,11 @@ def _form() -> "MultiDict[str, str]":
     body = request.get_data()
     if body.count(b"&") >= MAX_FIELDS:
         abort(413)
-    return MultiDict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, errors="replace"))
+    return in_thread(lambda: _parsed(body)) if len(body) > LARGE_FORM_BYTES else _parsed(body)
+
+
+def _parsed(form: bytes) -> "MultiDict[str, str]":
+    return MultiDict(parse_qsl(form.decode("utf-8", "replace"), keep_blank_values=True, errors="replace"))
 
 
 def _is_signed(tokens: Sequence[str], public_urls: Sequence[str], form: "MultiDict[str, str]") -> bool:

@@ -10,12 +10,14 @@ import functools
 import io
 import logging
 import sys
+from collections.abc import Mapping, Sized
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from granian.rsgi import ProtocolClosed
-from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestTimeout
-
+from receiver.config import Limits
 from receiver.event_loop import Fibers
+from receiver.web.bodies import WHOLE_BYTES, Bodies, NotReceived
+from receiver.web.connections import Connections
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -26,6 +28,29 @@ _log = logging.getLogger(__name__)
 Answer = tuple[int, list[tuple[str, str]], bytes]
 """Status, headers and body."""
 
+MAX_HEADER_BYTES: Final = 64 * 1024
+"""Bytes of a request's headers: granian reads a little more than it is told."""
+MAX_QUERY_FIELDS: Final = 500
+LONGEST: Final = {
+    "CONTENT_TYPE": 1024,
+    "HTTP_ACCEPT_ENCODING": 1024,
+    "HTTP_AUTHORIZATION": 8 * 1024,
+    "HTTP_IF_MATCH": 1024,
+    "HTTP_IF_NONE_MATCH": 1024,
+    "HTTP_RANGE": 1024,
+    "HTTP_X_FORWARDED_FOR": 2048,
+}
+"""Characters of headers that are taken apart: a hundred times as long, they would hold up the event loop."""
+HEADER_BYTES: Final = "parley.header_bytes"
+"""The variable with the number of bytes that a request's headers have."""
+UNREADABLE: Final = "parley.unreadable_headers"
+"""The variable with the names of headers whose values are no visible ASCII, which granian does not give."""
+
+_THREADS: Final = 8
+"""Requests with large bodies that are answered side by side; each may wait for its commit."""
+_HEADERS_TOO_LARGE: Final[Answer] = (431, [("content-type", "text/plain")], b"Request Header Fields Too Large\n")
+_QUERY_TOO_LONG: Final[Answer] = (414, [("content-type", "text/plain")], b"Request-URI Too Long\n")
+_USUAL_HEADER_BYTES: Final = 1024
 _SERVER_ERROR: Final[Answer] = (500, [("content-type", "text/plain")], b"Internal Server Error\n")
 _CONSTANT: Final = {
     "SCRIPT_NAME": "",
@@ -41,43 +66,56 @@ _CONSTANT: Final = {
 class Gateway:
     """An RSGI application that answers as a WSGI app does."""
 
-    def __init__(self, app: "WSGIApplication", max_body_bytes: int, body_seconds: float) -> None:
-        """Take an app, and how long a body may be and take: what is longer, the app has to refuse unread."""
+    def __init__(
+        self, app: "WSGIApplication", limits: Limits, max_body_bytes: Mapping[str, int], connections: Connections
+    ) -> None:
+        """Take an app, what its requests may take, and the longest body of each path that takes one.
+
+        What is longer the app has to refuse unread, as it does what it does not know. `connections` hear whose
+        requests are being answered.
+        """
         self._app = app
+        self._connections = connections
+        self._limits = limits
         self._max_body_bytes = max_body_bytes
-        self._body_seconds = body_seconds
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take the event loop, before the first request."""
         self._loop = loop
         self._fibers = Fibers(loop)
+        self._threads = ThreadPoolExecutor(_THREADS, "large-body")
+        limits = self._limits
+        self._bodies = Bodies(loop, limits.body_seconds, limits.body_budget_bytes, limits.requests)
 
     async def __call__(self, scope: "Scope", protocol: "HTTPProtocol") -> None:
         """Answer a request."""
-        variables = environ(scope)
-        if 0 < length(variables) <= self._max_body_bytes:
-            variables["wsgi.input"] = await self._receive(protocol)
+        client = scope.client
+        busy = self._connections.busy
+        busy.add(client)
         try:
-            answer = await self._fibers.run(self._answer, variables)
+            protocol.response_bytes(*await self._answered(scope, protocol, client))
+        finally:
+            busy.discard(client)
+
+    async def _answered(self, scope: "Scope", protocol: "HTTPProtocol", client: str) -> Answer:
+        variables = environ(scope)
+        if variables[HEADER_BYTES] > _USUAL_HEADER_BYTES and (refusal := _refusal(variables)):
+            return refusal
+        size = length(variables)
+        if 0 < size <= self._max_body_bytes.get(variables["PATH_INFO"], 0):
+            body = await self._bodies.receive(protocol, size)
+            variables["wsgi.input"] = body
+            if isinstance(body, NotReceived):
+                self._connections.condemn(client)
+        try:
+            if size > WHOLE_BYTES:
+                # Only to hash it takes longer than others should have to wait.
+                return await self._loop.run_in_executor(self._threads, self._answer, variables)
+            return await self._fibers.run(self._answer, variables)
         except Exception:
             # Flask answers errors of handlers by itself: this is one of its own.
             _log.exception("no answer")
-            answer = _SERVER_ERROR
-        protocol.response_bytes(*answer)
-
-    async def _receive(self, protocol: "HTTPProtocol") -> "io.BytesIO | _NotReceived":
-        """Return a request's body, or what tells the app why there is none."""
-        task = cast("asyncio.Task[None]", asyncio.current_task())
-        # asyncio.timeout costs ten times as much.
-        too_late = self._loop.call_later(self._body_seconds, task.cancel)
-        try:
-            return io.BytesIO(await protocol())
-        except asyncio.CancelledError:
-            return _NotReceived(RequestTimeout())
-        except ProtocolClosed:
-            return _NotReceived(ClientDisconnected())
-        finally:
-            too_late.cancel()
+            return _SERVER_ERROR
 
     def _answer(self, variables: "WSGIEnvironment") -> Answer:
         head: list[Any] = []
@@ -92,16 +130,6 @@ class Gateway:
             if close := getattr(chunks, "close", None):
                 close()
         return head[0], head[1], body
-
-
-class _NotReceived(io.RawIOBase):
-    """A body that did not come: the answer to a request is why, as soon as the app reads it."""
-
-    def __init__(self, why: HTTPException) -> None:
-        self._why = why
-
-    def readinto(self, buffer: Any) -> int:
-        raise self._why
 
 
 def environ(scope: "Scope") -> "WSGIEnvironment":
@@ -121,13 +149,31 @@ def environ(scope: "Scope") -> "WSGIEnvironment":
         "wsgi.input": io.BytesIO(),
     }
     variables["SERVER_NAME"], _, variables["SERVER_PORT"] = scope.server.rpartition(":")
-    for header, value in scope.headers.items():
+    headers = scope.headers
+    size = len(scope.path) + len(scope.query_string)
+    told = 0
+    for header, value in headers.items():
+        size += len(header) + len(value) + 4
         name = _variable(header)
         if name in variables:
             variables[name] += f",{value}"
         elif name:
             variables[name] = value
+        told += 1
+    variables[HEADER_BYTES] = size
+    if told < len(cast("Sized", headers)):
+        # Of a header that is sent several times the readable values are given, and it is not among these.
+        variables[UNREADABLE] = frozenset(headers.keys()) - {header for header, _ in headers.items()}
     return variables
+
+
+def _refusal(variables: "WSGIEnvironment") -> Answer | None:
+    """Return the answer to a request whose head would cost too much to read."""
+    if variables[HEADER_BYTES] > MAX_HEADER_BYTES:
+        return _HEADERS_TOO_LARGE
+    if any(len(variables.get(name, "")) > longest for name, longest in LONGEST.items()):
+        return _HEADERS_TOO_LARGE
+    return _QUERY_TOO_LONG if variables["QUERY_STRING"].count("&") >= MAX_QUERY_FIELDS else None
 
 
 def length(variables: "WSGIEnvironment") -> int:

@@ -11,6 +11,7 @@ from flask import Flask, Response, abort, current_app, request
 
 from receiver import metrics
 from receiver.durable.committer import Committers, UnavailableError
+from receiver.web.gateway import UNREADABLE
 from schemas import raw_event
 from schemas.raw_event import RawEvent
 
@@ -46,18 +47,21 @@ def receive(
 
     `verified_by` names the scheme that proved the sender, `UNSIGNED` where there is none.
     `headers` are kept as attributes besides the ones kept of every source: never credentials,
-    signatures or addresses. `attributes` tell what was verified and is not in the body. An
+    signatures or addresses. `attributes` hold what was verified and is not in the body. An
     `anonymous` sender is a person: then the headers of every source are not kept.
 
     Raises:
-        HTTPException: 400 for a body that was cut off, 413 for a body over the limit, 414 for an
-            endless query, 503 with Retry-After where the event could not be made durable.
+        HTTPException: 400 for a body that was cut off, or a header to be kept that is no ASCII, 413 for a body
+            over the limit, 414 for an endless query, 503 with Retry-After where the event could not be made
+            durable.
     """
     body = request.get_data()
     environ = request.environ
     if environ.get("CONTENT_LENGTH") not in (None, "", str(len(body))):
         abort(400, "the body was cut off")
     kept = headers if anonymous else (*KEPT_HEADERS, *headers)
+    if unreadable := environ.get(UNREADABLE):
+        _refuse_unreadable(kept, unreadable)
     known = _attributes(environ, source, verified_by, kept)
     event = RawEvent(data=body, attributes=known | attributes if attributes else known)
     try:
@@ -80,6 +84,17 @@ def reject(source: str, reason: str) -> NoReturn:
     metrics.REJECTED.labels(source, reason).inc()
     _log.warning("rejected: %s", reason, extra={"source": source})
     abort(403)
+
+
+def _refuse_unreadable(kept: Collection[str], unreadable: Collection[str]) -> None:
+    """Refuse a request of which a header would be kept that is no visible ASCII: it must not be lost unseen.
+
+    Raises:
+        HTTPException: 400, if so.
+    """
+    lost = {name.lower() for name in kept}.intersection(unreadable)
+    if lost:
+        abort(400, f"the header {min(lost)} is no ASCII")
 
 
 def _attributes(

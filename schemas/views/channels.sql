@@ -1,12 +1,6 @@
--- Each channel once: the latest name that was told, when it was seen, and what came and went through it.
+-- Each channel once: the latest name that came, when it was seen, and what came and went through it.
 -- Counts are counts of the view messages, so they cannot drift from it. Reads all partitions, but no content.
 WITH
-  sightings AS (
-    SELECT *
-    FROM `${rows}.channels`
-    WHERE TRUE
-    QUALIFY generation = MAX(generation) OVER (PARTITION BY channel_id, event_id)
-  ),
   profiles AS (
     SELECT
       channel_id,
@@ -15,7 +9,7 @@ WITH
       FIRST_VALUE(display_name IGNORE NULLS) OVER latest AS display_name,
       MIN(seen_at) OVER latest AS first_seen_at,
       MAX(seen_at) OVER latest AS last_seen_at
-    FROM sightings
+    FROM `${views}.counted_channels`
     WHERE TRUE
     QUALIFY ROW_NUMBER() OVER newest = 1
     WINDOW
@@ -39,7 +33,7 @@ SELECT
   channel_id,
   source,
   source_channel_id,
-  -- Name or number of the channel: the latest that was told.
+  -- Name or number of the channel: the latest that came.
   display_name,
   -- The earliest time at which the source spoke of the channel.
   first_seen_at,

@@ -1,12 +1,6 @@
 -- Each contact once: of each field of the profile the latest that was told, and how many messages there are.
 -- Counts are counts of the view messages, so they cannot drift from it. Reads all partitions, but no content.
 WITH
-  sightings AS (
-    SELECT *
-    FROM `${rows}.contacts`
-    WHERE TRUE
-    QUALIFY generation = MAX(generation) OVER (PARTITION BY contact_id, event_id)
-  ),
   profiles AS (
     SELECT
       contact_id,
@@ -20,7 +14,7 @@ WITH
       FIRST_VALUE(avatar_url IGNORE NULLS) OVER latest AS avatar_url,
       MIN(seen_at) OVER latest AS first_seen_at,
       MAX(seen_at) OVER latest AS last_seen_at
-    FROM sightings
+    FROM `${views}.counted_contacts`
     WHERE TRUE
     QUALIFY ROW_NUMBER() OVER newest = 1
     WINDOW
@@ -29,12 +23,12 @@ WITH
   ),
   reached AS (
     SELECT contact_id, ARRAY_AGG(DISTINCT channel_id ORDER BY channel_id) AS channel_ids
-    FROM sightings
+    FROM `${views}.counted_contacts`
     GROUP BY contact_id
   ),
   aliases AS (
     SELECT contact_id, ARRAY_AGG(DISTINCT alternative_id ORDER BY alternative_id) AS alternative_ids
-    FROM sightings
+    FROM `${views}.counted_contacts`
     CROSS JOIN UNNEST(alternative_ids) AS alternative_id
     GROUP BY contact_id
   ),

@@ -3,12 +3,6 @@
 -- took, also heeds answers that are known by their receipts alone (messages_by_receipt), and none that failed. Reads all
 -- partitions, but no content.
 WITH
-  sightings AS (
-    SELECT *
-    FROM `${rows}.conversations`
-    WHERE TRUE
-    QUALIFY generation = MAX(generation) OVER (PARTITION BY conversation_id, event_id)
-  ),
   merged AS (
     SELECT
       conversation_id,
@@ -18,7 +12,7 @@ WITH
       source_conversation_id,
       MIN(seen_at) OVER latest AS first_seen_at,
       MAX(seen_at) OVER latest AS last_seen_at
-    FROM sightings
+    FROM `${views}.counted_conversations`
     WHERE TRUE
     QUALIFY ROW_NUMBER() OVER newest = 1
     WINDOW

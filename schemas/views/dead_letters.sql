@@ -4,7 +4,6 @@ SELECT
   event_id,
   source,
   received_at,
-  -- The day of received_at.
   received_date,
   stage,
   pointer,
@@ -16,7 +15,7 @@ SELECT
   attributes,
   generation,
   processed_at
-FROM (SELECT *, DATE(received_at) AS received_date FROM `${rows}.dead_letters`)
+FROM `${views}.counted_dead_letters`
 WHERE TRUE
 QUALIFY
   ROW_NUMBER() OVER (

@@ -22,7 +22,7 @@ SELECT
   sent_date,
   source,
   channel_id,
-  -- How many messages went to contacts, as far as the source told.
+  -- How many messages went to contacts, as far as the source reported.
   COUNT(*) AS messages,
   -- How many of them are known by their receipts alone.
   COUNTIF(NOT is_told) AS only_receipts,

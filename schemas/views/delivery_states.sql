@@ -1,4 +1,4 @@
--- How far each message came, as its source told: the furthest state, in whatever order the states arrived.
+-- How far each message came, as its source reported: the furthest state, in whatever order the states arrived.
 -- Also of messages that were sent through a source's API, of which there are receipts and nothing else. Receipts that
 -- cover a whole conversation up to a time (watermarks) are in messages_current. Reads all partitions of metadata, but
 -- no content: a state counts on whatever day it comes.
@@ -22,7 +22,7 @@ WITH
     WHERE subject_type = 'message' AND key IN ('source.delivery_state', 'source.error')
   )
 SELECT
-  -- The message; joins messages.message_id where the message itself was told.
+  -- The message; joins messages.message_id where the message itself has come.
   subject_id AS message_id,
   MAX(source) AS source,
   MAX(channel_id) AS channel_id,
@@ -30,13 +30,13 @@ SELECT
   -- The furthest state: accepted, queued, sending, sent, failed (also undelivered, canceled), delivered, read, played,
   -- in this order; another word of the source where there is none of these.
   SUBSTR(MAX(CONCAT(rank, value)), 2) AS state,
-  -- When it was first told to be sent; null where it was not.
+  -- When it was first reported to be sent; null where it was not.
   MIN(IF(rank = '4', occurred_at, NULL)) AS sent_at,
-  -- When it was first told to be delivered; null where it was not.
+  -- When it was first reported to be delivered; null where it was not.
   MIN(IF(rank = '6', occurred_at, NULL)) AS delivered_at,
-  -- When it was first told to be read; null where it was not.
+  -- When it was first reported to be read; null where it was not.
   MIN(IF(rank IN ('7', '8'), occurred_at, NULL)) AS read_at,
-  -- When it was first told to have failed; null where it was not.
+  -- When it was first reported to have failed; null where it was not.
   MIN(IF(rank = '5', occurred_at, NULL)) AS failed_at,
   -- The source's code of what went wrong; null where nothing did.
   MAX(IF(key = 'source.error', value, NULL)) AS error,

@@ -4,7 +4,6 @@ SELECT
   event_id,
   source,
   received_at,
-  -- The day of received_at.
   received_date,
   outcome,
   reason,
@@ -16,7 +15,7 @@ SELECT
   verified_by,
   generation,
   processed_at
-FROM (SELECT *, DATE(received_at) AS received_date FROM `${rows}.events`)
+FROM `${views}.counted_events`
 WHERE TRUE
 QUALIFY
   ROW_NUMBER() OVER (

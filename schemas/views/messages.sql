@@ -1,39 +1,41 @@
 -- Each message once, as its first telling of the highest generation told it. The placeholder of media (a message of
 -- WhatsApp's history) counts only as long as the media itself is not told.
--- A filter on sent_date prunes. A message that is told again in another partition (see sent_date) shows once in
--- each of them; COUNT(DISTINCT message_id) counts it once, and so does every view that counts messages.
+-- A filter on sent_date prunes. A message without a usable time of its own may be told in two partitions: from the next
+-- parley settle on it shows in the first only (retold); until then it shows in both, and COUNT(DISTINCT message_id), as
+-- in every view that counts messages, counts it once.
 SELECT
-  message_id,
-  conversation_id,
-  contact_id,
-  channel_id,
-  source,
-  source_message_id,
-  direction,
-  sender_id,
-  kind,
-  sent_at,
-  sent_at_from,
-  sent_at_raw,
-  sent_date,
-  content,
-  content_type,
-  pointer,
-  flags,
-  event_id,
-  received_at,
-  generation,
-  processed_at
-FROM `${rows}.messages`
-WHERE TRUE
+  telling.message_id,
+  telling.conversation_id,
+  telling.contact_id,
+  telling.channel_id,
+  telling.source,
+  telling.source_message_id,
+  telling.direction,
+  telling.sender_id,
+  telling.kind,
+  telling.sent_at,
+  telling.sent_at_from,
+  telling.sent_at_raw,
+  telling.sent_date,
+  telling.content,
+  telling.content_type,
+  telling.pointer,
+  telling.flags,
+  telling.event_id,
+  telling.received_at,
+  telling.generation,
+  telling.processed_at
+FROM `${views}.counted_messages` AS telling
+LEFT JOIN `${views}.retold` AS retold ON retold.id = telling.message_id
+WHERE retold.id IS NULL OR telling.sent_date = retold.first_date
 QUALIFY
   ROW_NUMBER() OVER (
-    PARTITION BY sent_date, message_id
+    PARTITION BY telling.sent_date, telling.message_id
     ORDER BY
-      generation DESC,
-      IF('placeholder' IN UNNEST(flags), 1, 0),
-      received_at,
-      event_id,
-      pointer,
-      processed_at
+      telling.generation DESC,
+      IF('placeholder' IN UNNEST(telling.flags), 1, 0),
+      telling.received_at,
+      telling.event_id,
+      telling.pointer,
+      telling.processed_at
   ) = 1

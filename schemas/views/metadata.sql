@@ -1,32 +1,34 @@
 -- Each fact once, as its first telling of the highest generation told it.
--- A filter on occurred_date prunes.
+-- A filter on occurred_date prunes. A fact without a usable time of its own may be told in two partitions: from the next
+-- parley settle on it shows in the first only (retold).
 SELECT
-  metadata_id,
-  subject_type,
-  subject_id,
-  channel_id,
-  conversation_id,
-  contact_id,
-  actor_id,
-  source,
-  key,
-  value,
-  occurred_at,
-  occurred_at_from,
-  occurred_at_raw,
-  occurred_date,
-  content,
-  content_type,
-  pointer,
-  flags,
-  event_id,
-  received_at,
-  generation,
-  processed_at
-FROM `${rows}.metadata`
-WHERE TRUE
+  telling.metadata_id,
+  telling.subject_type,
+  telling.subject_id,
+  telling.channel_id,
+  telling.conversation_id,
+  telling.contact_id,
+  telling.actor_id,
+  telling.source,
+  telling.key,
+  telling.value,
+  telling.occurred_at,
+  telling.occurred_at_from,
+  telling.occurred_at_raw,
+  telling.occurred_date,
+  telling.content,
+  telling.content_type,
+  telling.pointer,
+  telling.flags,
+  telling.event_id,
+  telling.received_at,
+  telling.generation,
+  telling.processed_at
+FROM `${views}.counted_metadata` AS telling
+LEFT JOIN `${views}.retold` AS retold ON retold.id = telling.metadata_id
+WHERE retold.id IS NULL OR telling.occurred_date = retold.first_date
 QUALIFY
   ROW_NUMBER() OVER (
-    PARTITION BY occurred_date, metadata_id
-    ORDER BY generation DESC, received_at, event_id, pointer, processed_at
+    PARTITION BY telling.occurred_date, telling.metadata_id
+    ORDER BY telling.generation DESC, telling.received_at, telling.event_id, telling.pointer, telling.processed_at
   ) = 1

@@ -138,10 +138,13 @@ def per_row(given: Given) -> int:
     return _rows_of(f"{given.output}/events")
 
 
+_UNPLACED = {"placed_at": None, "run_id": None}
+
+
 def _tagged_rows(event: RawEvent) -> Iterator[beam.pvalue.TaggedOutput]:
     processed_at = time.time_ns() // 1_000
     for row in normalize_or_dead_letter(event):
-        described = {**msgspec.structs.asdict(row), "processed_at": processed_at}
+        described = {**msgspec.structs.asdict(row), "processed_at": processed_at, **_UNPLACED}
         yield beam.pvalue.TaggedOutput(TABLE_OF[type(row)], described)
 
 

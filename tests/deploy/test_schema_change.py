@@ -72,9 +72,9 @@ def test_a_column_is_added_while_rows_flow_and_no_row_is_lost_or_refused(
 ):
     flow.pass_on(20)
     spec = loader.tables()[TABLE]
-    *fields, processed_at = spec.resource["schema"]["fields"]
+    *fields, processed_at, placed_at, run_id = spec.resource["schema"]["fields"]
     colour = {"name": "colour", "type": "STRING", "mode": "NULLABLE", "description": "The channel's colour."}
-    fields += [colour, processed_at]
+    fields += [colour, processed_at, placed_at, run_id]
     newer = loader._table(TABLE, {**spec.resource, "schema": {"fields": fields}})
     # The next version of Parley, in this process: rows flow on as before.
     monkeypatch.setattr(loader, "tables", lambda tables=loader.tables(): {**tables, TABLE: newer})  # noqa: B008

@@ -2,6 +2,8 @@
 
 import json
 
+from receiver.config import Limits
+from receiver.web.connections import Connections
 from receiver.web.gateway import Gateway
 
 
@@ -12,4 +14,9 @@ def echo(environ, start_response):
     return [json.dumps(told | {"body": body.decode("latin-1")}).encode()]
 
 
-gateway = Gateway(echo, 1000, 60)
+class _AnyPath(dict[str, int]):
+    def get(self, path, default=None):
+        return 1000
+
+
+gateway = Gateway(echo, Limits(), _AnyPath(), Connections(100, 10))

@@ -1,6 +1,7 @@
 import asyncio
 import contextvars
 import threading
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -164,3 +165,29 @@ def test_a_release_after_the_end_of_the_loop_is_ignored(thread):
 
     run_loop(main)
     kept[0].release()
+
+
+def test_a_release_just_when_the_loop_has_looked_is_not_lost():
+    """Two threads: one lets the loop wake up, the other releases while the loop ends to look."""
+
+    async def main():
+        fibers = Fibers(asyncio.get_running_loop())
+        first, second = fibers.loop.create_future(), fibers.loop.create_future()
+
+        class Released(deque):
+            def __bool__(self) -> bool:
+                if not len(self) and not second.done() and not self.late:
+                    self.late = True
+                    fibers.release(second)
+                    # What the loop has seen is what was there before.
+                    return False
+                return bool(len(self))
+
+            late = False
+
+        fibers._released = Released()
+        fibers.release(first)
+        assert await first
+        assert await asyncio.wait_for(second, 20)
+
+    run_loop(main)

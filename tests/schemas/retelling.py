@@ -60,6 +60,8 @@ def _meta(event: RawEvent) -> Iterator[Fact]:
             yield Noted(source, "source.deleted", message["mid"])
         elif message:
             yield Said(source, talk, theirs, message["mid"], "is_echo" not in message, at)
+        if "postback" in item:
+            yield Said(source, talk, theirs, item["postback"]["mid"], True, at)
         for mid in item.get("delivery", {}).get("mids", []):
             yield Receipt(source, talk, mid, "delivered", at)
         if "mid" in item.get("read", {}):
@@ -76,20 +78,33 @@ def _whatsapp(event: RawEvent) -> Iterator[Fact]:
         for message in value.get("messages", []):
             talk, at = (ours, message["from"]), int(message["timestamp"]) * 1_000_000
             match message["type"]:
-                case "text":
-                    yield Said("whatsapp", talk, message["from"], message["id"], True, at)
                 case "reaction":
                     yield Noted("whatsapp", "reaction.emoji", message["reaction"]["message_id"])
                 case "edit":
                     yield Noted("whatsapp", "source.edited", message["edit"]["original_message_id"])
                 case "revoke":
                     yield Noted("whatsapp", "source.deleted", message["revoke"]["original_message_id"])
+                case _:
+                    yield Said("whatsapp", talk, message["from"], message["id"], True, at)
+        for message, theirs in _history(value):
+            at = int(message["timestamp"]) * 1_000_000
+            yield Said("whatsapp", (ours, theirs), theirs, message["id"], message["from"] == theirs, at)
+            if message["from"] != theirs:
+                state = message["history_context"]["status"].lower()
+                yield Receipt("whatsapp", (ours, theirs), message["id"], state, at)
         for echo in value.get("message_echoes", []):
             at = int(echo["timestamp"]) * 1_000_000
             yield Said("whatsapp", (ours, echo["to"]), echo["to"], echo["id"], False, at)
         for status in value.get("statuses", []):
             at = int(status["timestamp"]) * 1_000_000
             yield Receipt("whatsapp", (ours, status["recipient_id"]), status["id"], status["status"], at)
+
+
+def _history(value: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield each message of a history, and with whom it was exchanged."""
+    for thread in (thread for chunk in value.get("history", []) for thread in chunk["threads"]):
+        for message in thread["messages"]:
+            yield message, thread["id"] if "id" in thread else thread["context"]["wa_id"]
 
 
 def _twilio(event: RawEvent) -> Iterator[Fact]:
@@ -109,6 +124,9 @@ def _google(event: RawEvent) -> Iterator[Fact]:
         message = body["message"]
         at = _parsed(message["createTime"])
         yield Said("google", talk, "/".join(talk), message["messageId"], True, at)
+    if "suggestionResponse" in body:
+        at = _parsed(body["suggestionResponse"]["createTime"])
+        yield Said("google", talk, "/".join(talk), body["requestId"], True, at)
     for receipt in body.get("receipts", {}).get("receipts", []):
         at = _parsed(body["receipts"]["createTime"])
         yield Receipt("google", talk, receipt["message"].rpartition("/")[2], receipt["receiptType"].lower(), at)

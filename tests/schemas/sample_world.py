@@ -46,6 +46,15 @@ RUNS = """
    '{"messages": {"added": 1, "removed": 0, "changed": 0, "unchanged": 70}}', 26, '[]')
 """
 
+SUPERSEDED = """
+  (event_id, decided_at, before, placed_before, oldest_generation, newest_generation, run_id) VALUES
+  ('another', TIMESTAMP '2026-03-17 09:05:00+00', TIMESTAMP '2026-03-17 09:05:00+00',
+   TIMESTAMP '2026-03-17 09:05:00+00', 1, 1, '019cbbbb-1')
+"""
+RETOLD = """
+  (id, first_date, decided_at) VALUES ('another', DATE '2026-03-16', TIMESTAMP '2026-03-17 09:05:00+00')
+"""
+
 
 def sample_events() -> list[RawEvent]:
     """Return all raw events, in the order of their receipt."""
@@ -82,9 +91,11 @@ def sample_rows() -> list[Row]:
 
 
 def fill(analyst: Analyst) -> None:
-    """Put all rows into the tables of an analyst, and a history of reprocessing."""
+    """Put all rows into the tables of an analyst, and a history of reprocessing, whose entries mean other rows."""
     analyst.load(sample_rows())
     analyst.insert("runs", RUNS)
+    analyst.insert("superseded", SUPERSEDED)
+    analyst.insert("retold", RETOLD)
 
 
 @contextlib.contextmanager

@@ -58,7 +58,7 @@ def test_no_text_is_no_source():
         ("[[a1.mapping.metadata]]\nsubject='channel'\nkey='A b'", "line 3: a1.mapping.metadata[0].key: a key has"),
         (
             "[[a1.mapping.metadata]]\nsubject='message'\nkey='a'",
-            "line 2: a1.mapping.metadata[0].subject: a fact about",
+            "line 2: a1.mapping.metadata[0].subject: metadata about",
         ),
         ("[a1]\nscheme = \n", "line 2"),
     ],

@@ -73,7 +73,7 @@ class Backlog:
         return sum(entry.expires is not None for entry in self._entries.values())
 
     def busy(self, seconds: float, since: float) -> bool:
-        """Tell whether a pull is due here or has left its reader with work.
+        """Return whether a pull is due here or has left its reader with work.
 
         Due where messages wait and somebody pulled within the last `seconds`; with work where a pull was
         answered with messages after the monotonic time `since`.

@@ -72,7 +72,7 @@ class Faults:
                 self._drop(name)
 
     def waiting(self, method: str, *, after: bool = False) -> bool:
-        """Tell whether the next call of a method would meet a fault."""
+        """Return whether the next call of a method would meet a fault."""
         with self._changed:
             return self._find(method, after) is not None
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from pipelines.bigquery.arrow import UNMADE
 from pipelines.core import rows
 from pipelines.core.batches import NormalizedBatch
 from pipelines.core.times import to_micros
@@ -26,9 +27,10 @@ def sample(table: str, **values: Any) -> Any:
     """Return a row of a table with a value in every column, or the given ones."""
     made: dict[str, Any] = {}
     for column in loader.tables()[table].columns:
+        if column.name in UNMADE:
+            continue
         value = _VALUES[column.type]
         made[column.name] = (value, "") if column.mode == "REPEATED" else value
-    del made["processed_at"]
     return rows.TABLES[table](**{**made, **values})
 
 

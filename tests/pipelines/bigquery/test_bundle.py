@@ -118,6 +118,18 @@ def test_an_event_all_of_whose_rows_are_refused_has_failed(
     assert outcomes == {"e1": "normalized", "e2": "failed"}
 
 
+def test_dead_letters_are_stored_before_the_ledger_that_counts_them(
+    write_api: ScriptedWriteApi, appender: Appender
+) -> None:
+    write_api.habit = refuse("message_id", "m2")
+    stored = Bundle(appender)
+    stored.add(two_events())
+    stored.finish()
+
+    order = tables(write_api)
+    assert order.index("dead_letters") < order.index("events")
+
+
 def test_refused_sightings_of_an_event_carry_its_body_once(
     write_api: ScriptedWriteApi, appender: Appender
 ) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 from dashboard_world import DAYS, START, DashboardWorld
 
-from pipelines.dashboard.reader import Entry, tell
+from pipelines.dashboard.reader import Entry, assemble
 
 LAST = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 
@@ -30,7 +30,7 @@ def message(name: str, minute: int, **more: Any) -> dict[str, Any]:
     } | more
 
 
-def fact(subject: str, key: str, value: str, minute: int = 0, **more: Any) -> dict[str, Any]:
+def noted(subject: str, key: str, value: str, minute: int = 0, **more: Any) -> dict[str, Any]:
     return {
         "metadata_id": f"{subject}-{key}-{value}-{minute}",
         "subject_type": "message",
@@ -42,40 +42,42 @@ def fact(subject: str, key: str, value: str, minute: int = 0, **more: Any) -> di
         "received_at": at(minute),
         "event_id": "e",
         "actor_id": None,
-        "is_told": True,
+        "has_message": True,
     } | more
 
 
-def told(messages: list[dict[str, Any]], *facts: dict[str, Any]) -> list[Entry]:
-    return tell(messages, facts, "c", START, LAST)
+def told(messages: list[dict[str, Any]], *metadata: dict[str, Any]) -> list[Entry]:
+    return assemble(messages, metadata, "c", START, LAST)
 
 
 def test_delivered_never_falls_back_to_sent() -> None:
-    receipts = [fact("a", "source.delivery_state", state) for state in ("delivered", "sent")]
+    receipts = [noted("a", "source.delivery_state", state) for state in ("delivered", "sent")]
     assert told([message("a", 0, direction="outbound")], *receipts)[0].state == "delivered"
 
 
 def test_a_watermark_covers_what_went_out_before_it() -> None:
     sent = [message(name, minute, direction="outbound") for name, minute in (("a", 1), ("b", 9))]
-    mark = fact("c", "source.read_watermark", at(5).isoformat(), 6, subject_type="conversation")
+    mark = noted("c", "source.read_watermark", at(5).isoformat(), 6, subject_type="conversation")
     assert [entry.state for entry in told(sent, mark)] == ["read", None]
 
 
 def test_the_last_edit_is_shown_and_the_earlier_texts_kept() -> None:
-    (entry,) = told([message("a", 0)], fact("a", "source.edited", "2nd", 1), fact("a", "source.edited", "3rd", 2))
+    (entry,) = told(
+        [message("a", 0)], noted("a", "source.edited", "2nd", 1), noted("a", "source.edited", "3rd", 2)
+    )
     assert (entry.text, list(entry.earlier_texts)) == ("3rd", ["text of a", "2nd"])
 
 
 def test_a_deleted_message_says_nothing_any_more() -> None:
-    (entry,) = told([message("a", 0)], fact("a", "source.deleted", "true", 4))
+    (entry,) = told([message("a", 0)], noted("a", "source.deleted", "true", 4))
     assert (entry.text, entry.deleted_at) == (None, at(4))
 
 
 def test_a_reaction_that_was_taken_back_is_gone_and_another_persons_stays() -> None:
     reactions = (
-        fact("a", "reaction.emoji", "❤", 1, actor_id="x"),
-        fact("a", "reaction.emoji", "👍", 2, actor_id="y"),
-        fact("a", "reaction.emoji", "", 3, actor_id="x"),
+        noted("a", "reaction.emoji", "❤", 1, actor_id="x"),
+        noted("a", "reaction.emoji", "👍", 2, actor_id="y"),
+        noted("a", "reaction.emoji", "", 3, actor_id="x"),
     )
     assert told([message("a", 0)], *reactions)[0].reactions == ["👍"]
 
@@ -92,19 +94,24 @@ def test_an_answer_quotes_what_is_on_the_page() -> None:
 
 
 def test_a_message_known_by_its_receipts_alone_has_its_place() -> None:
-    receipts = [fact("api", "source.delivery_state", state, 5, is_told=False) for state in ("sent", "failed")]
-    receipts.append(fact("api", "source.error", "131026", 5, is_told=False))
+    receipts = [noted("api", "source.delivery_state", state, 5, has_message=False) for state in ("sent", "failed")]
+    receipts.append(noted("api", "source.error", "131026", 5, has_message=False))
     entry = told([message("a", 0), message("b", 9)], *receipts)[1]
-    assert (entry.is_told, entry.direction, entry.state, entry.error) == (False, "outbound", "failed", "131026")
+    assert (entry.has_message, entry.direction, entry.state, entry.error) == (
+        False,
+        "outbound",
+        "failed",
+        "131026",
+    )
 
 
 def test_what_else_happened_is_on_one_page_only() -> None:
-    note = fact("c", "source.thread_control", "passed", 5, subject_type="conversation")
-    assert [entry.notes for entry in tell([], [note], "c", at(5), at(6))] == [
+    note = noted("c", "source.thread_control", "passed", 5, subject_type="conversation")
+    assert [entry.notes for entry in assemble([], [note], "c", at(5), at(6))] == [
         [("source.thread_control", "passed")]
     ]
-    assert tell([], [note], "c", at(6), LAST) == []
-    assert tell([], [note], "c", at(0), at(5)) == []
+    assert assemble([], [note], "c", at(6), LAST) == []
+    assert assemble([], [note], "c", at(0), at(5)) == []
 
 
 def test_every_message_stands_as_in_the_view_messages_current(world: DashboardWorld) -> None:
@@ -131,9 +138,9 @@ def test_every_message_stands_as_in_the_view_messages_current(world: DashboardWo
     for conversation in conversations:
         own = [row for row in texts if row["conversation_id"] == conversation]
         ids = [row["message_id"] for row in own]
-        facts = world.warehouse.ask("facts", message_ids=ids, conversation_id=conversation, **days)
-        entries = tell(own, facts, conversation, START, LAST)
-        found |= {entry.id: entry for entry in entries if entry.direction and entry.is_told}
+        metadata = world.warehouse.ask("metadata", message_ids=ids, conversation_id=conversation, **days)
+        entries = assemble(own, metadata, conversation, START, LAST)
+        found |= {entry.id: entry for entry in entries if entry.direction and entry.has_message}
     assert found.keys() == expected.keys()
     for message_id, row in expected.items():
         entry = found[message_id]

@@ -80,6 +80,19 @@ def test_world_has_names_scripts_batches_redeliveries_and_failures(events):
     assert "failed" in {row.value for row in made if isinstance(row, Metadata)}
 
 
+def test_world_has_media_choices_templates_and_history(events):
+    messages = [row for row in rows(events) if isinstance(row, Message)]
+    assert {"quick_reply", "postback", "suggestion_response"} <= {row.kind for row in messages}
+    assert {"history", "placeholder", "echo"} <= {flag for row in messages for flag in row.flags}
+    for written in ('"template"', '"ig_reel"', '"story"', '"contacts"', '"location"', "MediaUrl0", "Latitude="):
+        assert any(written in row.content for row in messages), written
+
+
+def test_history_is_told_of_both_sides(events):
+    told = [row for row in rows(events) if isinstance(row, Message) and "history" in row.flags]
+    assert {row.direction for row in told} == {"inbound", "outbound"}
+
+
 def test_events_have_ids_of_their_own_in_the_order_of_receipt(events):
     ids = [event.event_id for event in events if event.source == "whatsapp"]
     assert len(set(ids)) == len(ids)

@@ -20,6 +20,7 @@ from pipelines.normalize import NormalizeEvents
 from pipelines.reprocess import Request, Run, Steps, apply, discard, plan, roll_back
 from pipelines.reprocess.runs import Runs, Staging
 from pipelines.reprocess.sql import columns
+from schemas import loader
 from schemas.archive_layout import folder
 from schemas.raw_event import RawEvent
 from tests.raw_events import write_segment
@@ -42,7 +43,7 @@ class Warehouse:
 
     def empty(self) -> None:
         """Delete every row, and forget every run."""
-        self.query("; ".join(f"DELETE FROM `T.{table}` WHERE TRUE" for table in (*TABLES, "runs")))
+        self.query("; ".join(f"DELETE FROM `T.{table}` WHERE TRUE" for table in loader.tables()))
 
     def archived(self, events: Sequence[RawEvent]) -> Path:
         """Write events into segments of their own, one for each source and hour; return the last."""
@@ -97,13 +98,19 @@ class Warehouse:
         return Staging.of(self.target, run.run_id).target.rows_dataset in datasets
 
     def images(self) -> dict[str, str]:
-        """Return a fingerprint of every table's rows, `processed_at` and duplicates included."""
+        """Return a fingerprint of every table's rows that count, `processed_at` and duplicates included."""
         found = {}
         for table in TABLES:
-            rows = self.query(f"SELECT {', '.join(columns(table))} FROM `T.{table}`")
+            names = [name for name in columns(table) if name not in {"`placed_at`", "`run_id`"}]
+            rows = self.query(f"SELECT {', '.join(names)} FROM `V.counted_{table}`")
             text = "\n".join(sorted(repr(sorted(row.items())) for row in rows))
             found[table] = f"{len(rows)} rows {hashlib.sha256(text.encode()).hexdigest()}"
         return found
+
+    def stored(self) -> dict[str, int]:
+        """Return how many rows each table has, counted or not."""
+        counts = ", ".join(f"(SELECT COUNT(*) FROM `T.{table}`) AS {table}" for table in loader.tables())
+        return self.query(f"SELECT {counts}")[0]
 
     def views(self) -> dict[str, list[str]]:
         """Return what analysts read, without the columns that say by which code and when it was made."""

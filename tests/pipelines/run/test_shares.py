@@ -4,8 +4,10 @@ import os
 import signal
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,18 @@ def test_processes_take_shares_in_turns(tmp_path: Path):
 
     assert len(done) == 9
     assert len(set(done)) == 2
+
+
+def test_no_share_is_taken_by_two_processes():
+    turns = shares._Turns(get_context("spawn"), 10)
+    with ThreadPoolExecutor(1) as other:
+        with turns._taken.get_lock():
+            asked = other.submit(turns._take)
+            # As long as one takes its turn, another has to wait: in between both would read the same count.
+            with pytest.raises(TimeoutError):
+                asked.result(0.2)
+            assert turns._take() == 0
+        assert asked.result(20) == 1
 
 
 @pytest.mark.parametrize("fails_here", [True, False])

@@ -118,3 +118,9 @@ def test_a_body_without_a_message_is_ignored_and_one_that_is_no_json_a_dead_lett
 def test_the_samples_of_airys_documentation_become_messages():
     for path in sorted((FIXTURES / "airy_chat_plugin").glob("send_*.json")):
         assert sent(path.read_bytes()).messages.kind == "message"
+
+
+def test_the_same_words_of_two_people_are_no_redelivery_and_a_retry_is():
+    body = b'{"message":{"text":"hello"}}'
+    first, retried, other = sent(body), sent(body), sent(body, message_id="another", conversation_id="someone")
+    assert first.events.body_sha256 == retried.events.body_sha256 != other.events.body_sha256

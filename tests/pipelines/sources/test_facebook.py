@@ -12,10 +12,12 @@ SENT = parse("2026-11-22T18:29:58Z")
 
 EVENTS = {
     "account_linking": ["conversation source.account_linking=linked"],
-    "app_roles": ["channel source.app_roles="],
+    "answer_feedback": ["message source.response_feedback=Bad bot response"],
+    "app_roles": ["channel source.app_roles=primary_receiver"],
     "attachment": ["inbound message m_image"],
     "batch": [f"inbound message m_b{n}" for n in (1, 2, 3, 4)],
     "batch_with_a_bad_item": ["inbound message m_good", "inbound message m_also_good"],
+    "branded_camera": ["conversation source.branded_camera=OPEN"],
     "checkout_update": ["conversation source.checkout_update=ORDER"],
     "dashboard_test": ["inbound message test_message_id test"],
     "delivery": [
@@ -26,14 +28,22 @@ EVENTS = {
     "delivery_watermark_only": ["conversation source.delivered_watermark=2026-11-22T18:29:57.000000Z"],
     "echo": ["outbound message m_echo echo"],
     "echo_from_inbox": ["outbound message m_inbox echo"],
+    "echo_of_buttons": ["outbound message m_buttons echo"],
+    "echo_of_cards": ["outbound message m_cards echo"],
+    "edit_without_text": ["message source.message_edit=1"],
     "feed": ["contact source.feed=comment add"],
     "feed_of_the_page_itself": ["channel source.feed=status add"],
-    "feedback": ["conversation source.messaging_feedback="],
+    "feed_reaction": ["contact source.feed=reaction add"],
+    "feedback": ["conversation source.messaging_feedback=4"],
     "game_play": ["conversation source.game_play={}"],
+    "lead": ["channel source.leadgen=7100000000000042"],
+    "live_video": ["channel source.live_videos=live_stopped"],
     "message_edit": ["message source.edited=Liebe Grüße"],
     "optin": ["conversation source.optin=newsletter-box"],
     "optin_by_user_ref": ["channel source.optin=checkbox"],
     "optin_for_notifications": ["conversation source.optin=notification_messages"],
+    "optin_resumed": ["conversation source.optin=RESUME_NOTIFICATIONS"],
+    "optin_stopped": ["conversation source.optin=STOP_NOTIFICATIONS"],
     "pass_thread_control": ["conversation source.thread_control=passed"],
     "payment": ["conversation source.payment=ORDER"],
     "policy_enforcement": ["channel source.policy_enforcement=warning"],
@@ -46,8 +56,10 @@ EVENTS = {
     "reaction_removed": ["message reaction.emoji="],
     "read": ["conversation source.read_watermark=2026-11-22T18:29:57.500000Z"],
     "referral": ["conversation source.referral=spring"],
+    "referral_by_ad": ["conversation source.referral=61000000000007"],
     "reply_with_referral": ["inbound message m_ref", "conversation source.referral=shop-window"],
     "request_thread_control": ["conversation source.thread_control=requested"],
+    "review": ["channel source.ratings=POSITIVE"],
     "standby": [
         "inbound message m_mine",
         "inbound message m_theirs standby",
@@ -165,7 +177,7 @@ def test_event_without_a_contact_is_about_the_channel():
 
 
 def test_message_without_a_contact_is_kept_as_a_fact_about_the_channel():
-    assert told(page({"recipient": {"id": PAGE}, "message": {"mid": "m"}})) == ["channel source.message="]
+    assert told(page({"recipient": {"id": PAGE}, "message": {"mid": "m"}})) == ["channel source.message=m"]
 
 
 def test_postback_without_a_mid_is_known_by_its_bytes():

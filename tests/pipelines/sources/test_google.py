@@ -8,14 +8,14 @@ AGENT, CONVERSATION = "agent-0001", "conversation-0001"
 CHANNEL = ids.channel_id("google", AGENT)
 
 EVENTS = {
-    "authentication_response": ["conversation source.authentication_response="],
+    "authentication_response": ["conversation source.authentication_response=granted"],
     "live_agent_requested": ["conversation source.live_agent_requested=true"],
     "placeholder_times": ["inbound message message-0003"],
     "receipts": ["message source.delivery_state=delivered", "message source.delivery_state=read"],
     "suggestion_response": ["inbound suggestion_response request-0001"],
     "survey_response": ["conversation source.survey_response=VERY_POSITIVE"],
     "text": ["inbound message message-0001"],
-    "text_with_dialogflow": ["inbound message message-0002", "message source.dialogflow_response="],
+    "text_with_dialogflow": ["inbound message message-0002", "message source.dialogflow_response=true"],
     "typing": ["conversation source.is_typing=true"],
     "typing_stopped": ["conversation source.is_typing=false"],
     "unknown_kind": ["conversation source.voice_note="],
@@ -73,7 +73,7 @@ def test_bad_receipt_fails_alone():
 
 def test_authorization_code_is_only_in_the_content():
     fact = sample("google", "authentication_response").metadata
-    assert fact.value == ""
+    assert fact.value == "granted"
     assert '"code": "0001"' in fact.content
 
 

@@ -188,7 +188,7 @@ def test_error_code_zero_is_no_error():
 
 def test_event_of_another_kind_is_a_fact_about_the_channel():
     rows = sample("conversations_event")
-    assert rows.facts() == {"source.on_participant_added": ""}
+    assert rows.facts() == {"source.on_participant_added": "CH00000000000000000000000000000001"}
     assert rows.metadata.subject_type == "channel"
 
 
@@ -204,7 +204,7 @@ def test_webhook_of_conversations_with_fields_of_a_message_is_a_fact_about_the_c
     rows = form(
         EventType=kind, MessageSid="IM7", Body="hi", From="kim", To="CH7", AccountSid="AC7", SmsStatus="sent"
     )
-    assert rows.facts() == {key: ""}
+    assert rows.facts() == {key: "IM7"}
     assert rows.metadata.subject_type == "channel"
     assert rows.channels.source_channel_id == "AC7"
     assert rows["messages"] == rows["contacts"] == rows["dead_letters"] == []
@@ -444,3 +444,9 @@ def test_no_input_escapes_and_every_content_is_the_body(body):
         content = getattr(row, "content", None)
         assert content is None or content.encode() == body
         str(row).encode()
+
+
+def test_requests_by_get_are_told_apart_by_their_queries():
+    first, second = (normalized("twilio", b"", query=f"From=%2B1555&To=%2B1666&MessageSid=SM{n}") for n in (1, 2))
+    again = normalized("twilio", b"", query="From=%2B1555&To=%2B1666&MessageSid=SM1")
+    assert first.events.body_sha256 == again.events.body_sha256 != second.events.body_sha256

@@ -10,41 +10,65 @@ NUMBER_ID, NUMBER, CONTACT = "100000000000002", "4915550000001", "4915550000042"
 ACCOUNT, BSUID, GROUP = "100000000000001", "DE.10000000000000000042", "Z3JvdXA6MQ"
 
 EVENTS = {
+    "account_alert": ["channel source.account_alerts=OBA_APPROVED"],
+    "account_review": ["channel source.account_review_update=APPROVED"],
+    "account_settings": ["channel source.account_settings_update=phone_number_settings"],
     "account_update": ["channel source.account_update=ACCOUNT_RESTRICTION"],
     "address_book": ["conversation source.state_sync=add"],
+    "automatic_event": ["message source.automatic_events=Purchase"],
     "batch": [
         *(f"inbound message wamid.w{n}" for n in (1, 2, 3)),
         "message source.delivery_state=sent",
         "message source.delivery_state=delivered",
     ],
+    "business_capability": ["channel source.business_capability_update=2000"],
     "button_reply": ["inbound quick_reply wamid.button_reply"],
+    "button_without_payload": ["inbound quick_reply wamid.bare_button"],
     "call": ["conversation source.calls=connect"],
     "call_permission_reply": ["inbound message wamid.permission"],
-    "contacts_alone": ["conversation source.contacts="],
+    "contacts_alone": ["conversation source.contacts=4915550000042"],
     "contacts_card": ["inbound message wamid.card"],
     "document": ["inbound message wamid.document"],
     "echo": ["outbound message wamid.out echo"],
     "echo_edit": ["message source.edited=Guten Abend"],
     "edit": ["message source.edited=Liebe Grüße"],
+    "edit_without_text": ["message source.edit=image"],
     "edit_caption": ["message source.edited=So sah es aus"],
     "errors": ["channel source.error=130429"],
+    "flow_status": ["channel source.flows=FLOW_STATUS_CHANGE"],
     "form_reply": ["inbound message wamid.nfm"],
     "group": ["inbound message wamid.group group"],
     "group_created": ["conversation source.groups=group_create"],
+    "group_participant": [
+        "conversation source.groups=group_participants_add",
+        "contact source.group_participant=added",
+    ],
+    "handover": ["conversation source.thread_control=passed"],
     "history": [
         "outbound message wamid.h1 history",
         "inbound message wamid.h2 history",
         "inbound message wamid.h3 history placeholder",
         "message source.delivery_state=read",
     ],
+    "history_by_user_id": [
+        "inbound message wamid.h7 history",
+        "outbound message wamid.h8 history",
+        "message source.delivery_state=read",
+    ],
     "history_declined": ["channel source.error=2593109"],
     "history_media": ["inbound message wamid.h3 history", "outbound message wamid.h4 history"],
-    "identity_changed": ["conversation source.customer_identity_changed="],
+    "history_without_thread_id": [
+        "inbound message wamid.h5 history",
+        "outbound message wamid.h6 history",
+        "message source.delivery_state=read",
+    ],
+    "identity_changed": ["contact source.customer_identity_changed=AAAA"],
     "image": ["inbound message wamid.image"],
     "interactive_without_body": ["inbound message wamid.bodiless", "channel source.error=131000"],
     "list_reply": ["inbound quick_reply wamid.list_reply"],
     "location": ["inbound message wamid.location"],
     "number_changed": ["contact source.user_changed_number=4915550000043"],
+    "number_name": ["channel source.phone_number_name_update=APPROVED"],
     "number_quality": ["channel source.phone_number_quality_update=FLAGGED"],
     "old_number_member": ["inbound message wamid.old"],
     "on_premises": [
@@ -52,12 +76,17 @@ EVENTS = {
         "message source.delivery_state=delivered",
         "message source.delivery_state=read",
     ],
+    "on_premises_voice": ["inbound message wamid.onprem_voice"],
     "order": ["inbound message wamid.order"],
+    "partner_solution": ["channel source.partner_solutions=SOLUTION_CREATED"],
+    "payment_configuration": ["channel source.payment_configuration_update=Active"],
     "reaction": ["message reaction.emoji=👍"],
     "reaction_removed": ["message reaction.emoji="],
     "referral": ["inbound message wamid.referral", "conversation source.referral=7007"],
-    "request_welcome": ["conversation source.request_welcome="],
+    "request_welcome": ["conversation source.request_welcome=true"],
     "revoke": ["message source.deleted=true"],
+    "security": ["channel source.security=PIN_CHANGED"],
+    "standby": ["inbound message wamid.theirs standby"],
     "status_captured": ["message source.payment_status=captured"],
     "status_deleted": ["message source.delivery_state=deleted"],
     "status_delivered": ["message source.delivery_state=delivered"],
@@ -74,12 +103,19 @@ EVENTS = {
     "status_without_phone_number": ["message source.delivery_state=sent"],
     "sticker": ["inbound message wamid.sticker"],
     "template_button": ["inbound quick_reply wamid.button"],
+    "template_category": ["channel source.template_category_update=MARKETING"],
+    "template_components": ["channel source.message_template_components_update=herbst"],
     "template_quality": ["channel source.message_template_quality_update=YELLOW"],
     "template_status": ["channel source.message_template_status_update=REJECTED"],
     "text": ["inbound message wamid.text"],
     "unknown_list": ["conversation source.brand_new_things="],
     "unsupported": ["inbound message wamid.unsupported unsupported", "message source.error=131051"],
+    "user_id_changed": ["contact source.user_changed_user_id=DE.10000000000000000043"],
+    "user_id_update": ["contact source.user_id_update=DE.10000000000000000043"],
     "user_preferences": ["conversation source.user_preferences=stop"],
+    "username": ["channel source.business_username_update=shop.example"],
+    "username_alone": ["inbound message wamid.bsuid"],
+    "vcard": ["inbound message wamid.vcard"],
     "video_forwarded": ["inbound message wamid.video forwarded"],
     "voice": ["inbound message wamid.voice"],
     "without_phone_number": ["inbound message wamid.bsuid"],
@@ -305,7 +341,8 @@ def test_sender_who_is_told_in_the_contacts_alone_is_the_sender():
 def test_edit_without_a_new_text_is_no_edit(message):
     edit = {"original_message_id": "wamid.text", "message": message}
     rows = value(messages=[{"from": CONTACT, "id": "wamid.1", "type": "edit", "edit": edit}])
-    assert told(rows) == ["message source.edit="]
+    kind = message.get("type", "") if isinstance(message, dict) else ""
+    assert told(rows) == [f"message source.edit={kind}"]
     assert joins(rows, whatsapp("text"))
 
 
@@ -361,10 +398,10 @@ def test_bare_shape_names_the_recipient_of_a_status():
     assert {fact.conversation_id for fact in statuses} == {whatsapp("on_premises").messages.conversation_id}
 
 
-@pytest.mark.parametrize("kind", ["reaction", "edit", "revoke"])
-def test_event_that_names_no_message_is_a_fact_about_the_conversation(kind):
+@pytest.mark.parametrize(("kind", "word"), [("reaction", ""), ("edit", ""), ("revoke", "true")])
+def test_event_that_names_no_message_is_a_fact_about_the_conversation(kind, word):
     rows = value(messages=[{"from": CONTACT, "id": "wamid.1", "type": kind}])
-    assert told(rows) == [f"conversation source.{kind}="]
+    assert told(rows) == [f"conversation source.{kind}={word}"]
 
 
 def test_message_of_nobody_is_kept_as_a_fact():

@@ -3,7 +3,7 @@ import pytest
 from receiver_support import PROJECT, event, events
 
 from receiver.config import PUBSUB_MAX_BYTES
-from receiver.durable.publisher import Publisher, PublishError, batches, published_size
+from receiver.durable.publisher import Publisher, PublishError, RefusedError, batches, published_size
 
 
 def test_publishes_body_and_attributes_to_the_topic_of_the_source(publisher, bus):
@@ -60,3 +60,24 @@ def test_makes_no_connection_after_it_was_closed(publisher, bus):
     publisher.close()
     with pytest.raises(PublishError, match="shutting down"):
         publisher.publish("facebook", events(1), timeout=1)
+
+
+def test_what_no_request_can_hold_is_refused_for_good(publisher, bus):
+    broken = event()
+    broken.attributes["x"] = "\ud800"
+    with pytest.raises(RefusedError):
+        publisher.publish("facebook", [broken], 5)
+
+
+def test_a_wrong_request_is_refused_for_good_and_one_in_vain_is_not(publisher, bus):
+    for code, permanent in {
+        grpc.StatusCode.INVALID_ARGUMENT: True,
+        grpc.StatusCode.UNAVAILABLE: False,
+        grpc.StatusCode.NOT_FOUND: False,
+        grpc.StatusCode.PERMISSION_DENIED: False,
+    }.items():
+        bus.faults.set("Publish", code=code)
+        with pytest.raises(PublishError) as raised:
+            publisher.publish("facebook", [event()], 5)
+        assert isinstance(raised.value, RefusedError) == permanent
+    bus.faults.clear()

@@ -21,7 +21,7 @@ def test_all_is_well(app):
     app.extensions[intake.EXTENSION].commit(event(1))
     code, body = heartbeat(app)
     assert (code, body["status"]) == (200, "ok")
-    assert set(body["checks"]) == {"disk", "archive", "pubsub", "spool", "segments"}
+    assert set(body["checks"]) == {"disk", "archive", "pubsub", "spool", "refused", "segments"}
     assert body["checks"]["pubsub"]["details"] == {"facebook": "direct"}
     assert body["checks"]["disk"]["details"]["free_bytes"] > 0
 

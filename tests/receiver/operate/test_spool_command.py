@@ -1,9 +1,11 @@
 from pathlib import Path
 
+import grpc
 import pytest
 from click.testing import CliRunner
 from receiver_support import PROJECT, Bus, events
 
+from receiver.durable import refused
 from receiver.durable.spool import Spool
 from receiver.operate.spool_command import spool_commands
 
@@ -42,3 +44,24 @@ def test_drain_says_where_no_spool_is(tmp_path: Path, bus: Bus, monkeypatch: pyt
 
     assert result.exit_code == 1
     assert f"no spool in {tmp_path}" in result.output
+
+
+def test_what_was_refused_is_listed_and_sent_again(tmp_path: Path, bus: Bus, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PARLEY_PROJECT", PROJECT)
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    refused.set_aside(Spool(folder, "facebook"), events(2))
+
+    listed = CliRunner().invoke(spool_commands, ["refused", str(folder)])
+    assert [line.split()[:2] for line in listed.output.splitlines()] == [
+        ["facebook", event.event_id] for event in events(2)
+    ]
+
+    bus.faults.set("Publish", code=grpc.StatusCode.INVALID_ARGUMENT)
+    in_vain = CliRunner().invoke(spool_commands, ["resend", str(folder)])
+    assert (in_vain.exit_code, in_vain.output) == (1, "facebook: 0 events published, 2 stay\n")
+
+    bus.faults.clear()
+    sent = CliRunner().invoke(spool_commands, ["resend", str(folder)])
+    assert (sent.exit_code, sent.output) == (0, "facebook: 2 events published, 0 stay\n")
+    assert bus.published() == events(2)

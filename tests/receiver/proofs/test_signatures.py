@@ -1,3 +1,4 @@
+from receiver.proofs import signatures
 from receiver.proofs.signatures import hmac_hex, matches_any, matches_hmac_hex
 
 BODY = b'{"text":"\\u00e4"}'
@@ -25,3 +26,16 @@ def test_compares_texts_that_are_not_ascii():
 
 def test_nothing_matches_nothing():
     assert not matches_any("", [])
+
+
+def test_every_secret_is_compared_in_constant_time(monkeypatch):
+    compared = []
+
+    def compare_digest(one: bytes, other: bytes) -> bool:
+        compared.append(other)
+        return one == other
+
+    monkeypatch.setattr(signatures.hmac, "compare_digest", compare_digest)
+    assert signatures.matches_any("a", ["a", "b", "c"])
+    assert not signatures.matches_any("x", ["a", "b"])
+    assert compared == [b"a", b"b", b"c", b"a", b"b"]

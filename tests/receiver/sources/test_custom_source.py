@@ -275,7 +275,7 @@ def test_registered_source_needs_no_table_but_secrets(environ, bus, installed):
         (
             "[a1]\nscheme = 'bearer'\n[b1]\nscheme = 'bearer'",
             {"SOURCE_A1_SECRETS": TOKEN, "SOURCE_B1_SECRETS": TOKEN},
-            "PARLEY_SOURCE_B1_SECRETS has a token of a1",
+            "PARLEY_SOURCE_B1_SECRETS is a token of a1 too",
         ),
     ],
 )

@@ -15,6 +15,8 @@ from flask import Flask, request
 from granian.rsgi import ProtocolClosed
 from receiver_support import run_loop, wait_until
 
+from receiver.config import Limits
+from receiver.web.connections import Connections
 from receiver.web.gateway import Gateway
 
 REQUESTS = {
@@ -135,7 +137,7 @@ def answer_of(app, protocol, **headers):
     )
 
     async def main() -> None:
-        gateway = Gateway(app, 1000, 0.01)
+        gateway = Gateway(app, Limits(body_seconds=0.01), {"/": 1000}, Connections(100, 10))
         gateway.__rsgi_init__(asyncio.get_running_loop())
         await gateway(scope, protocol)
 

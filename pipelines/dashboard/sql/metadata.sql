@@ -1,14 +1,14 @@
--- What is known beside the messages of a conversation, each fact once as the view metadata has it: the id of a fact
+-- What is known beside the messages of a conversation, each entry once as the view metadata has it: the id of an entry
 -- follows from its subject, so to choose the subjects first changes nothing and reads less.
 WITH
-  told AS (
+  stored AS (
     SELECT DISTINCT message_id
     FROM `${rows}.messages`
     WHERE
       sent_date BETWEEN DATE_SUB(@first_day, INTERVAL 31 DAY) AND DATE_ADD(@last_day, INTERVAL 1 DAY)
       AND conversation_id = @conversation_id
   ),
-  facts AS (
+  entries AS (
     SELECT *
     FROM `${rows}.metadata`
     WHERE
@@ -33,8 +33,8 @@ SELECT
   -- Rows of generations before 3 have it in their content alone, which is too much to read: until they are reprocessed,
   -- all reactions to a message count as one person's.
   actor_id,
-  told.message_id IS NOT NULL AS is_told
-FROM facts
-LEFT JOIN told ON told.message_id = facts.subject_id
+  stored.message_id IS NOT NULL AS has_message
+FROM entries
+LEFT JOIN stored ON stored.message_id = entries.subject_id
 ORDER BY occurred_at, received_at, metadata_id
 LIMIT 5000

@@ -1,0 +1,91 @@
+"""Moves: what changes which rows count, each in one transaction, and one after the other.
+
+Every move updates the one row of the table `reprocessing_lock`. Of two at the same time BigQuery lets one commit;
+and what a move was decided on is still so when it commits, or it fails. All else that a move does is to insert.
+https://cloud.google.com/bigquery/docs/transactions#transaction_concurrency
+"""
+
+import datetime as dt
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+from google.api_core.exceptions import GoogleAPICallError
+from google.cloud import bigquery
+
+from pipelines.bigquery.target import Target
+from pipelines.reprocess import staging
+from pipelines.reprocess.runs import RefusedError
+from pipelines.reprocess.sql import literal, moment
+
+MOVED: Final = "parley: things have moved"
+"""What a transaction fails with that was decided on what is no longer so."""
+# How BigQuery tells that another transaction changed the same table first.
+_CONFLICTS: Final = (MOVED, "concurrent update", "due to concurrent")
+_ATTEMPTS: Final = 5
+_LONGEST_PAUSE: Final = 0.5
+
+
+class Lock(msgspec.Struct, frozen=True):
+    """The lock as it was when a move was decided on."""
+
+    moves: int
+    at: dt.datetime
+    """The moment of the move that is decided on: by BigQuery's clock, and after all others."""
+
+    @classmethod
+    def read(cls, client: bigquery.Client, live: Target) -> "Lock":
+        """Read the lock, and put one there where none is."""
+        table = live.table("reprocessing_lock")
+        sql = f"SELECT SUM(moves), MAX(moved_at), CURRENT_TIMESTAMP() FROM `{table}`"  # noqa: S608
+        moves, moved_at, now = next(iter(client.query_and_wait(sql))).values()
+        if moves is None:
+            # Two who do this at once make two rows, which do no harm: all are updated, and their sum counts.
+            client.query_and_wait(
+                f"INSERT INTO `{table}` (moves, moved_at) VALUES (0, TIMESTAMP '1970-01-01 00:00:00+00')"  # noqa: S608
+            )
+            return cls.read(client, live)
+        return cls(moves, max(now, moved_at + dt.timedelta(microseconds=1)))
+
+
+def commit(
+    client: bigquery.Client, live: Target, lock: Lock, statements: Sequence[str], unless: Sequence[str] = ()
+) -> None:
+    """Run statements as one move, unless others have moved since, or one of some conditions holds.
+
+    Raises:
+        google.api_core.exceptions.GoogleAPICallError: so it was, with `MOVED` as its message; or it failed.
+    """
+    table = live.table("reprocessing_lock")
+    since = f"(SELECT SUM(moves) FROM `{table}`) != {lock.moves}"  # noqa: S608
+    script = [
+        "BEGIN TRANSACTION",
+        *(f"IF {each} THEN RAISE USING MESSAGE = {literal(MOVED)}; END IF" for each in (since, *unless)),
+        f"UPDATE `{table}` SET moves = moves + 1, moved_at = {moment(lock.at)} WHERE TRUE",  # noqa: S608
+        *statements,
+        "COMMIT TRANSACTION",
+    ]
+    staging.wait_for(client.query(";\n".join(script) + ";"))
+
+
+def until_unmoved(what: str, attempt: Callable[[], None]) -> None:
+    """Decide and commit, and decide anew where somebody else has committed in between.
+
+    Raises:
+        RefusedError: that happened every time.
+    """
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            return attempt()
+        except GoogleAPICallError as error:
+            if not any(conflict in str(error) for conflict in _CONFLICTS):
+                raise
+            if not left:
+                raise RefusedError(
+                    f"{what} is as it was: others have changed the same tables meanwhile, {_ATTEMPTS} times "
+                    "in a row. Try again when they are done; `parley backfill list` shows what they do"
+                ) from error
+            time.sleep(random.uniform(0, _LONGEST_PAUSE))  # noqa: S311 - so that two do not meet again
+    return None

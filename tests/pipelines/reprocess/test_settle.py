@@ -1,0 +1,195 @@
+"""Settling leaves one of everything, deletes what counts no more, and changes nothing where nothing differs."""
+
+import datetime as dt
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from reprocess_support import ACTOR, Warehouse, options
+
+from pipelines import sources
+from pipelines.core.generation import GENERATION
+from pipelines.core.rows import TABLES
+from pipelines.reprocess import RefusedError, State, streamed
+from pipelines.reprocess.settle import Summary, settle
+from pipelines.reprocess.settle_command import settle as settle_command
+from schemas.raw_event import RawEvent
+from tests.raw_events import NOON, raw_event, text_message
+
+EVENTS = [text_message(n) for n in range(4)]
+DAY = dt.datetime(2026, 3, 14, tzinfo=dt.UTC)
+NOTHING = {
+    "run_id": None,
+    "changed_events": 0,
+    "older_generations": 0,
+    "retold": 0,
+    "deleted_rows": 0,
+    "agrees": True,
+    "missing": 0,
+    "not_archived": 0,
+    "incomplete": 0,
+    "stray": 0,
+    "damages": 0,
+}
+
+
+def settled(warehouse: Warehouse, start: dt.datetime = DAY, days: int = 1) -> Summary:
+    end = start + dt.timedelta(days=days)
+    return settle(warehouse.client, warehouse.target, str(warehouse.archive), start, end, options(), actor=ACTOR)
+
+
+def told(done: Summary, **expected: Any) -> dict[str, Any]:
+    """Return what a summary says beyond the range, of the keys that are expected or not nothing."""
+    found = {name: getattr(done, name) for name in NOTHING}
+    return {name: value for name, value in found.items() if value != NOTHING[name] or name in expected}
+
+
+def text_again(number: int, received: dt.datetime, event: int) -> Any:
+    """An SMS, whose source tells no time: told again by another request."""
+    body = f"MessageSid=SM{number:032d}&From=%2B4915550000101&To=%2B4915550000002&Body=hi&NumMedia=0"
+    made = raw_event(body.encode(), source="twilio", received_at=received, number=event)
+    return RawEvent(made.data, {**made.attributes, "content_type": "application/x-www-form-urlencoded"})
+
+
+def test_where_nothing_differs_no_row_is_written(warehouse: Warehouse):
+    warehouse.received([*EVENTS, raw_event(b"no json", number=90)])
+    warehouse.live(EVENTS[:2])
+    before, images = warehouse.stored(), warehouse.images()
+
+    done = settled(warehouse)
+
+    assert told(done) == {}
+    assert (warehouse.stored(), warehouse.images()) == (before, images)
+    assert [d.dataset_id for d in warehouse.client.list_datasets() if "_run_" in d.dataset_id] == []
+
+
+def test_what_differs_is_applied_and_what_it_replaced_is_deleted(warehouse: Warehouse):
+    warehouse.received(EVENTS)
+    warehouse.archived([text_message(7)])
+    right = warehouse.plan()
+    warehouse.query(f"UPDATE `T.messages` SET kind = 'wrong' WHERE event_id = '{EVENTS[0].event_id}'")
+    wrong = warehouse.images()
+
+    done = settled(warehouse)
+
+    run = warehouse.run("latest")
+    assert (run.state, run.run_id) == (State.APPLIED, done.run_id)
+    # Its message, conversation, contact and channel, and its ledger row.
+    deleted = warehouse.query("SELECT `rows` + 1 AS n FROM `V.events` LIMIT 1")[0]["n"]
+    assert told(done, run_id=1) == {"run_id": done.run_id, "changed_events": 2, "deleted_rows": deleted}
+    assert right.differences()["messages"] == {"added": 1, "removed": 0, "changed": 0, "unchanged": 4}
+    stored = warehouse.stored()
+    assert stored["superseded"] == stored["retold"] == 0
+    assert {table: stored[table] for table in TABLES} == {
+        table: warehouse.query(f"SELECT COUNT(*) AS n FROM `V.counted_{table}`")[0]["n"] for table in TABLES
+    }
+
+    # Exact, though what it replaced has been deleted.
+    warehouse.roll_back(run)
+    assert warehouse.images() == wrong
+    again = settled(warehouse)
+    assert (again.changed_events, again.agrees) == (2, True)
+
+
+def test_of_an_event_that_two_versions_stored_the_newer_counts(warehouse: Warehouse, generation):
+    late = text_message(3, NOON - dt.timedelta(days=20))
+    late = raw_event(late.data, number=3)
+    warehouse.archived([late])
+    generation(GENERATION - 1)
+    warehouse.live([late])
+    generation(GENERATION)
+    # What the older version made lies in another partition, and says something else.
+    warehouse.query("UPDATE `T.messages` SET message_id = 'other', sent_date = DATE '2026-03-14' WHERE TRUE")
+    warehouse.live([late])
+    assert len(warehouse.query("SELECT * FROM `V.messages`")) == 2
+
+    done = settled(warehouse)
+
+    assert done.older_generations == 1 or done.changed_events == 1
+    assert done.agrees
+    assert len(warehouse.query("SELECT * FROM `V.messages`")) == 1
+    assert warehouse.stored()["messages"] == 1
+    assert told(settled(warehouse)) == {}
+
+
+def test_what_is_told_in_two_partitions_is_shown_in_the_first(warehouse: Warehouse):
+    midnight = DAY + dt.timedelta(days=1)
+    first = text_again(1, midnight - dt.timedelta(minutes=1), 1)
+    second = text_again(1, midnight + dt.timedelta(minutes=1), 2)
+    warehouse.received([second, first])
+    assert len(warehouse.query("SELECT * FROM `V.messages`")) == 2
+
+    done = settled(warehouse, days=2)
+
+    assert told(done) == {"retold": 1}
+    (shown,) = warehouse.query("SELECT sent_date FROM `V.messages`")
+    assert shown["sent_date"] == DAY.date()
+    assert told(settled(warehouse, days=2)) == {}
+
+    # What no longer tells it in the first does not hide it in the second.
+    warehouse.query(f"UPDATE `T.messages` SET message_id = 'other' WHERE event_id = '{first.event_id}'")
+    warehouse.query(f"UPDATE `T.messages` SET kind = 'wrong' WHERE event_id = '{second.event_id}'")
+    settled(warehouse, days=2)
+    (shown,) = warehouse.query("SELECT sent_date FROM `V.messages`")
+    assert shown["sent_date"] == DAY.date()
+
+
+def test_what_is_in_the_write_buffer_is_deleted_later(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch):
+    warehouse.received(EVENTS)
+    warehouse.query("UPDATE `T.messages` SET kind = 'wrong' WHERE TRUE")
+    wrong = warehouse.stored()["messages"]
+    with monkeypatch.context() as patch:
+        patch.setenv(streamed.MINUTES, "30")
+        done = settled(warehouse)
+        assert (done.changed_events, done.deleted_rows) == (4, 0)
+        assert warehouse.stored()["messages"] == 2 * wrong
+
+    done = settled(warehouse)
+    assert done.deleted_rows > wrong
+    assert warehouse.stored()["messages"] == wrong
+
+
+def test_a_source_that_is_unknown_here_changes_nothing(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch):
+    from pipelines.sources.custom import OwnJson
+
+    body = {"source_message_id": "1", "source_sender_id": "7", "content": "hi", "source_channel_id": "c"}
+    with monkeypatch.context() as patch:
+        patch.setitem(sources.PARSERS, "desk", OwnJson("desk").parse)
+        warehouse.received([raw_event(json.dumps(body).encode(), number=5, source="desk")])
+    before, images = warehouse.stored(), warehouse.images()
+    assert warehouse.query("SELECT outcome FROM `V.events`") == [{"outcome": "normalized"}]
+
+    with pytest.raises(RefusedError, match="PARLEY_SOURCES_FILE"):
+        settled(warehouse)
+    assert (warehouse.stored(), warehouse.images()) == (before, images)
+
+    # And by hand, where it would be applied.
+    run = warehouse.plan()
+    with pytest.raises(RefusedError, match="1 events that are normalized now would fail"):
+        warehouse.apply(run)
+    assert warehouse.images() == images
+    warehouse.apply(run, force=True, reason="its time has passed")
+    assert warehouse.query("SELECT outcome FROM `V.events`") == [{"outcome": "failed"}]
+
+
+def test_the_command_says_what_it_did_and_its_exit_code(warehouse: Warehouse):
+    environ = {
+        "PARLEY_PROJECT": warehouse.target.project,
+        "PARLEY_DATASET_PREFIX": warehouse.target.rows_dataset.removesuffix("parley_rows"),
+        "PARLEY_ARCHIVE": str(warehouse.archive),
+    }
+
+    def run(*arguments: str, **variables: str) -> Result:
+        return CliRunner(env=environ | variables).invoke(settle_command, arguments)
+
+    warehouse.received(EVENTS)
+    days = ("--from", "2026-03-14", "--to", "2026-03-15")
+    done = run(*days, "--quiet")
+    assert (done.exit_code, "nothing was to be done" in done.stdout) == (0, True), done.output
+    warehouse.live([text_message(8)])
+    done = run(*days, "--json")
+    assert (done.exit_code, json.loads(done.stdout)["not_archived"]) == (5, 1)
+    assert run("--from", "2026-03-15", "--to", "2026-03-15").exit_code == 2
+    assert run(PARLEY_ARCHIVE="").exit_code == 2
+    assert run(*days, PARLEY_SOURCES_FILE="/no/such/file").exit_code == 2

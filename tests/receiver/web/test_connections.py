@@ -1,0 +1,216 @@
+import contextlib
+import socket
+import sys
+
+import pytest
+from receiver_support import wait_until
+
+from receiver.web.connections import LOOK_SECONDS, Connections, _client, _traffic
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+class Clock:
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+class World:
+    """A server of this process, and those who connect to it."""
+
+    def __init__(self, listener: socket.socket, stack: contextlib.ExitStack) -> None:
+        self._listener = listener
+        self._stack = stack
+
+    def connect(self) -> tuple[socket.socket, socket.socket]:
+        """Return the two ends of a connection, the server's last."""
+        theirs = self._stack.enter_context(socket.create_connection(self._listener.getsockname()))
+        ours, _ = self._listener.accept()
+        return theirs, self._stack.enter_context(ours)
+
+
+@pytest.fixture
+def world():
+    with contextlib.ExitStack() as stack:
+        yield World(stack.enter_context(socket.create_server(("127.0.0.1", 0))), stack)
+
+
+def is_closed(sock: socket.socket) -> bool:
+    sock.setblocking(False)
+    try:
+        return sock.recv(1) == b""
+    except BlockingIOError:
+        return False
+
+
+def ask(theirs: socket.socket, ours: socket.socket) -> None:
+    received = _traffic(ours).received
+    theirs.sendall(b"x")
+    wait_until(lambda: _traffic(ours).received > received)
+
+
+def answer(theirs: socket.socket, ours: socket.socket) -> None:
+    sent = _traffic(ours).sent
+    ours.sendall(b"y")
+    theirs.recv(1)
+    wait_until(lambda: _traffic(ours).sent > sent)
+
+
+def test_who_says_nothing_is_cut_off_and_who_was_answered_may_idle(world, clock):
+    connections = Connections(100, 10, clock)
+    silent, _ = world.connect()
+    answered, ours = world.connect()
+    ask(answered, ours)
+    answer(answered, ours)
+    connections.scan()
+    clock.now += 9
+    connections.scan()
+    assert not is_closed(silent)
+    clock.now += 2
+    connections.scan()
+
+    assert (is_closed(silent), is_closed(answered)) == (True, False)
+    clock.now += 10_000
+    connections.scan()
+    assert not is_closed(answered)
+
+
+def test_headers_that_come_byte_by_byte_have_the_same_time(world, clock):
+    connections = Connections(100, 10, clock)
+    slow, ours = world.connect()
+    for _ in range(12):
+        ask(slow, ours)
+        connections.scan()
+        clock.now += 1
+    assert is_closed(slow)
+
+
+def test_a_further_request_that_is_begun_and_not_ended_is_cut_off(world, clock):
+    connections = Connections(100, 10, clock)
+    theirs, ours = world.connect()
+    ask(theirs, ours)
+    answer(theirs, ours)
+    connections.scan()
+    ask(theirs, ours)
+    connections.scan()
+    clock.now += 11
+    connections.scan()
+
+    assert is_closed(theirs)
+
+
+def test_requests_that_are_answered_between_two_looks_are_no_beginning_of_one(world, clock):
+    connections = Connections(100, 10, clock)
+    theirs, ours = world.connect()
+    for _ in range(5):
+        ask(theirs, ours)
+        answer(theirs, ours)
+        connections.scan()
+        clock.now += 9
+    connections.scan()
+    clock.now += 1_000
+    connections.scan()
+    assert not is_closed(theirs)
+
+
+def test_a_connection_whose_request_is_being_answered_is_left_alone(world, clock):
+    connections = Connections(4, 10, clock)
+    busy, ours = world.connect()
+    connections.busy.add(_client(ours))
+    others = [world.connect() for _ in range(6)]
+    for _ in range(3):
+        connections.scan()
+        clock.now += 1_000
+    assert not is_closed(busy)
+    assert all(is_closed(theirs) for theirs, _ in others)
+
+
+def test_where_they_are_too_many_those_give_way_that_were_never_answered_and_then_those_that_idle_longest(
+    world, clock
+):
+    connections = Connections(10, 10, clock)
+    answered = []
+    for _ in range(4):
+        theirs, ours = world.connect()
+        ask(theirs, ours)
+        answer(theirs, ours)
+        answered.append(theirs)
+        connections.scan()
+        clock.now += 1
+    silent = [world.connect()[0] for _ in range(3)]
+    connections._most = 100
+    connections.scan()
+    connections._most = 10
+    clock.now += 2
+    fresh = world.connect()[0]
+    connections.scan()
+    assert not is_closed(fresh)
+    assert [is_closed(each) for each in silent] == [True] * 3
+    assert not any(is_closed(each) for each in answered)
+
+
+def test_of_idle_connections_those_give_way_that_idle_longest(world, clock):
+    connections = Connections(100, 10, clock)
+    answered = []
+    for _ in range(4):
+        theirs, ours = world.connect()
+        ask(theirs, ours)
+        answer(theirs, ours)
+        answered.append(theirs)
+        connections.scan()
+        clock.now += 1
+    connections._most = 4
+    connections.scan()
+
+    assert [is_closed(each) for each in answered] == [True, True, False, False]
+
+
+def test_who_sends_what_nobody_wants_is_cut_off_once_answered(world, clock):
+    connections = Connections(100, 1_000, clock)
+    theirs, ours = world.connect()
+    connections.condemn(_client(ours))
+    connections.busy.add(_client(ours))
+    clock.now += 10
+    connections.scan()
+    assert not is_closed(theirs)
+    connections.busy.clear()
+    clock.now += 2 * LOOK_SECONDS
+    connections.scan()
+    assert is_closed(theirs)
+    ours.close()
+    connections.scan()
+    assert connections._condemned == {}
+
+
+def test_connections_of_others_are_left_alone(world, clock):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as elsewhere,
+        socket.create_connection(elsewhere.getsockname()) as outgoing,
+    ):
+        there, _ = elsewhere.accept()
+        world.connect()
+        # Only what came in by a port that this process listens on is its server's.
+        elsewhere.close()
+        connections = Connections(100, 10, clock)
+        connections.scan()
+        clock.now += 1_000
+        connections.scan()
+        assert not is_closed(outgoing)
+        there.close()
+
+
+def test_an_address_is_written_as_the_server_does():
+    with (
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as listener,
+        socket.create_connection(listener.getsockname()[:2]) as theirs,
+    ):
+        ours, _ = listener.accept()
+        with ours:
+            assert _client(ours) == f"[::1]:{theirs.getsockname()[1]}"

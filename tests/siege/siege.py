@@ -1,0 +1,239 @@
+"""A siege: a whole stack under traffic, attacks and accidents, and afterwards the account of every event.
+
+Two receivers share a data folder. Nothing in here waits for a certain time of anything but the siege itself.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import grpc
+import pytest
+
+from pipelines.bigquery.target import Target, client
+from pipelines.io.archive_damages import Damage
+from pipelines.io.archive_segments import Selection, find_segments, read_segment
+from pipelines.local import ready
+from pipelines.local.pubsub import RemoteFaults
+from tests.bigquery_fixtures import free_ports
+from tests.e2e.conftest import Stack
+from tests.siege.attackers import Attackers
+from tests.siege.senders import Senders
+
+PATIENCE = 180.0
+_PARTS = ("pubsub", "bigquery", "receiver", "second receiver", "pipeline")
+_FAULTS = (
+    {"code": grpc.StatusCode.UNAVAILABLE},
+    {"hang": True},
+    {"code": grpc.StatusCode.RESOURCE_EXHAUSTED},
+    {"delay": 1.0},
+    {"code": grpc.StatusCode.UNAVAILABLE, "after": True},
+)
+
+
+class Account(NamedTuple):
+    """What became of the events."""
+
+    seconds: float
+    answers: Counter[str]
+    attacks: Counter[str]
+    accidents: Counter[str]
+    slowest_percent: float
+    acknowledged: int
+    archived: int
+    damages: int
+    lost_in_archive: int
+    doubled_in_archive: int
+    in_ledger: int
+    """Events of the ledger, each once."""
+    lost_in_ledger: int
+    lost_in_views: int
+    doubled_in_views: int
+    set_aside: int
+    """Events that became a dead letter because processes were killed while they had them alone."""
+
+    @property
+    def all_is_well(self) -> bool:
+        """Whether nothing acknowledged is lost or doubled, and the siege was one."""
+        lost = self.lost_in_archive + self.lost_in_ledger + max(0, self.lost_in_views - self.set_aside)
+        doubled = self.doubled_in_archive + self.doubled_in_views
+        return self.acknowledged > 0 and not (lost or doubled or self.damages)
+
+    def report(self) -> str:
+        """Return the account as text."""
+        lines = [f"siege of {self.seconds:.0f} s"]
+        for name in self._fields[1:]:
+            value = getattr(self, name)
+            if isinstance(value, Counter):
+                value = ", ".join(f"{each} {count}" for each, count in value.most_common())
+            lines.append(f"  {name.replace('_', ' '):<20} {value}")
+        return "\n".join(lines) + "\n"
+
+
+class Besieged(Stack):
+    """A stack with a second receiver on the same data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        (self.second_port,) = free_ports(1)
+        self.archive = Path(self.variables["PARLEY_ARCHIVE"])
+        self._lock = threading.Lock()
+
+    def start(self, *names: str) -> None:
+        """Start parts, the second receiver among them."""
+        for name in names:
+            if name != "second receiver":
+                super().start(name)
+                continue
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "receiver"],
+                env={**os.environ, **self.variables, "PARLEY_PORT": str(self.second_port)},
+                stdout=self.log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def pause(self, name: str, seconds: float) -> None:
+        """Stop a part's processes, as a machine without memory or a debugger does, and let them go on."""
+        group = self._processes[name].pid
+        os.killpg(group, signal.SIGSTOP)
+        time.sleep(seconds)
+        os.killpg(group, signal.SIGCONT)
+
+    def restart_the_dead(self) -> None:
+        """Start again what has ended, as a supervisor does."""
+        for name in _PARTS:
+            process = self._processes.get(name)
+            if process is None or process.poll() is not None:
+                self.start(name)
+
+
+def besiege(
+    folder: Path, patch: pytest.MonkeyPatch, seconds: float, senders: int, attackers: int, seed: int
+) -> Account:
+    """Besiege a stack of its own in a folder; return what became of the events."""
+    stack = Besieged(folder)
+    for name, value in stack.variables.items():
+        patch.setenv(name, value)
+    dice = random.Random(seed)
+    try:
+        stack.start(*_PARTS)
+        _until_it_works(stack)
+        over = threading.Event()
+        ports = [stack.ports.receiver, stack.second_port]
+        secret = stack.variables["PARLEY_FACEBOOK_APP_SECRETS"]
+        sending = Senders(ports, secret, senders, over.is_set)
+        attacking = Attackers(ports, secret, attackers, seed, over.is_set)
+        accidents = _accidents(stack, dice, time.monotonic() + seconds)
+        over.set()
+        sending.join()
+        attacking.join()
+        stack.restart_the_dead()
+        ready.wait_for("Pub/Sub", ready.pubsub, PATIENCE)
+        RemoteFaults(stack.variables["PUBSUB_EMULATOR_HOST"]).clear()
+        _until_it_works(stack)
+        return _account(stack, sending, attacking.done, accidents, seconds)
+    finally:
+        stack.close()
+
+
+def _until_it_works(stack: Besieged) -> None:
+    ready.wait_for("the receiver", ready.receiver, PATIENCE)
+    ready.wait_for(
+        "the second receiver",
+        lambda: ready.answers(f"http://127.0.0.1:{stack.second_port}/__lbheartbeat__"),
+        PATIENCE,
+    )
+    ready.wait_for("BigQuery", ready.tables, PATIENCE)
+
+
+def _accidents(stack: Besieged, dice: random.Random, end: float) -> Counter[str]:
+    """Let something go wrong every second or so, until the end."""
+    happened: Counter[str] = Counter()
+    faults = RemoteFaults(stack.variables["PUBSUB_EMULATOR_HOST"])
+    while time.monotonic() < end:
+        time.sleep(min(dice.uniform(0.5, 2.0), max(0.0, end - time.monotonic())))
+        part = dice.choice(_PARTS)
+        kind = dice.choice(("kill", "pause", "fault"))
+        if kind == "fault":
+            try:
+                faults.clear()
+                faults.set(dice.choice(("Publish", "StreamingPull", "Acknowledge")), **dice.choice(_FAULTS))
+            except grpc.RpcError:
+                continue
+            happened["Pub/Sub fails"] += 1
+        elif kind == "kill":
+            stack.kill(part)
+            time.sleep(dice.uniform(0.0, 0.5))
+            happened[f"{part} killed"] += 1
+        else:
+            stack.pause(part, dice.uniform(0.1, 1.0))
+            happened[f"{part} paused"] += 1
+        stack.restart_the_dead()
+    return happened
+
+
+def _account(
+    stack: Besieged, sending: Senders, attacks: Counter[str], accidents: Counter[str], seconds: float
+) -> Account:
+    where = Target.prefixed(stack.variables["PARLEY_PROJECT"])
+    warehouse = client(where)
+    damages: list[Damage] = []
+    archived = Counter(
+        event.event_id
+        for path in find_segments(str(stack.archive), Selection())
+        for event in read_segment(path, damages)
+    )
+    bodies = "\n".join(
+        event.data.decode("utf-8", "replace")
+        for path in find_segments(str(stack.archive), Selection())
+        for event in read_segment(path, [])
+        if len(event.data) < 2_000
+    )
+
+    def ledger() -> int:
+        # Everything that is durable has to be accounted for, acknowledged or not.
+        (row,) = warehouse.query(f"SELECT COUNT(DISTINCT event_id) FROM `{where.view('events')}`").result()
+        return int(row[0])
+
+    ready.wait_for("the ledger", lambda: _quietly(ledger) >= len(archived), PATIENCE)
+    told = warehouse.query(f"SELECT event_id FROM `{where.view('events')}`").result()
+    known = {row[0] for row in told}
+    messages, letters = where.view("messages"), where.view("dead_letters")
+    told = warehouse.query(f"SELECT source_message_id FROM `{messages}` WHERE source_message_id LIKE 'siege-%'")
+    seen = Counter(row[0] for row in told.result())
+    sql = f"SELECT COUNT(DISTINCT event_id) FROM `{letters}` WHERE error_class = 'WorkerDiedError'"
+    (aside,) = warehouse.query(sql).result()
+    times = sorted(sending.slowest)
+    return Account(
+        seconds=seconds,
+        answers=sending.answers,
+        attacks=attacks,
+        accidents=accidents,
+        slowest_percent=round(times[int(0.99 * len(times))], 3) if times else 0.0,
+        acknowledged=len(sending.acknowledged),
+        archived=len(archived),
+        damages=len(damages),
+        lost_in_archive=sum(f'"{mid}"' not in bodies for mid in sending.acknowledged),
+        doubled_in_archive=sum(count > 1 for count in archived.values()),
+        in_ledger=len(known),
+        lost_in_ledger=len(archived.keys() - known),
+        lost_in_views=len(sending.acknowledged - seen.keys()),
+        doubled_in_views=sum(count > 1 for count in seen.values()),
+        set_aside=int(aside[0]),
+    )
+
+
+def _quietly(ask) -> int:
+    try:
+        return ask()
+    except Exception:
+        time.sleep(0.2)
+        return -1
