@@ -2,6 +2,7 @@
 
 import ctypes
 import logging.config
+import multiprocessing
 import os
 import resource
 import signal
@@ -101,6 +102,11 @@ def _end_with_parent() -> None:
     """Let a worker shut down when the main process was killed, so that none runs unsupervised."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:
+        # It died before that: nobody will tell.
+        _log.error("the main process is gone: this worker does not begin")
+        os._exit(1)
 
 
 def _return_memory() -> None:

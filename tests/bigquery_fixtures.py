@@ -58,7 +58,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], rest: str, rpc: str, log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while True:
         try:
             with urllib.request.urlopen(f"{rest}/readyz", timeout=5), grpc.insecure_channel(rpc) as channel:

@@ -1,15 +1,17 @@
 """Creates datasets, tables and views, or adds what they lack; whatever would destroy is refused."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from string import Template
+from typing import Any
 
 import msgspec
 from google.api_core.exceptions import NotFound
+from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
-from pipelines.bigquery import differences
+from pipelines.bigquery import ddl, differences
 from pipelines.bigquery.target import Target
 from schemas import loader
 
@@ -34,6 +36,23 @@ class Step(msgspec.Struct, frozen=True):
 
     description: str
     run: Callable[[], object]
+    sql: Sequence[str] = ()
+    """The statements that do the same."""
+
+
+class EmptyProject(bigquery.Client):
+    """A client that finds nothing and asks nobody: of a deployment from the beginning, without credentials."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(project=target.project, location=target.location, credentials=AnonymousCredentials())
+
+    def get_dataset(self, dataset_ref: Any, *args: Any, **options: Any) -> bigquery.Dataset:
+        """Raise `NotFound`."""
+        raise NotFound(f"not looked for: {dataset_ref}")
+
+    def get_table(self, table: Any, *args: Any, **options: Any) -> bigquery.Table:
+        """Raise `NotFound`."""
+        raise NotFound(f"not looked for: {table}")
 
 
 def deploy(client: bigquery.Client, target: Target) -> list[str]:
@@ -78,13 +97,15 @@ def _plan_dataset(
     try:
         present = client.get_dataset(wanted.reference)
     except NotFound:
-        yield Step(f"created dataset {name}", lambda: client.create_dataset(wanted, exists_ok=True))
+        create = partial(client.create_dataset, wanted, exists_ok=True)
+        yield Step(f"created dataset {name}", create, [ddl.create_schema(wanted)])
         return
     if present.location.upper() != target.location.upper():
         problems.append(f"dataset {name} is in {present.location}, not in {target.location}")
     if present.description != description:
         present.description = description
-        yield Step(f"described dataset {name}", lambda: client.update_dataset(present, ["description"]))
+        describe = partial(client.update_dataset, present, ["description"])
+        yield Step(f"described dataset {name}", describe, [ddl.describe_schema(present)])
 
 
 def _plan_table(
@@ -94,7 +115,8 @@ def _plan_table(
     wanted = bigquery.Table.from_api_repr({**spec.resource, "tableReference": reference.to_api_repr()})
     present = _present(client, reference)
     if present is None:
-        yield Step(f"created table {spec.name}", lambda: client.create_table(wanted, exists_ok=True))
+        create = partial(client.create_table, wanted, exists_ok=True)
+        yield Step(f"created table {spec.name}", create, [ddl.create_table(wanted)])
         return
     if present.table_type != "TABLE":
         problems.append(f"{spec.name} is a {present.table_type}, not a table")
@@ -103,8 +125,8 @@ def _plan_table(
     columns = differences.new_columns(present, wanted)
     for column in columns:
         # As DDL, because bqemulator's `tables.patch` describes a new column but does not make it.
-        sql = f"ALTER TABLE `{target.table(spec.name)}` {_add_column(column)}"
-        yield Step(f"added {spec.name}.{column.name}", partial(client.query_and_wait, sql))
+        sql = ddl.add_column(target.table(spec.name), column)
+        yield Step(f"added {spec.name}.{column.name}", partial(client.query_and_wait, sql), [sql])
     changes = list(differences.changes(present, wanted))
     if columns or changes:
         # Not `present`: new columns have changed its etag by then.
@@ -112,13 +134,9 @@ def _plan_table(
         described.description = wanted.description
         yield Step(
             f"updated table {spec.name}: {', '.join(changes) or 'descriptions of new columns'}",
-            lambda: client.update_table(described, ["description", "schema"]),
+            partial(client.update_table, described, ["description", "schema"]),
+            list(ddl.update_table(present, wanted)),
         )
-
-
-def _add_column(column: bigquery.SchemaField) -> str:
-    kind = f"ARRAY<{column.field_type}>" if column.mode == "REPEATED" else column.field_type
-    return f"ADD COLUMN IF NOT EXISTS `{column.name}` {kind}"
 
 
 def _plan_view(client: bigquery.Client, target: Target, name: str, problems: list[str]) -> Iterator[Step]:
@@ -130,13 +148,15 @@ def _plan_view(client: bigquery.Client, target: Target, name: str, problems: lis
     )
     present = _present(client, wanted.reference)
     if present is None:
-        yield Step(f"created view {name}", lambda: client.create_table(wanted, exists_ok=True))
+        create = partial(client.create_table, wanted, exists_ok=True)
+        yield Step(f"created view {name}", create, [ddl.create_view(wanted)])
     elif present.table_type != "VIEW":
         problems.append(f"{target.views_dataset}.{name} is a {present.table_type}, not a view")
     elif (present.view_query, present.description) != (wanted.view_query, wanted.description):
         present.view_query = wanted.view_query
         present.description = wanted.description
-        yield Step(f"updated view {name}", lambda: client.update_table(present, ["view_query", "description"]))
+        update = partial(client.update_table, present, ["view_query", "description"])
+        yield Step(f"updated view {name}", update, [ddl.create_view(present)])
 
 
 def _present(client: bigquery.Client, reference: bigquery.TableReference) -> bigquery.Table | None:

@@ -14,6 +14,8 @@ PARTITION_HOURS_AFTER = 1
 
 _PARTITION_BEFORE = PARTITION_DAYS_BEFORE * MICROS_PER_DAY
 _PARTITION_AFTER = PARTITION_HOURS_AFTER * 3_600 * MICROS_PER_SECOND
+# A clock may be in another time zone than it says, and wrong by an hour besides.
+_FURTHEST_AHEAD = 2 * MICROS_PER_DAY
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 # A time outside of these years is no time: a zero, a counter, or a unit that nobody uses.
 _EARLIEST = int(dt.datetime(2000, 1, 1, tzinfo=dt.UTC).timestamp()) * MICROS_PER_SECOND
@@ -55,11 +57,13 @@ def rfc3339(micros: int) -> str:
 def event_time(item: Written, envelope: Written, received_micros: int) -> EventTime:
     """Return the item's own time, else its envelope's, else the time of receipt.
 
-    A value that is missing, malformed or no time of our years counts as absent.
+    A value that is missing, malformed or no time of our years counts as absent, and so does one that lies days
+    after the receipt: no clock is that far ahead, and whoever wrote then would wait for an answer for ever.
     """
-    if (micros := parse(item)) is not None:
+    latest = received_micros + _FURTHEST_AHEAD
+    if (micros := parse(item)) is not None and micros <= latest:
         return EventTime(micros, "item", str(item))
-    if (micros := parse(envelope)) is not None:
+    if (micros := parse(envelope)) is not None and micros <= latest:
         return EventTime(micros, "envelope", str(envelope))
     raw = None if item is None else str(item)[:_LONGEST_TEXT]
     return EventTime(received_micros, "received", raw)

@@ -44,6 +44,8 @@ def key(name: str, default: dt.datetime) -> tuple[dt.datetime, str]:
     text, _, identity = request.args.get(name, "").partition(",")
     try:
         time = dt.datetime.fromisoformat(text) if text else default
+        if text:
+            parse_day(time.date().isoformat())
     except ValueError:
         raise BadRequest(f"{text!r} is no time.") from None
     if time.tzinfo is None:

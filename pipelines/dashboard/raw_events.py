@@ -8,7 +8,7 @@ from flask import Blueprint, abort, current_app, render_template
 
 from pipelines.dashboard import context
 from pipelines.dashboard.context import warehouse
-from pipelines.dashboard.period import midnight
+from pipelines.dashboard.period import midnight, parse_day
 from pipelines.dashboard.warehouse import UnansweredError
 from schemas.raw_event import RawEvent
 
@@ -73,6 +73,6 @@ def _in_archive(root: str, event_id: str, source: str, received_at: dt.datetime)
 
 def _midnight(day: str) -> dt.datetime:
     try:
-        return midnight(dt.date.fromisoformat(day))
-    except ValueError:
-        abort(404, f"{day!r} is no day.")
+        return midnight(parse_day(day))
+    except ValueError as error:
+        abort(404, str(error))

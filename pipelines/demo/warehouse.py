@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from google.cloud import bigquery
 
+from pipelines.bigquery.arrow import PLACED_AT, RUN_ID, UNMADE
 from pipelines.bigquery.target import Target
 from pipelines.core.rows import TABLES
 from pipelines.local import ready
@@ -54,32 +55,31 @@ class Warehouse(msgspec.Struct, frozen=True):
         self.wait_for(f"the ledger's row of every one of {count} webhooks", sql, count)
 
     def image(self, before: dt.datetime) -> Sequence[tuple[Any, ...]]:
-        """Return a fingerprint of every table's rows of events before a moment, however often each is there."""
+        """Return a fingerprint of every table's rows that count, of events before a moment."""
         received = f"received_at < TIMESTAMP '{before.isoformat()}'"
         parts = (
             f"SELECT '{table}', COUNT(*), TO_HEX(SHA256(STRING_AGG(told, '' ORDER BY told))) FROM "  # noqa: S608
             "(SELECT TO_JSON_STRING(t) AS told "
-            f"FROM (SELECT {_plain(table)} FROM `R.{table}` WHERE {received}) AS t)"
+            f"FROM (SELECT {_plain(table)} FROM `V.counted_{table}` WHERE {received}) AS t)"
             for table in TABLES
         )
         return self.rows(" UNION ALL ".join(parts) + " ORDER BY 1")
 
     def differences(self, again: Target) -> list[str]:
-        """Return in words how rows differ from those of another target, `processed_at` left aside."""
+        """Return in words how rows differ from those of another target, but for when and by what they were."""
         return [line for table in TABLES for line in self._compare(table, again)]
 
     def _compare(self, table: str, again: Target) -> Sequence[str]:
-        names = [column.name for column in loader.tables()[table].columns if column.name != "processed_at"]
         columns = ", ".join(
             f"ARRAY_TO_STRING({c.name}, ',') AS {c.name}" if c.mode == "REPEATED" else f"`{c.name}`"
             for c in loader.tables()[table].columns
-            if c.name in names
+            if c.name not in {*UNMADE, "generation"}
         )
         found = []
         for here, there, word in ((self.where, again, "live"), (again, self.where, "in batch")):
             sql = (
-                f"SELECT {columns} FROM `{here.table(table)}` EXCEPT DISTINCT "  # noqa: S608
-                f"SELECT {columns} FROM `{there.table(table)}`"
+                f"SELECT {columns} FROM `{here.view(loader.COUNTED + table)}` EXCEPT DISTINCT "  # noqa: S608
+                f"SELECT {columns} FROM `{there.view(loader.COUNTED + table)}`"
             )
             rows = list(self.client.query(sql).result())
             if rows:
@@ -89,5 +89,5 @@ class Warehouse(msgspec.Struct, frozen=True):
 
 def _plain(table: str) -> str:
     """Return the columns of a table as JSON can tell them."""
-    columns = loader.tables()[table].columns
+    columns = [c for c in loader.tables()[table].columns if c.name not in {PLACED_AT, RUN_ID}]
     return ", ".join(f"TO_HEX({c.name}) AS {c.name}" if c.type == "BYTES" else f"`{c.name}`" for c in columns)

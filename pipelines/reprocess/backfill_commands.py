@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from pipelines.io.archive_segments import Selection
-from pipelines.reprocess import dead_letters, diff, report, shell, staging, terminal
+from pipelines.reprocess import dead_letters, diff, previewing, related, report, shell, staging, terminal
 from pipelines.reprocess.apply import apply, discard, roll_back
 from pipelines.reprocess.runs import Request, Runs, Staging
 from pipelines.reprocess.shell import console
@@ -67,6 +67,39 @@ def plan_run(
     shell.show_planned(where, warehouse, run, quiet, samples, report_to)
     if run.damages:
         sys.exit(shell.DAMAGED)
+
+
+@backfill.command("related")
+@click.argument("run")
+def related_events(run: str) -> None:
+    """Print the ids of events that are not in RUN and tell the messages that it changes, one a line."""
+    where, warehouse = shell.connect()
+    with shell.failures():
+        for event in related.events(warehouse, where, Runs(warehouse, where).get(run)):
+            click.echo(event)
+
+
+@backfill.command("preview")
+@click.argument("run")
+@click.option("--drop", is_flag=True, help="Delete the preview instead.")
+def preview_run(run: str, drop: bool) -> None:
+    """Make datasets of views that show what RUN would make true: for every query, recipe and the dashboard.
+
+    Nothing is copied and nothing that anybody reads changes; what live stores meanwhile is there as well.
+    """
+    where, warehouse = shell.connect()
+    with shell.failures():
+        found = Runs(warehouse, where).get(run)
+        if drop:
+            previewing.drop(warehouse, where, found.run_id)
+            console.print(f"The preview of run {found.run_id} is deleted.")
+            return
+        shown = previewing.make(warehouse, where, found)
+        terminal.show_messages(console, previewing.messages(warehouse, where, found))
+    console.print(f"What run {found.run_id} would make true is in the dataset {shown.views_dataset}.")
+    console.print(
+        f"To look at it: PARLEY_DATASET_PREFIX={previewing.prefix(where, found.run_id)} parley dashboard"
+    )
 
 
 @backfill.command("apply")

@@ -8,7 +8,7 @@ of content.
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -74,6 +74,8 @@ class Difference(msgspec.Struct, frozen=True):
     columns: Sequence[ColumnChange]
     letters: Sequence[Letters]
     samples: Sequence[Sample]
+    renamed: Mapping[str, int] = {}
+    """By table, how many rows that are removed come back as added ones with another id: the same items."""
 
     def by_table(self) -> dict[str, dict[str, int]]:
         """Return added, removed, changed and unchanged rows of every table."""
@@ -120,6 +122,7 @@ def read(client: bigquery.Client, staging: Staging, samples: int = 5) -> Differe
         [ColumnChange(*row.values()) for row in rows(_READ_COLUMNS, CHANGES)],
         [Letters(*row.values()) for row in rows(_READ_LETTERS, LETTERS)],
         sorted(found, key=lambda sample: (_FIRST.index(sample.table), sample.change)),
+        dict(row.values() for row in rows(_READ_RENAMED, CHANGES)),
     )
 
 
@@ -245,6 +248,18 @@ SELECT table_name, source, day, added, removed, changed, unchanged FROM `{table}
 _READ_COLUMNS = """
 SELECT table_name, name, COUNT(*) AS changed_rows FROM `{table}` CROSS JOIN UNNEST(columns) AS name
 GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2"""
+_READ_RENAMED = """
+SELECT gained.table_name, COUNT(DISTINCT CONCAT(gained.event_id, gained.row_id)) AS renamed
+FROM (
+  SELECT table_name, event_id, row_id, JSON_VALUE(after, '$.pointer') AS pointer
+  FROM `{table}` WHERE change = 'added' AND table_name != 'dead_letters'
+) AS gained
+INNER JOIN (
+  SELECT table_name, event_id, JSON_VALUE(before, '$.pointer') AS pointer
+  FROM `{table}` WHERE change = 'removed' AND table_name != 'dead_letters'
+) AS lost
+ON gained.table_name = lost.table_name AND gained.event_id = lost.event_id AND gained.pointer = lost.pointer
+GROUP BY gained.table_name ORDER BY gained.table_name"""
 _READ_LETTERS = """
 SELECT source, stage, error_class,
   SUM(IF(moment = 'before', letters, 0)) AS before_run, SUM(IF(moment = 'after', letters, 0)) AS after_run

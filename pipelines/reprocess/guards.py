@@ -125,10 +125,11 @@ def _moved_since(
     chosen = f"{_affected(live, run, where)} AND stored.placed_at > {moment(begun)}"
     events = Staging.of(live, run.run_id).made(AFFECTED)
     sql = (
-        f"SELECT DISTINCT at FROM (SELECT placed_at AS at FROM ({counted(live, 'events', chosen)}) UNION ALL "  # noqa: S608
+        "SELECT DISTINCT moved_at FROM ("  # noqa: S608
+        f"SELECT placed_at AS moved_at FROM ({counted(live, 'events', chosen)}) UNION ALL "
         f"SELECT decided_at FROM `{live.table('superseded')}` WHERE run_id IS NOT NULL "
         f"AND decided_at > {moment(begun)} AND event_id IN (SELECT event_id FROM `{events}`)) "
-        f"WHERE at NOT IN ({own}) ORDER BY at"
+        f"WHERE moved_at NOT IN ({own}) ORDER BY moved_at"
     )
     for (at,) in client.query_and_wait(sql):
         found = next(

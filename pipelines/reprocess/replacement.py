@@ -17,8 +17,16 @@ from pipelines.reprocess.runs import Run, Staging
 from pipelines.reprocess.sql import Extent, columns, counted, literal, moment, partitions
 from pipelines.reprocess.staging import AFFECTED, CHANGES
 
-TOLD: Final = {"messages": ("message_id", "sent_date"), "metadata": ("metadata_id", "occurred_date")}
-"""What one thing is known by that several events may tell, and the partition in which they do."""
+TOLD: Final = {
+    "messages": ("message_id", "sent_date", "MIN(sent_date)"),
+    "metadata": (
+        "metadata_id",
+        "occurred_date",
+        "IF(COUNTIF(occurred_at_from != 'received') = 0, MAX(occurred_date), MIN(occurred_date))",
+    ),
+}
+"""What one thing is known by that several events may tell, the partition in which they do, and the one in which it
+is shown: the first, but of a fact without a time of its own, which may have come back to a value, the last."""
 BEGINNING: Final = "TIMESTAMP '0001-01-01 00:00:00+00'"
 ENTRY: Final = "event_id, decided_at, before, placed_before, oldest_generation, newest_generation, run_id"
 
@@ -86,11 +94,15 @@ FROM stored LEFT JOIN image USING (event_id) LEFT JOIN since USING (event_id)"""
 def retelling(live: Target, place: Staging, at: dt.datetime) -> Iterator[str]:
     """Yield what says anew in which partition messages and facts are shown that a run has moved to or from one."""
     for table in TOLD:
-        moved = (
-            f"SELECT DISTINCT row_id AS id FROM `{place.made(CHANGES)}` "  # noqa: S608
-            f"WHERE table_name = {literal(table)} AND date_before IS DISTINCT FROM date_after"
-        )
-        yield retold(live, table, moved, at)
+        yield retold(live, table, moved_ids(place, table), at)
+
+
+def moved_ids(place: Staging, table: str) -> str:
+    """Return a query of the ids of messages or facts that a run tells in other partitions than before."""
+    return (
+        f"SELECT DISTINCT row_id AS id FROM `{place.made(CHANGES)}` "  # noqa: S608
+        f"WHERE table_name = {literal(table)} AND date_before IS DISTINCT FROM date_after"
+    )
 
 
 def retold(live: Target, table: str, ids: str, at: dt.datetime) -> str:
@@ -98,19 +110,19 @@ def retold(live: Target, table: str, ids: str, at: dt.datetime) -> str:
 
     It looks for them in all partitions, but only at ids.
     """
-    known_by, date = TOLD[table]
+    known_by, date, shown = TOLD[table]
     told = counted(live, table, f"stored.{known_by} IN (SELECT id FROM chosen)")  # noqa: S608
     return f"""
-INSERT INTO `{live.table("retold")}` (id, first_date, decided_at)
+INSERT INTO `{live.table("retold")}` (id, shown_date, decided_at)
 WITH
   chosen AS ({ids}),
   told AS (
-    SELECT {known_by} AS id, IF(COUNT(DISTINCT {date}) > 1, MIN({date}), NULL) AS first_date
+    SELECT {known_by} AS id, IF(COUNT(DISTINCT {date}) > 1, {shown}, NULL) AS shown_date
     FROM ({told}) GROUP BY {known_by}
   )
-SELECT id, told.first_date, {moment(at)}
+SELECT id, told.shown_date, {moment(at)}
 FROM chosen LEFT JOIN told USING (id) LEFT JOIN `{live.view("retold")}` AS known USING (id)
-WHERE told.first_date IS DISTINCT FROM known.first_date"""  # noqa: S608
+WHERE told.shown_date IS DISTINCT FROM known.shown_date"""  # noqa: S608
 
 
 def newer(live: Target, run: Run, extent: Extent) -> str:

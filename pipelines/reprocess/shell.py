@@ -17,7 +17,7 @@ from rich.console import Console
 
 from pipelines.bigquery.target import ConfigurationError, Target, client
 from pipelines.io.options import moment
-from pipelines.reprocess import diff, report, terminal
+from pipelines.reprocess import diff, related, report, terminal
 from pipelines.reprocess.plan import plan
 from pipelines.reprocess.runs import RefusedError, Request, Run, Staging, UnknownRunError
 from pipelines.run import logs
@@ -104,6 +104,11 @@ def show_planned(
         return
     terminal.show_run(console, run)
     terminal.show_difference(console, difference)
+    if left := related.events(warehouse, where, run):
+        console.print(
+            f"{len(left):,} events outside of the run tell the same messages and stay as they are. "
+            f"To take them along: parley backfill related {run.run_id} | parley backfill plan --events -"
+        )
     console.print(f"Nothing has changed yet. To put these rows in place: parley backfill apply {run.run_id}")
 
 

@@ -63,7 +63,7 @@ def retold_lately(client: bigquery.Client, live: Target, start: dt.datetime, end
     where = _extent(client, live, start, end)
     statements: list[Statement] = []
     count = 0
-    for table, (known_by, _) in TOLD.items():
+    for table, (known_by, *_) in TOLD.items():
         chosen = counted(live, table, _received(table, where, start, end))
         ids = f"SELECT DISTINCT {known_by} AS id FROM ({chosen})"  # noqa: S608
 

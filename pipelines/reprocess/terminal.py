@@ -12,6 +12,7 @@ from rich.text import Text
 from pipelines.core.rows import TABLES
 from pipelines.io.archive_damages import describe
 from pipelines.reprocess.diff import Difference, Sample
+from pipelines.reprocess.previewing import Messages
 from pipelines.reprocess.runs import Run
 from pipelines.reprocess.steps import Steps
 
@@ -94,9 +95,24 @@ def show_counts(console: Console, counts: dict[str, dict[str, int]]) -> None:
     console.print(table)
 
 
+def show_messages(console: Console, changed: Sequence[Messages]) -> None:
+    """Print how many messages there are and would be, of the days on which that differs."""
+    if not changed:
+        console.print("The view messages has as many messages of every source and day as before.")
+        return
+    table = _table("Messages by source and day sent", "source", "day", "before", "after")
+    for one in changed[:_MOST_DAYS]:
+        table.add_row(Text(one.source), str(one.day), f"{one.before:,}", f"{one.after:,}")
+    if len(changed) > _MOST_DAYS:
+        table.caption = f"and {len(changed) - _MOST_DAYS:,} more"
+    console.print(table)
+
+
 def show_difference(console: Console, difference: Difference) -> None:
     """Print a difference by table, by source and day, by column, in dead letters and in samples."""
     show_counts(console, difference.by_table())
+    for name, rows in difference.renamed.items():
+        console.print(f"{rows:,} of these in {name} are one change each: the same item, known by another id.")
     _show_days(console, difference)
     if difference.columns:
         table = _table("Columns that changed", "table", "column", "rows")

@@ -1,9 +1,13 @@
 """The commands around tables, and the target of every command; they need no Beam."""
 
+from itertools import chain
+
 import click
 from google.api_core.exceptions import GoogleAPICallError
+from google.auth.exceptions import DefaultCredentialsError
 
-from pipelines.bigquery.deploy import DestructiveChangeError, deploy
+from pipelines.bigquery import ddl
+from pipelines.bigquery.deploy import DestructiveChangeError, EmptyProject, Step, deploy, plan
 from pipelines.bigquery.target import ConfigurationError, Target, client
 from pipelines.run import local_stack
 
@@ -27,12 +31,33 @@ def tables() -> None:
 
 
 @tables.command("deploy")
-def deploy_tables() -> None:
-    """Create or extend the datasets, tables and views; never destroys anything."""
+@click.option("--dry-run", is_flag=True, help="Change nothing; print what would be done, as a GoogleSQL script.")
+def deploy_tables(dry_run: bool) -> None:
+    """Create or extend the datasets, tables and views; never destroys anything.
+
+    Without credentials, --dry-run prints the deployment into an empty project.
+    """
     where = target()
     try:
+        if dry_run:
+            click.echo(_script(_planned(where)), nl=False)
+            return
         done = deploy(client(where), where)
     except (DestructiveChangeError, GoogleAPICallError) as error:
         raise click.ClickException(str(error)) from error
     for line in done or ["nothing to do: all is deployed"]:
         click.echo(line)
+
+
+def _planned(where: Target) -> list[Step]:
+    try:
+        present = client(where)
+    except DefaultCredentialsError:
+        click.echo("There are no credentials: this is for a project that has nothing yet.", err=True)
+        present = EmptyProject(where)
+    return plan(present, where)
+
+
+def _script(steps: list[Step]) -> str:
+    commented = ([f"-- {step.description}\n{step.sql[0]}", *step.sql[1:]] for step in steps)
+    return ddl.script(chain.from_iterable(commented)) or "-- nothing to do: all is deployed\n"

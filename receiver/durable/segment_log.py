@@ -18,6 +18,7 @@ class SegmentLog:
         self._max_bytes = max_bytes
         self._max_seconds = max_seconds
         self._open: dict[Path, Segment] = {}
+        self._latest = Path()
         self._undo: list[tuple[Segment, int, int]] = []
 
     @property
@@ -39,6 +40,7 @@ class SegmentLog:
             for folder, group in groups.items():
                 segment = self._open.get(folder) or Segment(folder)
                 self._open[folder] = segment
+                self._latest = folder
                 self._undo.append((segment, segment.size, segment.events))
                 segment.append(group)
         except LostNameError:
@@ -57,12 +59,14 @@ class SegmentLog:
         self._undo.clear()
 
     def rotate(self) -> None:
-        """Close the segments that are big or old enough, and those of an earlier hour."""
-        newest = max(self._open, default=None)
+        """Close the segments that are big or old enough, and those of an hour before that of the last events.
+
+        Not those of a later one: where a clock was set back, each group would have a segment of its own.
+        """
         for folder, segment in list(self._open.items()):
             age = time.monotonic() - segment.created
             full = segment.size >= self._max_bytes or age >= self._max_seconds
-            if full or folder != newest:
+            if full or folder < self._latest:
                 self._close(folder)
 
     def close(self) -> None:

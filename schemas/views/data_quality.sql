@@ -9,7 +9,8 @@ WITH
       'request' AS fact,
       outcome,
       IF(outcome = 'ignored', reason, NULL) AS ignored_reason,
-      body_sha256,
+      -- What came without a body (a GET) is not all the same.
+      IF(body_bytes = 0, event_id, body_sha256) AS body_sha256,
       CAST(NULL AS STRING) AS sent_at_from,
       CAST(NULL AS FLOAT64) AS source_delay,
       TIMESTAMP_DIFF(processed_at, received_at, MILLISECOND) / 1000 AS processing_delay
@@ -51,7 +52,7 @@ SELECT
   COUNTIF(outcome = 'failed') AS failed,
   -- How many different reasons there were to ignore; events.reason names them.
   COUNT(DISTINCT ignored_reason) AS ignored_reasons,
-  -- How many requests had the same bytes as another of the day.
+  -- How many requests had the same bytes as another of the day; those without a body aside.
   COUNTIF(fact = 'request') - COUNT(DISTINCT body_sha256) AS repeated_requests,
   -- How many items could not be normalized or stored.
   COUNTIF(fact = 'dead letter') AS dead_letters,

@@ -27,7 +27,7 @@ SELECT
   telling.processed_at
 FROM `${views}.counted_messages` AS telling
 LEFT JOIN `${views}.retold` AS retold ON retold.id = telling.message_id
-WHERE retold.id IS NULL OR telling.sent_date = retold.first_date
+WHERE retold.id IS NULL OR telling.sent_date = retold.shown_date
 QUALIFY
   ROW_NUMBER() OVER (
     PARTITION BY telling.sent_date, telling.message_id

@@ -1,6 +1,7 @@
--- Each fact once, as its first telling of the highest generation told it.
+-- Each fact once, as its first telling of the highest generation told it; one without a time of its own, which may have
+-- come back to an earlier value (on, off, on), as its last telling did.
 -- A filter on occurred_date prunes. A fact without a usable time of its own may be told in two partitions: from the next
--- parley settle on it shows in the first only (retold).
+-- parley settle on it shows in the last only (retold).
 SELECT
   telling.metadata_id,
   telling.subject_type,
@@ -26,9 +27,20 @@ SELECT
   telling.processed_at
 FROM `${views}.counted_metadata` AS telling
 LEFT JOIN `${views}.retold` AS retold ON retold.id = telling.metadata_id
-WHERE retold.id IS NULL OR telling.occurred_date = retold.first_date
+WHERE
+  retold.id IS NULL
+  OR telling.occurred_date = retold.shown_date
+  -- Told once more since that was found.
+  OR (telling.occurred_at_from = 'received' AND telling.occurred_date > retold.shown_date)
 QUALIFY
   ROW_NUMBER() OVER (
     PARTITION BY telling.occurred_date, telling.metadata_id
-    ORDER BY telling.generation DESC, telling.received_at, telling.event_id, telling.pointer, telling.processed_at
+    ORDER BY
+      telling.generation DESC,
+      IF(telling.occurred_at_from = 'received', 1, 0),
+      IF(telling.occurred_at_from = 'received', telling.received_at, NULL) DESC,
+      telling.received_at,
+      telling.event_id,
+      telling.pointer,
+      telling.processed_at
   ) = 1

@@ -2,13 +2,12 @@
 -- empty: only what has no usable time of its own can be among them.
 SELECT
   id,
-  -- The first partition in which it is told.
-  first_date,
+  shown_date,
   decided_at
 FROM (
-  SELECT id, first_date, decided_at
+  SELECT id, shown_date, decided_at
   FROM `${rows}.retold`
   WHERE TRUE
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY id ORDER BY decided_at DESC, first_date) = 1
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY id ORDER BY decided_at DESC, shown_date) = 1
 )
-WHERE first_date IS NOT NULL
+WHERE shown_date IS NOT NULL

@@ -1,4 +1,4 @@
-"""Records what clients send to BigQuery, and from which call in the code."""
+"""Records what clients send to BigQuery, queries of views among it, and from which call in the code."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -44,9 +44,17 @@ def recorded() -> Iterator[list[Sent]]:
 
         return send
 
+    create = bigquery.Client.create_table
+
+    def creating(client: bigquery.Client, table: Any, *arguments: Any, **options: Any) -> Any:
+        if query := getattr(table, "view_query", None):
+            found.append(Sent(query, (), False, *_origin()))
+        return create(client, table, *arguments, **options)
+
     with pytest.MonkeyPatch.context() as patch:
         for method in ("query", "query_and_wait"):
             patch.setattr(bigquery.Client, method, recording(method))
+        patch.setattr(bigquery.Client, "create_table", creating)
         yield found
 
 

@@ -37,6 +37,8 @@ class Product:
 
     warehouse: Warehouse
     patch: pytest.MonkeyPatch
+    printed: list[str] = dataclasses.field(default_factory=list)
+    """Statements that `parley tables deploy --dry-run` prints for others to run."""
 
     def runs(self) -> None:
         """Plan, apply, roll back and discard runs that come into each other's way."""
@@ -45,6 +47,8 @@ class Product:
         warehouse.archived([text_message(7)])
         warehouse.query("UPDATE `T.messages` SET kind = 'wrong' WHERE TRUE")
         first, second = warehouse.plan(), warehouse.plan(start=NOON, end=LATER, sources=("facebook",))
+        self._parley(backfill, "related", second.run_id)
+        self._parley(backfill, "preview", second.run_id)
         self.patch.setenv(streamed.MINUTES, "0")
         warehouse.apply(first)
         with pytest.raises(RefusedError, match="since the plan"):
@@ -129,6 +133,8 @@ class Product:
             client.create_table(
                 bigquery.Table.from_api_repr({**resource, "tableReference": reference.to_api_repr()})
             )
+        for steps in (deploy.plan(client, target), deploy.plan(deploy.EmptyProject(target), target)):
+            self.printed += (statement for step in steps for statement in step.sql)
         deploy.deploy(client, target)
 
     def _store_text(self, mid: str) -> None:

@@ -31,6 +31,7 @@ def sent(bigquery_emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) 
             product = rendering.product(opened, target, tmp_path_factory.mktemp("archive"), patch)
             with recorded() as found:
                 product.do_everything()
+            found += (Sent(sql, (), has_default_dataset=False, is_ours=True, call=None) for sql in product.printed)
             yield found
 
 

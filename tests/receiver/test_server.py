@@ -166,3 +166,37 @@ def test_a_sender_of_a_slow_body_is_cut_off(environ, bus, tmp_path):
 
 def test_a_body_that_is_too_long_is_refused_before_it_comes(server):
     assert answer_to(server, b"Content-Length: 100000000\r\n\r\n1", goes_away=False) == b"HTTP/1.1 413"
+
+
+def test_a_worker_whose_main_process_died_at_its_birth_ends_by_itself():
+    # As a worker does it: the process that started it is gone before it says that it wants to hear of that.
+    program = (
+        "import multiprocessing, os, sys, time\n"
+        "from receiver import server\n"
+        "def worker(pid):\n"
+        "    while os.getppid() == pid: time.sleep(0.01)\n"
+        "    server._end_with_parent()\n"
+        "    os.write(1, b'lives')\n"
+        "if __name__ == '__main__':\n"
+        "    multiprocessing.get_context('fork').Process(target=worker, args=(os.getpid(),)).start()\n"
+        "    os._exit(0)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=True)
+    # The pipe ends when the last who could write to it has ended.
+    assert ended.stdout == b""
+
+
+def test_a_worker_of_a_living_main_process_goes_on():
+    program = (
+        "import multiprocessing, os\n"
+        "from receiver import server\n"
+        "def worker():\n"
+        "    server._end_with_parent()\n"
+        "    os.write(1, b'lives')\n"
+        "if __name__ == '__main__':\n"
+        "    process = multiprocessing.get_context('fork').Process(target=worker)\n"
+        "    process.start()\n"
+        "    process.join()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=True)
+    assert ended.stdout == b"lives"

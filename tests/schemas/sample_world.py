@@ -52,7 +52,7 @@ SUPERSEDED = """
    TIMESTAMP '2026-03-17 09:05:00+00', 1, 1, '019cbbbb-1')
 """
 RETOLD = """
-  (id, first_date, decided_at) VALUES ('another', DATE '2026-03-16', TIMESTAMP '2026-03-17 09:05:00+00')
+  (id, shown_date, decided_at) VALUES ('another', DATE '2026-03-16', TIMESTAMP '2026-03-17 09:05:00+00')
 """
 
 

@@ -162,6 +162,8 @@ def test_a_run_shows_its_states_and_its_diff(page: FlaskClient, world: Dashboard
         "/panels/totals?to=2026-99-99",
         "/conversations/?before=soon,x",
         "/conversations/?before=2026-01-01,x",
+        "/dead-letters/?before=9999-12-31T23:59:59%2B00:00,x",
+        "/?to=9999-12-31",
     ],
 )
 def test_an_address_that_cannot_be_is_refused(page: FlaskClient, path: str) -> None:
@@ -169,7 +171,11 @@ def test_an_address_that_cannot_be_is_refused(page: FlaskClient, path: str) -> N
 
 
 @pytest.mark.parametrize(
-    "path", ["/nowhere", "/conversations/x", "/runs/x", "/events/2026-03-02/x", "/events/x/x"]
+    "path",
+    [
+        *("/nowhere", "/conversations/x", "/runs/x", "/events/2026-03-02/x", "/events/x/x"),
+        *("/events/9999-12-31/x", "/events/9999-12-31/x/raw", "/events/0001-01-01/x"),
+    ],
 )
 def test_what_is_not_there_is_not_found(page: FlaskClient, path: str) -> None:
     assert page.get(path).status_code == 404

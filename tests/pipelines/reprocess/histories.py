@@ -13,8 +13,8 @@ from schemas.raw_event import EVENT_ID, RECEIVED_AT, RawEvent, format_received_a
 
 MOST_EVENTS = 15
 _EVENING = 22 * 3_600
-_LATE = (dt.timedelta(minutes=10), dt.timedelta(days=2), dt.timedelta(days=9))
-"""Within the day or into the next, within the days that a partition's date may lie before, and beyond them."""
+_LATE = (dt.timedelta(minutes=10), dt.timedelta(days=2), dt.timedelta(days=9), dt.timedelta(days=70))
+"""Within the day or into the next, within the week that Pub/Sub keeps an event, beyond it, and months later."""
 
 
 @dataclasses.dataclass

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from reprocess_support import ACTOR, Warehouse, options
+from sms import sms
 
 from pipelines import sources
 from pipelines.core.generation import GENERATION
@@ -14,7 +15,6 @@ from pipelines.core.rows import TABLES
 from pipelines.reprocess import RefusedError, State, streamed
 from pipelines.reprocess.settle import Summary, settle
 from pipelines.reprocess.settle_command import settle as settle_command
-from schemas.raw_event import RawEvent
 from tests.raw_events import NOON, raw_event, text_message
 
 EVENTS = [text_message(n) for n in range(4)]
@@ -43,13 +43,6 @@ def told(done: Summary, **expected: Any) -> dict[str, Any]:
     """Return what a summary says beyond the range, of the keys that are expected or not nothing."""
     found = {name: getattr(done, name) for name in NOTHING}
     return {name: value for name, value in found.items() if value != NOTHING[name] or name in expected}
-
-
-def text_again(number: int, received: dt.datetime, event: int) -> Any:
-    """An SMS, whose source tells no time: told again by another request."""
-    body = f"MessageSid=SM{number:032d}&From=%2B4915550000101&To=%2B4915550000002&Body=hi&NumMedia=0"
-    made = raw_event(body.encode(), source="twilio", received_at=received, number=event)
-    return RawEvent(made.data, {**made.attributes, "content_type": "application/x-www-form-urlencoded"})
 
 
 def test_where_nothing_differs_no_row_is_written(warehouse: Warehouse):
@@ -115,8 +108,8 @@ def test_of_an_event_that_two_versions_stored_the_newer_counts(warehouse: Wareho
 
 def test_what_is_told_in_two_partitions_is_shown_in_the_first(warehouse: Warehouse):
     midnight = DAY + dt.timedelta(days=1)
-    first = text_again(1, midnight - dt.timedelta(minutes=1), 1)
-    second = text_again(1, midnight + dt.timedelta(minutes=1), 2)
+    first = sms(1, midnight - dt.timedelta(minutes=1), 1)
+    second = sms(1, midnight + dt.timedelta(minutes=1), 2)
     warehouse.received([second, first])
     assert len(warehouse.query("SELECT * FROM `V.messages`")) == 2
 

@@ -65,6 +65,17 @@ def test_keeps_events_of_a_clock_that_was_set_back(tmp_path):
     assert {e.event_id for e in archived(tmp_path)} == {e.event_id for e in events(3)}
 
 
+def test_a_clock_that_was_set_back_does_not_make_a_segment_for_each_group(tmp_path):
+    log = archive_log(tmp_path, "facebook", 1 << 20, 60)
+    log.append([event(0)])
+    log.rotate()
+    for number in range(1, 30):
+        log.append([event(number, at=EARLIER)])
+        log.rotate()
+    log.close()
+    assert len(list(tmp_path.rglob("*.avro"))) == 2
+
+
 def test_a_group_is_in_all_its_segments_or_in_none(tmp_path, monkeypatch):
     log = archive_log(tmp_path, "facebook", 1 << 20, 60)
     append = Segment.append

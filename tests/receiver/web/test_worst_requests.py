@@ -133,7 +133,7 @@ def app(environ, bus, tmp_path):
             "PARLEY_CHATPLUGIN_CHANNELS": json.dumps({"shop": [ORIGIN]}),
             "PARLEY_CHATPLUGIN_DEMO": "shop",
             "PARLEY_CHATPLUGIN_REQUESTS_PER_MINUTE": "1000000",
-            "PARLEY_SOURCES": str(tmp_path / "sources.toml"),
+            "PARLEY_SOURCES_FILE": str(tmp_path / "sources.toml"),
             "PARLEY_SOURCE_STANDARD_SECRETS": f"{whsec},{whsec}",
             "PARLEY_SOURCE_SIGNED_SECRETS": SECRETS,
             "PARLEY_SOURCE_TOKEN_SECRETS": SECRETS,
@@ -242,6 +242,14 @@ def test_no_request_holds_up_the_event_loop(app, caplog):
 
     run_loop(main)
 
+    assert {
+        "/sources/standard",
+        "/sources/signed",
+        "/sources/token",
+        "/sources.webhook",
+        "/twilio",
+        "/chatplugin.send",
+    } <= {path for path, _ in routes(app)}
     assert len(worst) > 1_000
     too_much = [f"{name}: {calls}" for name, calls in worst.items() if calls > MOST_CALLS]
     assert not too_much, "\n".join(too_much)
