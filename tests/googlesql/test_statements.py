@@ -18,6 +18,9 @@ from tests.googlesql.engine import RefusedError
 from tests.googlesql.judge import Judge, statements
 from tests.googlesql.recording import Sent, recorded
 
+pytestmark = pytest.mark.timeout(1_800)
+"""What the product does here is much, though it takes a minute where nobody else is at work."""
+
 
 @pytest.fixture(scope="module")
 def sent(bigquery_emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Sent]]:
