@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm siege recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners sbom audit widget clean
+.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm mutants siege recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -53,9 +53,11 @@ run: setup ## Start everything locally and keep it running until Ctrl-C.
 UNIT := tests/pipelines/core tests/pipelines/sources tests/receiver/chatplugin tests/receiver/durable tests/receiver/operate \
 	tests/receiver/proofs tests/receiver/sources tests/receiver/web tests/receiver/test_config.py \
 	tests/receiver/test_event_loop.py tests/schemas/test_custom_sources.py tests/schemas/test_loader.py
+# Every payload that is known, one by one: thousands of tests.
+NOT_UNIT := tests/pipelines/sources/test_every_json_source.py tests/pipelines/sources/test_every_telling.py
 
 unit: setup ## Run the fast tests: parsers, core, receiver (under half a minute).
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not hypothesis" $(UNIT)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not hypothesis" $(UNIT) $(addprefix --ignore=,$(NOT_UNIT))
 
 test: setup ## Run the tests.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -66,6 +68,9 @@ fuzz: setup ## Throw 200,000 and more inputs at the parsers, and 15,000 historie
 
 storm: setup ## Kill the receiver 50 times under load, and look for what is lost.
 	@PARLEY_STORM_KILLS=50 $(BIN)/python -m pytest --timeout=1800 -s tests/receiver/test_storm.py
+
+mutants: setup ## Change the code in small ways, and see whether its tests notice (needs the network; about half an hour).
+	@$(BIN)/python -m tests.mutants $(MUTANTS)
 
 siege: setup ## Besiege a whole stack (SECONDS=1800), and account for every acknowledged event.
 	@$(BIN)/python -m tests.siege --seconds $(SECONDS)

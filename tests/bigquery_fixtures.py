@@ -32,11 +32,17 @@ class Emulator(NamedTuple):
 
 
 @contextlib.contextmanager
-def running_emulator(folder: Path, rest_port: int, grpc_port: int) -> Iterator[Emulator]:
-    """Run the local BigQuery with its data in a folder, until the block ends."""
+def running_emulator(
+    folder: Path, rest_port: int, grpc_port: int, module: str = "pipelines.local.bigquery"
+) -> Iterator[Emulator]:
+    """Run the local BigQuery with its data in a folder, until the block ends.
+
+    It is as strict as Google's: what was streamed within half an hour is changed in no transaction.
+    """
     data_dir, gcs_root = folder / "data", folder / "gcs"
     arguments = {"rest-port": rest_port, "grpc-port": grpc_port, "data-dir": data_dir, "gcs-root": gcs_root}
-    command = [sys.executable, "-m", "pipelines.local.bigquery"]
+    arguments |= {"streaming-buffer-minutes": 30}
+    command = [sys.executable, "-m", module]
     command += [f"--{name}={value}" for name, value in arguments.items()]
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log").open("ab") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:

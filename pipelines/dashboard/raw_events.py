@@ -9,7 +9,7 @@ from flask import Blueprint, abort, current_app, render_template
 from pipelines.dashboard import context
 from pipelines.dashboard.context import warehouse
 from pipelines.dashboard.period import midnight, parse_day
-from pipelines.dashboard.warehouse import UnansweredError
+from pipelines.dashboard.warehouse import Row, UnansweredError
 from schemas.raw_event import RawEvent
 
 pages = Blueprint("events", __name__, url_prefix="/events")
@@ -17,7 +17,9 @@ pages = Blueprint("events", __name__, url_prefix="/events")
 
 BEFORE: Final = dt.timedelta(days=8)
 AFTER: Final = dt.timedelta(days=1)
-"""How far from the day of receipt an event's rows can lie, as `pipelines.core.times` has it."""
+"""How far from the day of receipt the rows of an event can lie of which the ledger does not say it."""
+REACH: Final = dt.timedelta(days=30)
+"""In how many days before its last an event's rows are looked for."""
 
 
 @pages.get("/<day>/<event_id>")
@@ -25,8 +27,10 @@ def event(day: str, event_id: str) -> str:
     """Show what a raw event became, and of each item of one day the exact bytes."""
     since = _midnight(day)
     line = warehouse().first("event", event_id=event_id, since=since, until=since + dt.timedelta(days=1))
-    around = {"first_day": since.date() - BEFORE, "last_day": since.date() + AFTER}
-    days = [row["day"] for row in warehouse().ask("item_days", event_id=event_id, **around)]
+    first, last = _days(line, since.date())
+    looked_from = max(first, last - REACH)
+    found = warehouse().ask("item_days", event_id=event_id, first_day=looked_from, last_day=last)
+    days = [row["day"] for row in found]
     if line is None and not days:
         abort(404, "There is no such event on that day.")
     shown = context.day("of", days[0] if days else since.date())
@@ -37,6 +41,8 @@ def event(day: str, event_id: str) -> str:
         line=line,
         shown=shown,
         other_days=[each for each in days if each != shown],
+        looked_from=looked_from,
+        first_date=first if first < looked_from else None,
         items=warehouse().ask("items", event_id=event_id, day=shown),
         archive=current_app.config["ARCHIVE"],
     )
@@ -52,6 +58,13 @@ def raw(day: str, event_id: str) -> str:
         abort(404, "There is no archive to look into: PARLEY_ARCHIVE names none.")
     found = next(_in_archive(archive, event_id, line["source"], line["received_at"]), None)
     return render_template("raw.html", day=day, event_id=event_id, found=found, archive=archive)
+
+
+def _days(line: Row | None, received: dt.date) -> tuple[dt.date, dt.date]:
+    """Return the first and the last day of which an event has rows, as its line says, or as it can be."""
+    if line and line["first_date"]:
+        return line["first_date"], line["last_date"]
+    return received - BEFORE, received + AFTER
 
 
 def _in_archive(root: str, event_id: str, source: str, received_at: dt.datetime) -> Iterator[RawEvent]:

@@ -23,7 +23,7 @@ def widest(period: Period) -> Mapping[str, Mapping[str, Any]]:
         "event": {"since": period.until - dt.timedelta(days=1), "until": period.until},
         "metadata": week | {"message_ids": [""]},
         "funnel": chosen,
-        "item_days": {"first_day": day - raw_events.BEFORE, "last_day": day + raw_events.AFTER},
+        "item_days": {"first_day": day - raw_events.REACH, "last_day": day},
         "items": {"day": day},
         "latest_day": {"last_day": day},
         "letter_days": moments,

@@ -3,6 +3,7 @@
 Run as `python -m pipelines.local.bigquery --rest-port 9050 --grpc-port 9060 --data-dir DIR --gcs-root DIR`.
 """
 
+import datetime as dt
 import logging
 import os
 from pathlib import Path
@@ -13,8 +14,10 @@ import structlog
 from bqemulator.config import LogFormat, LogLevel, PersistenceMode, Settings
 from duckdb_extensions import import_extension
 
+STREAMING_BUFFER = "PARLEY_STREAMING_BUFFER_MINUTES"
+"""The setting by which the product, too, knows how long streamed rows cannot be changed in a transaction."""
 LARGEST_APPEND = 20_000_000
-"""Bytes of a request to append.
+"""Bytes of a request to append, by the reference of AppendRowsRequest.
 
 https://cloud.google.com/bigquery/docs/reference/storage/rpc/google.cloud.bigquery.storage.v1#appendrowsrequest
 """
@@ -52,7 +55,15 @@ def install_extensions(home: Path) -> None:
 @click.option("--grpc-port", type=int, required=True)
 @click.option("--data-dir", type=_FOLDER, required=True, help="Where tables are kept.")
 @click.option("--gcs-root", type=_FOLDER, required=True, help="Where gs://bucket/object is bucket/object.")
-def main(rest_port: int, grpc_port: int, data_dir: Path, gcs_root: Path) -> None:
+@click.option(
+    "--streaming-buffer-minutes",
+    type=click.IntRange(0),
+    envvar=STREAMING_BUFFER,
+    default=30,
+    show_default=True,
+    help="For how long a row that was streamed cannot be changed in a transaction; Google's is the default.",
+)
+def main(rest_port: int, grpc_port: int, data_dir: Path, gcs_root: Path, streaming_buffer_minutes: int) -> None:
     """Serve BigQuery on this machine until the process is told to stop."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     # Imported when it is known what to log: bqemulator logs while it is imported.
@@ -60,7 +71,7 @@ def main(rest_port: int, grpc_port: int, data_dir: Path, gcs_root: Path) -> None
 
     from pipelines.local import bigquery_repairs  # noqa: PLC0415
 
-    bigquery_repairs.apply()
+    bigquery_repairs.apply(dt.timedelta(minutes=streaming_buffer_minutes))
     install_extensions(data_dir / "home")
     server.run_forever(settings(rest_port, grpc_port, data_dir, gcs_root))
 

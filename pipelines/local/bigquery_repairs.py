@@ -2,11 +2,12 @@
 
 bqemulator has one DuckDB connection. It runs queries on the event loop, but appends and some REST calls
 on other threads, which ends in deadlocks and in one caller reading another's result; so here everything
-runs on the event loop. It copies a table after every change of its rows, for
-`FOR SYSTEM_TIME AS OF`, without a setting against it; here it does not. And it keeps the SQL of a view
-to itself; here `tables.get` tells it, as BigQuery's does.
+runs on the event loop, and a transaction on a connection of its own (`bigquery_engine`). It copies a table
+after every change of its rows, for `FOR SYSTEM_TIME AS OF`, without a setting against it; here it does not.
+And it keeps the SQL of a view to itself; here `tables.get` tells it, as BigQuery's does.
 """
 
+import datetime as dt
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
@@ -20,15 +21,31 @@ from bqemulator.domain.events import TableDataChanged
 from bqemulator.grpc_api import read_servicer, write_servicer
 from bqemulator.versioning.snapshots import SnapshotManager
 
-from pipelines.local import bigquery_dry_runs, bigquery_transactions, bigquery_translation
+from pipelines.local import (
+    bigquery_appends,
+    bigquery_bytes,
+    bigquery_dry_runs,
+    bigquery_partitions,
+    bigquery_transactions,
+    bigquery_translation,
+)
+from pipelines.local.bigquery_engine import GOOGLES_BUFFER, Engine
 
 
-def apply() -> None:
-    """Repair bqemulator in this process; to be called before its server is made."""
+def apply(streaming_buffer: dt.timedelta = GOOGLES_BUFFER) -> None:
+    """Repair bqemulator in this process; to be called before its server is made.
+
+    A row that was streamed so lately cannot be changed in a transaction.
+    """
+    Engine.buffer_length = streaming_buffer
+    server.DuckDBEngine = Engine
     server.SnapshotManager = _NoTimeTravel
     bigquery_dry_runs.apply()
     bigquery_transactions.apply()
     bigquery_translation.apply()
+    bigquery_appends.apply()
+    bigquery_bytes.apply()
+    bigquery_partitions.apply()
     write_servicer.BigQueryWriteHandler = _on_loop(write_servicer.BigQueryWriteHandler)
     read_servicer.BigQueryReadHandler = _on_loop(read_servicer.BigQueryReadHandler)
     tables._table_to_rest = _with_view(tables._table_to_rest)

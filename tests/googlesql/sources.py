@@ -10,7 +10,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 
 # Not BigQuery's: what the local stand-ins keep in SQLite and DuckDB.
-_STAND_INS = (ROOT / "pipelines" / "local",)
+_STAND_INS = ROOT / "pipelines" / "local"
 # The client of the emulator, through which all calls go.
 _CLIENT = ROOT / "pipelines" / "bigquery" / "target.py"
 _SQL = re.compile(
@@ -51,7 +51,7 @@ def squeezed(text: str) -> str:
 @cache
 def literals() -> tuple[Literal, ...]:
     """Return every piece of SQL in the code of the pipelines."""
-    return tuple(each for path in _modules() if not _is_of_stand_in(path) for each in _literals(path))
+    return tuple(each for path in _modules() for each in _literals(path))
 
 
 @cache
@@ -61,11 +61,7 @@ def calls() -> tuple[Call, ...]:
 
 
 def _modules() -> list[Path]:
-    return sorted((ROOT / "pipelines").rglob("*.py"))
-
-
-def _is_of_stand_in(path: Path) -> bool:
-    return any(path.is_relative_to(folder) for folder in _STAND_INS)
+    return sorted(path for path in (ROOT / "pipelines").rglob("*.py") if not path.is_relative_to(_STAND_INS))
 
 
 def _literals(path: Path) -> Iterator[Literal]:

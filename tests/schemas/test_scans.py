@@ -116,10 +116,9 @@ def test_only_the_columns_that_somebody_uses_are_read():
 
 
 def test_views_are_read_through_and_a_table_without_partitions_has_no_days():
-    ((table, columns, left),) = scans(
-        "SELECT text FROM `p.views.message_texts` WHERE sent_date = @day", PARAMETERS, DAYS
-    )
+    found = scans("SELECT text FROM `p.views.message_texts` WHERE sent_date = @day", PARAMETERS, DAYS)
 
-    assert (table, left) == ("messages", {PARAMETERS["day"]})
-    assert "content" in columns
+    (scan,) = (each for each in found if each.table == "messages")
+    assert scan.days == {PARAMETERS["day"]}
+    assert "content" in scan.columns
     assert days("SELECT run_id FROM `views.runs`") == [("runs", None)]

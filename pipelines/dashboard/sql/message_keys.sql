@@ -1,6 +1,6 @@
 -- Which messages a page of a conversation has, the latest first; the table is clustered by conversation.
 SELECT message_id, MAX(sent_at) AS last_sent_at, MAX(sent_date) AS sent_date, MIN(sent_date) AS first_sent_date
-FROM `${rows}.messages`
+FROM `${views}.messages`
 WHERE sent_date BETWEEN @first_day AND @last_day AND conversation_id = @conversation_id
 GROUP BY message_id
 HAVING last_sent_at < @before OR (last_sent_at = @before AND message_id < @before_id)

@@ -1,5 +1,4 @@
--- What is known beside the messages of a conversation, each entry once as the view metadata has it: the id of an entry
--- follows from its subject, so to choose the subjects first changes nothing and reads less.
+-- What is known beside the messages of a conversation, each entry once as the view metadata has it.
 WITH
   stored AS (
     SELECT DISTINCT message_id
@@ -10,15 +9,10 @@ WITH
   ),
   entries AS (
     SELECT *
-    FROM `${rows}.metadata`
+    FROM `${views}.metadata`
     WHERE
       occurred_date BETWEEN DATE_SUB(@first_day, INTERVAL 1 DAY) AND DATE_ADD(@last_day, INTERVAL 7 DAY)
       AND (subject_id IN (${message_ids}) OR conversation_id = @conversation_id)
-    QUALIFY
-      ROW_NUMBER() OVER (
-        PARTITION BY occurred_date, metadata_id
-        ORDER BY generation DESC, received_at, event_id, pointer, processed_at
-      ) = 1
   )
 SELECT
   metadata_id,

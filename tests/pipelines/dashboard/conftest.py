@@ -3,6 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 from bigquery_fixtures import PROJECT, Emulator
+from dashboard_shop import Shop
 from dashboard_world import DashboardWorld
 from flask.testing import FlaskClient
 
@@ -26,3 +27,11 @@ def world(bigquery_emulator: Emulator, tmp_path_factory: pytest.TempPathFactory)
 def page(world: DashboardWorld) -> FlaskClient:
     """Whoever looks at the dashboard."""
     return world.app.test_client()
+
+
+@pytest.fixture
+def shop(bigquery_environment: Emulator) -> Iterator[Shop]:
+    """A shop of which nothing has been told yet."""
+    made = Shop()
+    yield made
+    made.analyst.close()

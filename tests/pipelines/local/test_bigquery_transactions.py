@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,71 @@ def test_readers_see_no_half_of_a_transaction(bigquery_client: bigquery.Client, 
     assert seen == {(1, 2)}
 
 
+# After each of its statements a transaction gives way, so that another comes in between.
+_MANY = "SELECT 1; " * 10
+
+
+def at_once(opened: bigquery.Client, *scripts: str) -> list[str]:
+    """Run scripts side by side; return what each was refused for, or nothing."""
+    together = threading.Barrier(len(scripts))
+
+    def run(script: str) -> str:
+        together.wait(60)
+        try:
+            opened.query_and_wait(script)
+        except GoogleAPICallError as refused:
+            return str(refused)
+        return ""
+
+    with ThreadPoolExecutor(len(scripts)) as threads:
+        return list(threads.map(run, scripts))
+
+
+def test_of_two_transactions_that_change_one_table_one_is_aborted(bigquery_client: bigquery.Client, table: str):
+    script = (
+        f"BEGIN TRANSACTION; SELECT COUNT(*) FROM `{table}`; {_MANY} UPDATE `{table}` SET n = n + 10 WHERE TRUE; "
+        f"{_MANY} COMMIT TRANSACTION;"
+    )
+    committed, aborted = 0, []
+
+    # Where the machine is busy, one may have ended before the other comes.
+    while not aborted:
+        assert committed < 40
+        outcomes = at_once(bigquery_client, script, script)
+        committed += outcomes.count("")
+        aborted = [outcome for outcome in outcomes if outcome]
+
+    assert "Transaction is aborted due to concurrent update against table" in aborted[0]
+    assert numbers(bigquery_client, table) == [1 + 10 * committed, 2 + 10 * committed]
+
+
+def test_transactions_that_only_insert_all_commit(bigquery_client: bigquery.Client, table: str):
+    scripts = [
+        f"BEGIN TRANSACTION; {_MANY} INSERT INTO `{table}` (n) VALUES ({n}); {_MANY} COMMIT TRANSACTION;"
+        for n in range(3, 6)
+    ]
+
+    assert at_once(bigquery_client, *scripts) == [""] * 3
+    assert numbers(bigquery_client, table) == [1, 2, 3, 4, 5]
+
+
+def test_a_single_statement_waits_for_a_transaction_and_is_not_lost(bigquery_client: bigquery.Client, table: str):
+    script = f"BEGIN TRANSACTION; UPDATE `{table}` SET n = n + 10 WHERE TRUE; {_MANY} COMMIT TRANSACTION;"
+
+    outcomes = at_once(bigquery_client, script, f"UPDATE `{table}` SET n = n + 100 WHERE TRUE")
+
+    # The transaction may have begun before the statement and come to the table after it.
+    assert outcomes[1] == ""
+    moved = 100 if outcomes[0] else 110
+    assert numbers(bigquery_client, table) == [1 + moved, 2 + moved]
+
+
+def test_a_transaction_that_nobody_ended_is_rolled_back(bigquery_client: bigquery.Client, table: str):
+    bigquery_client.query_and_wait(f"BEGIN TRANSACTION; DELETE FROM `{table}` WHERE TRUE;")
+
+    assert numbers(bigquery_client, table) == [1, 2]
+
+
 @pytest.mark.timeout(240)
 def test_kill_9_in_a_transaction_leaves_nothing_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     ports = free_ports(2)
@@ -89,9 +155,13 @@ def test_kill_9_in_a_transaction_leaves_nothing_of_it(tmp_path: Path, monkeypatc
         opened = connected(emulator, monkeypatch)
         opened.create_dataset("d")
         table = create(opened, "d")
-        # Each statement takes its time, so that the kill falls between the first and the last of them.
-        inserts = f"INSERT INTO `{table}` (n) SELECT a FROM UNNEST(GENERATE_ARRAY(1, 2000000)) AS a; " * 60
-        script = f"BEGIN TRANSACTION; DELETE FROM `{table}` WHERE TRUE; {inserts} COMMIT TRANSACTION;"
+        # A statement that takes minutes, so that the kill falls between what was changed and the commit.
+        array = "UNNEST(GENERATE_ARRAY(1, 200000))"
+        long = f"SELECT COUNT(*) FROM {array} AS a, {array} AS b WHERE MOD(a * b, 7) = 3"
+        script = (
+            f"BEGIN TRANSACTION; DELETE FROM `{table}` WHERE TRUE; INSERT INTO `{table}` (n) VALUES (9); {long}; "
+            "COMMIT TRANSACTION;"
+        )
         running = threading.Thread(target=run_and_fail, args=(opened, script))
         running.start()
         wait_until_busy(emulator.rest)
@@ -114,7 +184,7 @@ def run_and_fail(opened: bigquery.Client, script: str) -> None:
 
 
 def wait_until_busy(url: str) -> None:
-    """Wait until nothing else is answered: a script is in the middle then."""
+    """Wait until nothing else is answered: a script is in the middle of its long statement then."""
     while True:
         try:
             requests.get(f"{url}/readyz", timeout=1)

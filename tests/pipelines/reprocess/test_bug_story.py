@@ -78,6 +78,6 @@ def test_wrong_counts_are_put_right_taken_back_and_put_right_again(warehouse: Wa
     warehouse.received(arriving[2:])
     warehouse.apply(run)
     assert counts(warehouse) == {f"contact-{n}": 3 if n < 3 else 2 for n in range(7)}
-    assert warehouse.query("SELECT COUNT(*) AS n, COUNT(DISTINCT event_id) AS ids FROM `T.events`") == [
+    assert warehouse.query("SELECT COUNT(*) AS n, COUNT(DISTINCT event_id) AS ids FROM `V.counted_events`") == [
         {"n": 22, "ids": 22}
     ]

@@ -8,11 +8,14 @@ import logging
 import os
 import random
 
+import pytest
 from receiver_support import events
 
 from receiver.durable import salvage
 from receiver.durable.segments import Segment, recover
 from receiver.durable.spool import Spool
+
+pytestmark = pytest.mark.slow
 
 FLIPS = int(os.environ.get("PARLEY_FLIPS", "1000"))
 BLOCKS = 8
