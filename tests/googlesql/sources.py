@@ -26,8 +26,18 @@ class Literal(NamedTuple):
     """A string in the code that is SQL or a part of it."""
 
     place: str
-    pattern: "re.Pattern[str]"
-    """What any rendering of it matches, with white space as `squeezed` leaves it."""
+    parts: tuple[str, ...]
+    """What any rendering of it has, in this order, with white space as `squeezed` leaves it."""
+
+    def is_in(self, text: str) -> bool:
+        """Tell whether a squeezed text has a rendering of it."""
+        position = 0
+        for part in self.parts:
+            found = text.find(part, position)
+            if found < 0:
+                return False
+            position = found + len(part)
+        return True
 
 
 class Call(NamedTuple):
@@ -70,7 +80,7 @@ def _literals(path: Path) -> Iterator[Literal]:
     for string in _strings(tree):
         parts = _parts(string)
         if id(string) not in inner | _docstrings(tree) and any(_SQL.search(part) for part in parts):
-            yield Literal(f"{path.relative_to(ROOT)}:{string.lineno}", _pattern(parts))
+            yield Literal(f"{path.relative_to(ROOT)}:{string.lineno}", tuple(map(squeezed, parts)))
 
 
 def _strings(tree: ast.AST) -> Iterator[ast.Constant | ast.JoinedStr]:
@@ -90,10 +100,6 @@ def _parts(string: ast.Constant | ast.JoinedStr) -> list[str]:
     values = string.values if isinstance(string, ast.JoinedStr) else [string]
     text = "".join(str(each.value) if isinstance(each, ast.Constant) else "\0" for each in values)
     return _PLACEHOLDER.sub("\0", text).split("\0")
-
-
-def _pattern(parts: list[str]) -> "re.Pattern[str]":
-    return re.compile(r".*?".join(r"\s*".join(map(re.escape, part.split())) for part in parts))
 
 
 def _calls(path: Path) -> Iterator[Call]:
