@@ -131,17 +131,22 @@ def _rows(live: Target, place: Staging, run: Run, table: str) -> str:
         return f"SELECT {names} FROM `{live.table(table)}` WHERE event_id NOT IN {affected}"  # noqa: S608
     if table not in TABLES:
         return f"SELECT {names} FROM `{live.table(table)}`"  # noqa: S608
-    placed = names.replace("`run_id`", f"{literal(run.run_id)} AS run_id")
+    kept = ", ".join(f"stored.{name}" for name in columns(table))
+    placed = ", ".join(
+        f"{literal(run.run_id)} AS run_id" if name == "`run_id`" else f"made.{name}" for name in columns(table)
+    )
     return (
-        f"SELECT {names} FROM `{live.table(table)}` "  # noqa: S608
-        f"WHERE event_id IS NULL OR event_id NOT IN {affected} "
-        f"UNION ALL SELECT {placed} FROM `{place.made(table)}` WHERE event_id IN {affected}"
+        f"SELECT {kept} FROM `{live.table(table)}` AS stored "  # noqa: S608
+        f"LEFT JOIN `{place.made(AFFECTED)}` AS gone ON gone.event_id = stored.event_id "
+        "WHERE gone.event_id IS NULL "
+        f"UNION ALL SELECT {placed} FROM `{place.made(table)}` AS made "
+        f"INNER JOIN `{place.made(AFFECTED)}` AS chosen ON chosen.event_id = made.event_id"
     )
 
 
 def _retold(client: bigquery.Client, live: Target, place: Staging, run: Run) -> str:
     """Return the query of what would be retold: known, but for what the run moves to or from a partition."""
-    known = f"SELECT id, shown_date, decided_at FROM `{live.view('retold')}`"  # noqa: S608
+    known = f"SELECT known.id, known.shown_date, known.decided_at FROM `{live.view('retold')}` AS known"  # noqa: S608
     shown = target(live, run.run_id)
     moved = {table: moved_ids(place, table) for table in TOLD}
     found = [
@@ -152,12 +157,13 @@ def _retold(client: bigquery.Client, live: Target, place: Staging, run: Run) -> 
     if not found:
         return known
     every = " UNION ALL ".join(moved[table] for table in found)
+    others = f"{known} LEFT JOIN ({every}) AS moved ON moved.id = known.id WHERE moved.id IS NULL"
     again = []
     for table in found:
         known_by, date, first = TOLD[table]
         again.append(
-            f"SELECT {known_by}, {first}, CURRENT_TIMESTAMP() FROM `{shown.view(loader.COUNTED + table)}` "  # noqa: S608
-            f"WHERE {known_by} IN (SELECT id FROM ({moved[table]})) "
+            f"SELECT {known_by}, {first}, CURRENT_TIMESTAMP() FROM `{shown.view(loader.COUNTED + table)}` AS told "  # noqa: S608
+            f"INNER JOIN ({moved[table]}) AS moved ON moved.id = told.{known_by} "
             f"GROUP BY {known_by} HAVING COUNT(DISTINCT {date}) > 1"
         )
-    return " UNION ALL ".join([f"{known} WHERE id NOT IN (SELECT id FROM ({every}))", *again])  # noqa: S608
+    return " UNION ALL ".join([others, *again])

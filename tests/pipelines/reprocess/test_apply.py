@@ -182,6 +182,47 @@ def test_an_older_generation_is_refused(warehouse: Warehouse, generation):
         warehouse.apply(run)
 
 
+def test_a_newer_generation_that_live_stores_meanwhile_is_not_replaced(warehouse: Warehouse, generation):
+    spoiled(warehouse)
+    run = warehouse.plan()
+
+    def meanwhile() -> None:
+        generation(GENERATION + 1)
+        warehouse.live(EVENTS[:1])
+        generation(GENERATION)
+
+    with pytest.raises(RefusedError, match=f"rows of generation {GENERATION + 1} are there"):
+        warehouse.apply(run, steps=InterruptAt("checked", meanwhile))
+    assert warehouse.run(run.run_id).state is State.PLANNED
+
+
+def test_what_is_discarded_while_it_is_applied_is_not_applied(warehouse: Warehouse):
+    spoiled(warehouse)
+    run, before = warehouse.plan(), warehouse.images()
+
+    with pytest.raises(RefusedError, match="is discarded"):
+        warehouse.apply(run, steps=InterruptAt("checked", lambda: warehouse.discard(run)))
+    assert warehouse.images() == before
+
+
+def test_rows_of_other_events_are_neither_written_nor_dated_anew(warehouse: Warehouse):
+    warehouse.received(EVENTS)
+    warehouse.query(f"UPDATE `T.messages` SET kind = 'wrong' WHERE event_id = '{EVENTS[0].event_id}'")
+    before = warehouse.stored()
+    others = f"SELECT event_id, processed_at FROM `V.events` WHERE event_id != '{EVENTS[0].event_id}' ORDER BY 1"
+    dated = warehouse.query(others)
+
+    warehouse.apply(warehouse.plan())
+
+    written = {table: number - before[table] for table, number in warehouse.stored().items()}
+    assert {table: written[table] for table in ("events", "messages", "superseded")} == {
+        "events": 1,
+        "messages": 1,
+        "superseded": 1,
+    }
+    assert warehouse.query(others) == dated
+
+
 def test_an_applied_run_is_not_discarded_and_a_discarded_one_not_applied(warehouse: Warehouse):
     warehouse.received(EVENTS)
     run = warehouse.plan()
