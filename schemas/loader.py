@@ -42,7 +42,7 @@ def tables() -> dict[str, TableSpec]:
 COUNTED = "counted_"
 """How the names of the views begin of which every other view is made: of each table the rows that count."""
 _LEDGERS = frozenset({"events", "dead_letters"})
-_NOT_COUNTED = frozenset({"runs", "superseded", "retold", "reprocessing_lock"})
+_NOT_COUNTED = frozenset({"alias_decisions", "runs", "superseded", "retold", "reprocessing_lock"})
 
 
 @cache

@@ -14,6 +14,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
 
 from pipelines.bigquery.target import ConfigurationError, Target
+from schemas import loader
 
 MAX_BYTES = "PARLEY_DASHBOARD_MAX_BYTES"
 DEFAULT_MAX_BYTES = 50 * 1024**3
@@ -130,6 +131,9 @@ def statement(question: str, target: Target, lists: Mapping[str, int]) -> str:
         "rows": f"{target.project}.{target.rows_dataset}",
         "views": f"{target.project}.{target.views_dataset}",
     }
+    # With the ids as the tables have them: to know who is who, all aliases there are would be read.
+    texts = loader.views()["message_texts"].replace("${views}.messages`", "${views}.messages_as_told`")
+    names["texts"] = Template(texts).substitute(names)
     names["exchanged"] = Template(_sql("exchanged.part")).substitute(names).rstrip()
     for name, count in lists.items():
         names[name] = ", ".join(f"@{name}_{number}" for number in range(count)) or "NULL"

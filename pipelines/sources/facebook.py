@@ -50,6 +50,11 @@ class ChangeValue(Struct):
     """What of a change's value is the same in all fields."""
 
     author: Author | None = msgspec.field(default=None, name="from")
+    user: Author | None = None
+    reviewer_id: Id = None
+    reviewer_name: str | None = None
+    sender_id: Id = None
+    sender_name: str | None = None
     timestamp: Raw = NOTHING
     created_time: Raw = NOTHING
 
@@ -99,7 +104,11 @@ def _read_change(item: Item, body: Body, part: Raw, channel: str) -> None:
         return
     changed = body.decode(CHANGE_VALUE, value) if found else ChangeValue()
     item.dated(scalar(changed.timestamp) or scalar(changed.created_time))
-    author = changed.author or Author()
+    author = changed.author or changed.user
+    if author is None:
+        # Of reviews, and of posts as they once were.
+        known, name = changed.reviewer_id or changed.sender_id, changed.reviewer_name or changed.sender_name
+        author = Author(known, name)
     place = _author_place(item, channel, author)
     # Of a feed: what (a comment, a reaction), and what became of it (add, edited, remove).
     done = " ".join(filter(None, (scalar(found.get(name, NOTHING)) for name in ("item", "verb"))))

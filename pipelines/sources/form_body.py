@@ -1,6 +1,21 @@
 """What sources that send forms share: fields of a form or a query, whatever bytes they hold."""
 
+from typing import Final
 from urllib.parse import unquote_to_bytes
+
+FORM: Final = "application/x-www-form-urlencoded"
+_BLANK: Final = b"\xef\xbb\xbf \t\r\n"
+
+
+def is_json(data: bytes, content_type: str) -> bool:
+    """Say whether a body is JSON: by its content type, or because no form begins so, whatever its type says."""
+    media = content_type.partition(";")[0].strip().lower()
+    return media.endswith(("/json", "+json")) or data.lstrip(_BLANK)[:1] in {b"{", b"["}
+
+
+def is_form(data: bytes, content_type: str) -> bool:
+    """Say whether a body is a form: its content type says so, and it is no JSON."""
+    return content_type.partition(";")[0].strip().lower() == FORM and not is_json(data, content_type)
 
 
 def read(form: bytes) -> tuple[dict[str, str], bool]:

@@ -16,7 +16,6 @@ from pipelines.sources.place import Place
 from schemas.custom_sources import BodyMapping, MessageRule, MetadataRule
 from schemas.raw_event import HEADER_PREFIX, RawEvent
 
-FORM: Final = "application/x-www-form-urlencoded"
 PROFILE: Final = ("display_name", "username", "phone_number", "locale", "time_zone", "avatar_url")
 
 _ANYTHING: Final = msgspec.json.Decoder()
@@ -61,7 +60,7 @@ class Mapped:
             },
             "query": form_body.read(event.query.encode())[0],
         }
-        if event.content_type.partition(";")[0].strip().lower() == FORM:
+        if form_body.is_form(event.data, event.content_type):
             found = self._form(event.data, lineage, around)
         else:
             body = Body(event.data)
@@ -73,7 +72,7 @@ class Mapped:
         fields, _ = form_body.read(data)
         found = "" in self._pointers
         if found:
-            with lineage.item("", data, source=self._source, content_type=FORM) as item:
+            with lineage.item("", data, source=self._source, content_type=form_body.FORM) as item:
                 self._read(item, "", {**around, "item": fields, "ancestors": []})
         inside: dict[str, list[str]] = {}
         for pointer in filter(None, self._pointers):
@@ -85,7 +84,7 @@ class Mapped:
             found = True
             others = {name: other for name, other in fields.items() if name != _unescaped(step)}
             # Where the field is no JSON, it fails with the bytes that came.
-            with lineage.item(f"/{step}", data, source=self._source, content_type=FORM):
+            with lineage.item(f"/{step}", data, source=self._source, content_type=form_body.FORM):
                 body = Body(value.encode())
                 self._json(body, Part(body.decode(_WHOLE), f"/{step}", (others,)), pointers, lineage, around)
         return found

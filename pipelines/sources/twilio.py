@@ -15,7 +15,6 @@ from pipelines.sources.json_body import Body, fact_key
 from pipelines.sources.place import Place
 from schemas.raw_event import RawEvent
 
-FORM: Final = "application/x-www-form-urlencoded"
 INCOMING_STATES: Final = frozenset({"", "received", "receiving"})
 MESSAGE_FIELDS: Final = ("MessageSid", "SmsMessageSid", "SmsSid", "Body", "NumMedia")
 KNOWN_FIELDS: Final = (*MESSAGE_FIELDS, "From", "To", "AccountSid", "MessagingServiceSid")
@@ -39,14 +38,14 @@ Fields = dict[str, str]
 
 def parse(event: RawEvent, lineage: Lineage) -> str | None:
     """Make the rows of a message or status callback, one a request and without a time, or of JSON events."""
-    if twilio_events.is_json(event.data, event.content_type):
+    if form_body.is_json(event.data, event.content_type):
         return _events(event.data, lineage)
     # A number may be configured to be called with GET: its parameters then are the query.
     form = event.data or event.query.encode()
     fields, repeated = form_body.read(form)
     if not any(name in fields for name in KNOWN_FIELDS):
         return "no parameters of a Twilio message"
-    with lineage.item("", form, source=_source(fields), content_type=FORM) as item:
+    with lineage.item("", form, source=_source(fields), content_type=form_body.FORM) as item:
         if not event.data:
             item.flags.append("query")
         if repeated:
@@ -92,7 +91,9 @@ def _source(fields: Fields) -> str:
 
 
 def _state(fields: Fields) -> str:
-    return (fields.get("MessageStatus") or fields.get("SmsStatus", "")).lower()
+    # WhatsApp's callbacks may say it in the event's type alone.
+    event = fields.get("EventType", "") if "ChannelPrefix" in fields or "ChannelToAddress" in fields else ""
+    return (fields.get("MessageStatus") or fields.get("SmsStatus") or event).lower()
 
 
 def _message_sid(fields: Fields) -> str | None:

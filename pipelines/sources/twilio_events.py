@@ -14,7 +14,6 @@ from pipelines.sources.json_body import NOTHING, Body, is_array, members, scalar
 MESSAGE: Final = "com.twilio.messaging.inbound-message.received"
 STATUS: Final = "com.twilio.messaging.message."
 
-_BLANK: Final = b"\xef\xbb\xbf \t\r\n"
 _WHOLE: Final = msgspec.json.Decoder(Raw)
 _ARRAY: Final = msgspec.json.Decoder(list[Raw])
 
@@ -35,12 +34,6 @@ class Event(NamedTuple):
 
 
 _EVENT: Final = msgspec.json.Decoder(_CloudEvent)
-
-
-def is_json(data: bytes, content_type: str) -> bool:
-    """Say whether a body is JSON: by its content type, or because no form of Twilio's begins so."""
-    media = content_type.partition(";")[0].strip().lower()
-    return media.endswith(("/json", "+json")) or data.lstrip(_BLANK)[:1] in {b"{", b"["}
 
 
 def elements(body: Body) -> Iterator[tuple[str, Raw]]:

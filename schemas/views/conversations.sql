@@ -1,8 +1,47 @@
--- Each conversation once: with whom, on which channel, and how many messages it has.
+-- Each conversation once: with whom, on which channel, and how many messages it has. Whoever is known by several ids in
+-- a source is one contact, and all that is said with one on a channel is one conversation (the view identities).
 -- Counts are counts of the view messages, so they cannot drift from it. Who waits for an answer, and how long the first
 -- took, also heeds answers that are known by their receipts alone (messages_by_receipt), and none that failed. Reads all
 -- partitions, but no content.
 WITH
+  known AS (
+    SELECT
+      sightings.*,
+      identities.resolved_contact_id,
+      identities.resolved_source_contact_id,
+      -- A group, or a ticket, has an id of its own and stays what it is.
+      COALESCE(sightings.source_conversation_id = identities.source_contact_id, FALSE) AS is_own,
+      TO_HEX(
+        SHA1(
+          FROM_HEX(
+            CONCAT(
+              '1f19de65bcc8564ca0ceae43aa7e8dfa',
+              TO_HEX(CAST(CONCAT('12:conversation,36:', sightings.channel_id, ',') AS BYTES)),
+              TO_HEX(CAST(CONCAT(CAST(BYTE_LENGTH(CAST(identities.resolved_source_contact_id AS BYTES)) AS STRING), ':') AS BYTES)),
+              TO_HEX(CAST(CONCAT(identities.resolved_source_contact_id, ',') AS BYTES))
+            )
+          )
+        )
+      ) AS resolved
+    FROM `${views}.counted_conversations` AS sightings
+    LEFT JOIN `${views}.identities` AS identities ON identities.contact_id = sightings.contact_id
+  ),
+  resolved AS (
+    SELECT
+      * EXCEPT (conversation_id, contact_id, source_conversation_id),
+      COALESCE(resolved_contact_id, contact_id) AS contact_id,
+      IF(is_own, resolved_source_contact_id, source_conversation_id) AS source_conversation_id,
+      IF(
+        is_own,
+        CONCAT(
+          SUBSTR(resolved, 1, 8), '-', SUBSTR(resolved, 9, 4), '-5', SUBSTR(resolved, 14, 3), '-',
+          TRANSLATE(SUBSTR(resolved, 17, 1), '0123456789abcdef', '89ab89ab89ab89ab'), SUBSTR(resolved, 18, 3), '-',
+          SUBSTR(resolved, 21, 12)
+        ),
+        conversation_id
+      ) AS conversation_id
+    FROM known
+  ),
   merged AS (
     SELECT
       conversation_id,
@@ -12,7 +51,7 @@ WITH
       source_conversation_id,
       MIN(seen_at) OVER latest AS first_seen_at,
       MAX(seen_at) OVER latest AS last_seen_at
-    FROM `${views}.counted_conversations`
+    FROM resolved
     WHERE TRUE
     QUALIFY ROW_NUMBER() OVER newest = 1
     WINDOW

@@ -30,7 +30,7 @@ WITH
       sent_at_from,
       IF(sent_at_from = 'received', NULL, TIMESTAMP_DIFF(received_at, sent_at, MILLISECOND) / 1000),
       NULL
-    FROM `${views}.messages`
+    FROM `${views}.messages_as_told`
     UNION ALL
     SELECT received_date, COALESCE(source, ''), 'dead letter', NULL, NULL, NULL, NULL, NULL, NULL
     FROM `${views}.dead_letters`

@@ -171,7 +171,9 @@ SELECT
     NULLIF(JSON_VALUE(card, '$$.title'), ''),
     NULLIF(JSON_VALUE(attachment, '$$.payload.title'), ''),
     NULLIF(JSON_VALUE(attachment, '$$.title'), ''),
-    NULLIF(JSON_VALUE(json, '$$.title'), '')
+    NULLIF(JSON_VALUE(json, '$$.title'), ''),
+    NULLIF(JSON_VALUE(json, '$$.richCard.standaloneCard.cardContent.title'), ''),
+    NULLIF(JSON_VALUE(json, '$$.richCard.carouselCard.cardContents[0].title'), '')
   ) AS text,
   -- What a pressed button, quick reply, list row or form sends to the program behind it, else the label that was
   -- pressed; null where nothing was chosen.
@@ -239,6 +241,7 @@ SELECT
           JSON_VALUE(item, '$$.payload.attachment_id'),
           JSON_VALUE(item, '$$.payload.elements[0].attachment_id'),
           JSON_VALUE(item, '$$.payload.product.elements[0].id'),
+          JSON_VALUE(item, '$$.product_retailer_id'),
           JSON_VALUE(item, '$$.catalog_id')
         ) AS source_id,
         JSON_VALUE(item, '$$.mime_type') AS media_type,
@@ -274,6 +277,12 @@ SELECT
           -- Contact cards have no type of their own, only what a person's number or address is used for.
           SELECT item, 2, nth, 'contacts'
           FROM UNNEST(SAFE.JSON_QUERY_ARRAY(json, '$$.contacts')) AS item WITH OFFSET AS nth
+          UNION ALL
+          SELECT item, 4, nth, 'product'
+          FROM
+            UNNEST(
+              [JSON_QUERY(json, '$$.context.referred_product'), JSON_QUERY(json, '$$.message.referral.product')]
+            ) AS item WITH OFFSET AS nth
           UNION ALL
           SELECT item, 3, nth, NULL
           FROM

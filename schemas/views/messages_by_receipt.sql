@@ -13,5 +13,5 @@ SELECT
   states.state,
   states.error
 FROM `${views}.delivery_states` AS states
-LEFT JOIN `${views}.messages` AS message ON message.message_id = states.message_id
+LEFT JOIN `${views}.messages_as_told` AS message ON message.message_id = states.message_id
 WHERE message.message_id IS NULL

@@ -8,7 +8,7 @@ WITH
       value AS text,
       occurred_at AS edited_at,
       COUNT(DISTINCT metadata_id) OVER (PARTITION BY subject_id) AS edits
-    FROM `${views}.metadata`
+    FROM `${views}.metadata_as_told`
     -- What tells no new text does not change the text.
     WHERE subject_type = 'message' AND key = 'source.edited' AND value != ''
     QUALIFY
@@ -16,7 +16,7 @@ WITH
   ),
   deletions AS (
     SELECT subject_id AS message_id, MIN(occurred_at) AS deleted_at
-    FROM `${views}.metadata`
+    FROM `${views}.metadata_as_told`
     WHERE
       subject_type = 'message'
       AND (
@@ -24,25 +24,38 @@ WITH
       )
     GROUP BY subject_id
   ),
-  latest_reactions AS (
-    SELECT subject_id AS message_id, actor_id, value AS emoji, occurred_at AS reacted_at
+  -- Whoever reacts by a phone number, and again by a user id, is one actor.
+  actors AS (
+    SELECT source, source_contact_id, MIN(resolved_source_contact_id) AS resolved_source_contact_id
+    FROM `${views}.identities`
+    GROUP BY source, source_contact_id
+  ),
+  told_reactions AS (
+    SELECT
+      * EXCEPT (actor_id, content, told),
+      -- Rows of the first generations have it in the content alone.
+      COALESCE(actor_id, JSON_VALUE(told, '$$.sender.id'), JSON_VALUE(told, '$$.from')) AS actor_id
     FROM
       (
-        SELECT
-          * EXCEPT (actor_id, content, told),
-          -- Rows of the first generations have it in the content alone.
-          COALESCE(actor_id, JSON_VALUE(told, '$$.sender.id'), JSON_VALUE(told, '$$.from')) AS actor_id
-        FROM
-          (
-            SELECT
-              *, IF(generation < 3, SAFE.PARSE_JSON(content, wide_number_mode => 'round'), NULL) AS told
-            FROM `${views}.metadata`
-            WHERE subject_type = 'message' AND key = 'reaction.emoji'
-          )
+        SELECT *, IF(generation < 3, SAFE.PARSE_JSON(content, wide_number_mode => 'round'), NULL) AS told
+        FROM `${views}.metadata_as_told`
+        WHERE subject_type = 'message' AND key = 'reaction.emoji'
       )
+  ),
+  latest_reactions AS (
+    SELECT
+      told.subject_id AS message_id,
+      COALESCE(actors.resolved_source_contact_id, told.actor_id) AS actor_id,
+      told.value AS emoji,
+      told.occurred_at AS reacted_at
+    FROM told_reactions AS told
+    LEFT JOIN actors ON actors.source = told.source AND actors.source_contact_id = told.actor_id
     WHERE TRUE
     QUALIFY
-      ROW_NUMBER() OVER (PARTITION BY subject_id, actor_id ORDER BY occurred_at DESC, received_at DESC, metadata_id) = 1
+      ROW_NUMBER() OVER (
+        PARTITION BY told.subject_id, COALESCE(actors.resolved_source_contact_id, told.actor_id)
+        ORDER BY told.occurred_at DESC, told.received_at DESC, told.metadata_id
+      ) = 1
   ),
   reactions AS (
     SELECT

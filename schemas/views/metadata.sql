@@ -1,46 +1,87 @@
 -- Each fact once, as its first telling of the highest generation told it; one without a time of its own, which may have
--- come back to an earlier value (on, off, on), as its last telling did.
--- A filter on occurred_date prunes. A fact without a usable time of its own may be told in two partitions: from the next
--- parley settle on it shows in the last only (retold).
+-- come back to an earlier value (on, off, on), as its last telling did. Whoever is known by several ids in a source is one
+-- contact with one conversation on each channel (the view identities).
+-- A filter on occurred_date prunes the facts; aliases are read in all partitions. With the ids as the tables have them:
+-- metadata_as_told. A fact without a usable time of its own may be told in two partitions: from the next parley settle on
+-- it shows in the last only (retold).
+WITH
+  known AS (
+    SELECT
+      told.*,
+      identities.resolved_contact_id,
+      -- The names of the conversation with the contact as told, and with the contact that it is (see docs/people.md).
+      TO_HEX(
+        SHA1(
+          FROM_HEX(
+            CONCAT(
+              '1f19de65bcc8564ca0ceae43aa7e8dfa',
+              TO_HEX(CAST(CONCAT('12:conversation,36:', told.channel_id, ',') AS BYTES)),
+              TO_HEX(CAST(CONCAT(CAST(BYTE_LENGTH(CAST(identities.source_contact_id AS BYTES)) AS STRING), ':') AS BYTES)),
+              TO_HEX(CAST(CONCAT(identities.source_contact_id, ',') AS BYTES))
+            )
+          )
+        )
+      ) AS own,
+      TO_HEX(
+        SHA1(
+          FROM_HEX(
+            CONCAT(
+              '1f19de65bcc8564ca0ceae43aa7e8dfa',
+              TO_HEX(CAST(CONCAT('12:conversation,36:', told.channel_id, ',') AS BYTES)),
+              TO_HEX(CAST(CONCAT(CAST(BYTE_LENGTH(CAST(identities.resolved_source_contact_id AS BYTES)) AS STRING), ':') AS BYTES)),
+              TO_HEX(CAST(CONCAT(identities.resolved_source_contact_id, ',') AS BYTES))
+            )
+          )
+        )
+      ) AS resolved
+    FROM `${views}.metadata_as_told` AS told
+    LEFT JOIN `${views}.identities` AS identities ON identities.contact_id = told.contact_id
+  ),
+  resolved AS (
+    SELECT
+      * EXCEPT (contact_id, conversation_id, resolved_contact_id, own, resolved),
+      contact_id AS told_contact_id,
+      conversation_id AS told_conversation_id,
+      COALESCE(resolved_contact_id, contact_id) AS contact_id,
+      IF(
+        STARTS_WITH(conversation_id, CONCAT(SUBSTR(own, 1, 8), '-', SUBSTR(own, 9, 4))),
+        CONCAT(
+          SUBSTR(resolved, 1, 8), '-', SUBSTR(resolved, 9, 4), '-5', SUBSTR(resolved, 14, 3), '-',
+          TRANSLATE(SUBSTR(resolved, 17, 1), '0123456789abcdef', '89ab89ab89ab89ab'), SUBSTR(resolved, 18, 3), '-',
+          SUBSTR(resolved, 21, 12)
+        ),
+        conversation_id
+      ) AS conversation_id
+    FROM known
+  )
 SELECT
-  telling.metadata_id,
-  telling.subject_type,
-  telling.subject_id,
-  telling.channel_id,
-  telling.conversation_id,
-  telling.contact_id,
-  telling.actor_id,
-  telling.source,
-  telling.key,
-  telling.value,
-  telling.occurred_at,
-  telling.occurred_at_from,
-  telling.occurred_at_raw,
-  telling.occurred_date,
-  telling.content,
-  telling.content_type,
-  telling.pointer,
-  telling.flags,
-  telling.event_id,
-  telling.received_at,
-  telling.generation,
-  telling.processed_at
-FROM `${views}.counted_metadata` AS telling
-LEFT JOIN `${views}.retold` AS retold ON retold.id = telling.metadata_id
-WHERE
-  retold.id IS NULL
-  OR telling.occurred_date = retold.shown_date
-  -- Told once more since that was found.
-  OR (telling.occurred_at_from = 'received' AND telling.occurred_date > retold.shown_date)
-QUALIFY
-  ROW_NUMBER() OVER (
-    PARTITION BY telling.occurred_date, telling.metadata_id
-    ORDER BY
-      telling.generation DESC,
-      IF(telling.occurred_at_from = 'received', 1, 0),
-      IF(telling.occurred_at_from = 'received', telling.received_at, NULL) DESC,
-      telling.received_at,
-      telling.event_id,
-      telling.pointer,
-      telling.processed_at
-  ) = 1
+  metadata_id,
+  subject_type,
+  -- The id in the view that subject_type names.
+  CASE
+    WHEN subject_type = 'contact' AND subject_id = told_contact_id THEN contact_id
+    WHEN subject_type = 'conversation' AND subject_id = told_conversation_id THEN conversation_id
+    ELSE subject_id
+  END AS subject_id,
+  channel_id,
+  -- The conversation it belongs to, where that can be known: with one person on one channel there is one.
+  conversation_id,
+  -- The contact whom it concerns, where that can be known: of all that one is in the source, the one contact.
+  contact_id,
+  actor_id,
+  source,
+  key,
+  value,
+  occurred_at,
+  occurred_at_from,
+  occurred_at_raw,
+  occurred_date,
+  content,
+  content_type,
+  pointer,
+  flags,
+  event_id,
+  received_at,
+  generation,
+  processed_at
+FROM resolved

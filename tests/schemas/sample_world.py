@@ -54,6 +54,18 @@ SUPERSEDED = """
 RETOLD = """
   (id, shown_date, decided_at) VALUES ('another', DATE '2026-03-16', TIMESTAMP '2026-03-17 09:05:00+00')
 """
+ALIASES = """
+  (alias_id, source, channel_id, contact_id, source_contact_id, kind, other_contact_id, other_source_contact_id,
+   told_at, told_date, pointer, event_id, received_at, generation, processed_at) VALUES
+  ('another', 'whatsapp', 'another', '00000000-0000-5000-8000-000000000001', '4915550009999', 'user_id',
+   '00000000-0000-5000-8000-000000000002', 'DE.9999', TIMESTAMP '2026-03-16 09:05:00+00', DATE '2026-03-16', '',
+   'another event', TIMESTAMP '2026-03-16 09:05:00+00', 3, TIMESTAMP '2026-03-16 09:05:01+00')
+"""
+DECISIONS = """
+  (decision_id, contact_id, other_contact_id, decision, decided_at, actor, reason) VALUES
+  ('another', '00000000-0000-5000-8000-000000000003', '00000000-0000-5000-8000-000000000004', 'different',
+   TIMESTAMP '2026-03-17 09:05:00+00', 'operator', NULL)
+"""
 
 
 def sample_events() -> list[RawEvent]:
@@ -96,6 +108,8 @@ def fill(analyst: Analyst) -> None:
     analyst.insert("runs", RUNS)
     analyst.insert("superseded", SUPERSEDED)
     analyst.insert("retold", RETOLD)
+    analyst.insert("aliases", ALIASES)
+    analyst.insert("alias_decisions", DECISIONS)
 
 
 @contextlib.contextmanager

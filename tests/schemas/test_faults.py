@@ -101,8 +101,7 @@ def test_every_body_is_asked_about():
 
 def each() -> Iterator[Any]:
     for name in sorted(material.index()):
-        marks = pytest.mark.xfail(reason="the views do not resolve aliases yet") if name in SPLIT else ()
-        yield pytest.param(name, marks=marks)
+        yield pytest.param(name)
 
 
 @pytest.mark.parametrize("name", list(each()))

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 import sqlglot
 
+from pipelines.local.bigquery_translation import step_by_step
 from schemas import loader, view_columns
 
 DAY = "DATE '2026-03-05'"
@@ -56,7 +57,7 @@ def _make_view(connection, name, made):
 
 def _translated(googlesql):
     (sql,) = sqlglot.transpile(googlesql, read="bigquery", write="duckdb")
-    return sql
+    return step_by_step(sql)
 
 
 def reads(connection, query):

@@ -161,6 +161,14 @@ class TestCurrentMessages:
         assert row == {"text": None, "is_deleted": True, "deleted_at": NOON}
         assert only(analyst.query("SELECT text FROM parley.message_texts")) == {"text": "words"}
 
+    def test_a_deleted_message_shows_neither_what_came_with_it_nor_what_was_chosen(self, analyst):
+        files = {"attachments": [{"type": "image", "payload": {"url": "https://x/1"}}]}
+        told = item(message={"mid": "m_1", "quick_reply": {"payload": "p"}, **files})
+        analyst.tell(page(told), page(item(message={"mid": "m_1", "is_deleted": True}), number=2))
+
+        row = only(analyst.query("SELECT attachments, choice FROM parley.messages_current"))
+        assert row == {"attachments": [], "choice": None}
+
     def test_the_last_reaction_of_each_person_stands_until_it_is_removed(self, analyst):
         def reaction(minute, emoji, sender=CONTACT):
             action = {"mid": "m_1", "action": "react" if emoji else "unreact"}

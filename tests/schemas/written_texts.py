@@ -59,6 +59,10 @@ TEXTS = {
         "by event",
     ),
     "messenger test": ('{"field":"messages","value":{"sender":{"id":"1"},"message":{"text":"try"}}}', "try"),
+    "airy card": (
+        '{"content":{"type":"richCard","richCard":{"standaloneCard":{"cardContent":{"title":"Our lamp"}}}}}',
+        "Our lamp",
+    ),
     "own source, place": ('{"message":{"type":"location","location":{"lat":3.5,"lon":4}}}', "3.5, 4"),
     "own source, button": ('{"actions":[{"action_id":"size","value":"xl","text":{"text":"XL"}}]}', "XL"),
     "form, NUL": (form("Body=a%00b"), "ab"),
@@ -152,6 +156,10 @@ ATTACHMENTS = {
     '{"type":"voice","voice":{"id":"v1","mime_type":"audio/ogg; codecs=opus","file_size":2048}}': [
         attachment(type="voice", source_id="v1", media_type="audio/ogg; codecs=opus", size_bytes=2048)
     ],
+    '{"text":{"body":"?"},"context":{"referred_product":{"catalog_id":"c","product_retailer_id":"p"}}}': [
+        attachment(type="product", source_id="p")
+    ],
+    '{"message":{"text":"?","referral":{"product":{"id":"p7"}}}}': [attachment(type="product", source_id="p7")],
     '{"type":"location","location":{"latitude":1,"longitude":2,"address":"Pier 1","url":"https://x/map"}}': [
         attachment(type="location", url="https://x/map", caption="Pier 1")
     ],

@@ -10,7 +10,7 @@ WITH
         FORMAT_TIMESTAMP('%Y-%m-%d %H:00', IF(DATE(sent_at) = sent_date, sent_at, received_at)),
         FORMAT_DATE('%Y-%m-%d', sent_date)
       ) AS moment
-    FROM `${views}.messages`
+    FROM `${views}.messages_as_told`
     WHERE sent_date BETWEEN @first_day AND @last_day AND (@source = '' OR source = @source)
   )
 SELECT moment, source, COUNT(*) AS messages, COUNTIF(direction = 'inbound') AS inbound

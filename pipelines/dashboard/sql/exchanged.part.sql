@@ -2,7 +2,7 @@
   -- alone (as the view messages_by_receipt has it).
   told AS (
     SELECT message_id, conversation_id, contact_id, source, direction, sent_at, sent_date
-    FROM `${views}.messages`
+    FROM `${views}.messages_as_told`
     WHERE
       sent_date BETWEEN DATE_SUB(@first_day, INTERVAL 3 DAY) AND DATE_ADD(@last_day, INTERVAL 3 DAY)
       AND (@source = '' OR source = @source)
@@ -20,7 +20,7 @@
         WHEN value = 'sent' THEN 4
         ELSE 0
       END AS rank
-    FROM `${views}.metadata`
+    FROM `${views}.metadata_as_told`
     WHERE
       occurred_date BETWEEN DATE_SUB(@first_day, INTERVAL 3 DAY) AND DATE_ADD(@last_day, INTERVAL 3 DAY)
       AND key IN ('source.delivery_state', 'source.delivered_watermark', 'source.read_watermark')

@@ -17,7 +17,7 @@ SELECT
   flags,
   event_id,
   received_at
-FROM `${views}.message_texts`
+FROM (${texts})
 WHERE sent_date IN (${days}) AND message_id IN (${message_ids})
 ORDER BY sent_at, message_id
 LIMIT 500

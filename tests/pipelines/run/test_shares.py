@@ -2,9 +2,9 @@
 
 import os
 import signal
+import threading
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context
@@ -62,16 +62,39 @@ def test_processes_take_shares_in_turns(tmp_path: Path):
     assert len(set(done)) == 2
 
 
+class Shared:
+    """A count that another looks at just when it has been read, unless a lock keeps it away."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._value = 0
+        self.other: threading.Thread | None = None
+
+    def get_lock(self) -> threading.RLock:  # type: ignore[valid-type]
+        return self._lock
+
+    @property
+    def value(self) -> int:
+        read, other, self.other = self._value, self.other, None
+        if other is not None:
+            other.start()
+            other.join(0.2)
+        return read
+
+    @value.setter
+    def value(self, value: int) -> None:
+        self._value = value
+
+
 def test_no_share_is_taken_by_two_processes():
-    turns = shares._Turns(get_context("spawn"), 10)
-    with ThreadPoolExecutor(1) as other:
-        with turns._taken.get_lock():
-            asked = other.submit(turns._take)
-            # As long as one takes its turn, another has to wait: in between both would read the same count.
-            with pytest.raises(TimeoutError):
-                asked.result(0.2)
-            assert turns._take() == 0
-        assert asked.result(20) == 1
+    turns, shared = shares._Turns(get_context("spawn"), 10), Shared()
+    turns._taken = shared
+    taken: list[int] = []
+    other = shared.other = threading.Thread(target=lambda: taken.append(turns._take()))
+    taken.append(turns._take())
+    other.join()
+
+    assert sorted(taken) == [0, 1]
 
 
 @pytest.mark.parametrize("fails_here", [True, False])

@@ -59,7 +59,7 @@ EVENTS = {
     "referral_by_ad": ["conversation source.referral=61000000000007"],
     "reply_with_referral": ["inbound message m_ref", "conversation source.referral=shop-window"],
     "request_thread_control": ["conversation source.thread_control=requested"],
-    "review": ["channel source.ratings=POSITIVE"],
+    "review": ["contact source.ratings=POSITIVE"],
     "standby": [
         "inbound message m_mine",
         "inbound message m_theirs standby",
@@ -347,3 +347,14 @@ def test_change_tells_what_was_done_to_what(field, told_of, expected):
     entry = {"id": PAGE, "changes": [{"field": field, "value": told_of}]}
     rows = normalized("facebook", json.dumps({"object": "page", "entry": [entry]}).encode())
     assert told(rows) == [f"channel source.{field}={expected}"]
+
+
+@pytest.mark.parametrize("who", [{"user": {"id": CONTACT}}, {"reviewer_id": CONTACT}, {"sender_id": int(CONTACT)}])
+def test_a_change_is_about_whomever_it_names(who):
+    body = {
+        "object": "page",
+        "entry": [{"id": PAGE, "changes": [{"field": "x", "value": {"action": "add", **who}}]}],
+    }
+    rows = normalized("facebook", json.dumps(body).encode())
+    assert told(rows) == ["contact source.x=add"]
+    assert rows.contacts.source_contact_id == CONTACT

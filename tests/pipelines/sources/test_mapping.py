@@ -384,3 +384,14 @@ def test_no_input_escapes_and_good_items_survive(items, around, ascii_only):
 def test_no_bytes_escape(data, source):
     normalize(raw_event(source, data))
     normalize(raw_event(source, data, content_type="application/x-www-form-urlencoded"))
+
+
+@pytest.mark.parametrize("body", [b' {"c":"k","id":"1&id=2"}', b'\xef\xbb\xbf{"c":"k","id":"1&id=2"}'])
+def test_json_is_json_even_where_its_content_type_says_form(monkeypatch, body):
+    monkeypatch.setitem(
+        PARSERS,
+        "odd",
+        registry.parsers("[odd.mapping]\ncontact='item.c'\n[[odd.mapping.message]]\nid='item.id'")["odd"],
+    )
+    rows = normalized("odd", body, content_type=FORM)
+    assert (rows.messages.source_message_id, rows.messages.content_type) == ("1&id=2", "application/json")

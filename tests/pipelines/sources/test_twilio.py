@@ -450,3 +450,15 @@ def test_requests_by_get_are_told_apart_by_their_queries():
     first, second = (normalized("twilio", b"", query=f"From=%2B1555&To=%2B1666&MessageSid=SM{n}") for n in (1, 2))
     again = normalized("twilio", b"", query="From=%2B1555&To=%2B1666&MessageSid=SM1")
     assert first.events.body_sha256 == again.events.body_sha256 != second.events.body_sha256
+
+
+def test_callback_that_tells_its_state_by_the_events_type_alone_is_no_message():
+    rows = form(
+        MessageSid="SM1",
+        EventType="READ",
+        ChannelPrefix="whatsapp",
+        From=f"whatsapp:{NUMBER}",
+        To=f"whatsapp:{CONTACT}",
+    )
+    assert rows["messages"] == []
+    assert rows.facts() == {"source.delivery_state": "read"}

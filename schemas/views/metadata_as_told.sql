@@ -1,0 +1,47 @@
+-- Each fact once, with the ids as its telling gave them (the view metadata makes one contact of all that a person is in a
+-- source): as its first telling of the highest generation told it; one without a time of its own, which may have
+-- come back to an earlier value (on, off, on), as its last telling did.
+-- A filter on occurred_date prunes. A fact without a usable time of its own may be told in two partitions: from the next
+-- parley settle on it shows in the last only (retold).
+SELECT
+  telling.metadata_id,
+  telling.subject_type,
+  telling.subject_id,
+  telling.channel_id,
+  telling.conversation_id,
+  telling.contact_id,
+  telling.actor_id,
+  telling.source,
+  telling.key,
+  telling.value,
+  telling.occurred_at,
+  telling.occurred_at_from,
+  telling.occurred_at_raw,
+  telling.occurred_date,
+  telling.content,
+  telling.content_type,
+  telling.pointer,
+  telling.flags,
+  telling.event_id,
+  telling.received_at,
+  telling.generation,
+  telling.processed_at
+FROM `${views}.counted_metadata` AS telling
+LEFT JOIN `${views}.retold` AS retold ON retold.id = telling.metadata_id
+WHERE
+  retold.id IS NULL
+  OR telling.occurred_date = retold.shown_date
+  -- Told once more since that was found.
+  OR (telling.occurred_at_from = 'received' AND telling.occurred_date > retold.shown_date)
+QUALIFY
+  ROW_NUMBER() OVER (
+    PARTITION BY telling.occurred_date, telling.metadata_id
+    ORDER BY
+      telling.generation DESC,
+      IF(telling.occurred_at_from = 'received', 1, 0),
+      IF(telling.occurred_at_from = 'received', telling.received_at, NULL) DESC,
+      telling.received_at,
+      telling.event_id,
+      telling.pointer,
+      telling.processed_at
+  ) = 1
