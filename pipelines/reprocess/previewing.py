@@ -1,4 +1,4 @@
-"""Datasets that show what a run would make true, before it is applied: views only, nothing is copied.
+"""Datasets that show what a run would make true, before it is applied: of views, and a table of what is retold.
 
 They have the names of an installation with a prefix of its own, so that every query and page runs against them:
 its tables are views of the rows of all but the affected events, and of the run's rows for these; its views
@@ -22,7 +22,7 @@ from pipelines.reprocess.sql import columns, literal
 from pipelines.reprocess.staging import AFFECTED, CHANGES
 from schemas import loader
 
-_DESCRIPTION = "What a reprocessing run would make true; parley backfill preview has made it. Views only."
+_DESCRIPTION = "What a reprocessing run would make true; parley backfill preview has made it."
 _PART = 12
 
 
@@ -61,8 +61,9 @@ def make(client: bigquery.Client, live: Target, run: Run) -> Target:
     ordered = in_dependency_order(loader.views())
     for view in filter(_is_counted, ordered):
         _create(client, shown.view(view), _view(shown, view))
-    # Found by what counts, which takes nothing of it.
-    _create(client, shown.table("retold"), _retold(client, live, place, run))
+    # Found by what counts, which takes nothing of it. Few rows, so that no view has to find them again.
+    retold = _retold(client, live, place, run)
+    staging.wait_for(client.query(f"CREATE TABLE `{shown.table('retold')}` AS {retold}"))
     for view in itertools.filterfalse(_is_counted, ordered):
         _create(client, shown.view(view), _view(shown, view))
     return shown
