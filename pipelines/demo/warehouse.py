@@ -71,7 +71,7 @@ class Warehouse(msgspec.Struct, frozen=True):
 
     def _compare(self, table: str, again: Target) -> Sequence[str]:
         columns = ", ".join(
-            f"ARRAY_TO_STRING({c.name}, ',') AS {c.name}" if c.mode == "REPEATED" else c.name
+            f"ARRAY_TO_STRING({c.name}, ',') AS {c.name}" if c.mode == "REPEATED" else f"`{c.name}`"
             for c in loader.tables()[table].columns
             if c.name not in {*UNMADE, "generation"}
         )

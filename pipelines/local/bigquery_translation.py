@@ -8,6 +8,9 @@ It hands casts to BYTES to DuckDB as they are, which refuses text that is not AS
 It also looks for string literals without regard to comments, and so takes the apostrophe of a view's comment for
 the beginning of one. Here comments are gone before it looks.
 
+It moves indexes into APPROX_QUANTILES by one: a median was the 51st percentile. And it lets TIMESTAMP_DIFF count
+how often an hour strikes, where BigQuery counts whole hours.
+
 And a computation in steps, each over the rows of the step before, is told to DuckDB as such.
 """
 
@@ -20,8 +23,10 @@ import sqlglot
 import sqlglot.parser
 from bqemulator.domain.result import Ok, Result
 from bqemulator.jobs import executor
+from bqemulator.sql.rules.datetime_semantics import ApproxQuantilesDiscreteRule
 from bqemulator.sql.translator import SQLTranslator
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 _QUERIES = 256
 """How many queries are remembered: more than a page of the dashboard asks."""
@@ -42,6 +47,8 @@ def apply() -> None:
     _replace(executor, "rewrite_table_refs", functools.lru_cache(maxsize=_QUERIES))
     _replace(sqlglot, "parse_one", _parsing_once)
     _replace(sqlglot.parser.Parser, "_implicit_unnests_to_explicit", _where_tables_are_listed)
+    _replace(ApproxQuantilesDiscreteRule, "rewrite", _typed_as_before)
+    DuckDB.Generator.TRANSFORMS[exp.TimestampDiff] = _whole_parts
 
 
 class _Translator(SQLTranslator):
@@ -110,6 +117,26 @@ def _where_tables_are_listed(unnest: Callable[[Any, Any], Any]) -> Callable[[Any
         return unnest(self, query) if listed else query
 
     return only_there
+
+
+def _typed_as_before(rewrite: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return the rule for quantiles, so that an index into them stays what it is."""
+
+    def typed(self: Any, node: Any) -> Any:
+        made = rewrite(self, node)
+        # sqlglot takes `approx_quantile(…)[2]` for no element of an array, and leaves the index as it is.
+        made.type = exp.DataType.build("DOUBLE")
+        return made
+
+    return typed
+
+
+def _whole_parts(generator: Any, node: exp.TimestampDiff) -> str:
+    """Return the difference of timestamps as BigQuery tells it: how many whole parts lie between them.
+
+    https://cloud.google.com/bigquery/docs/reference/standard-sql/timestamp_functions#timestamp_diff
+    """
+    return str(generator.func("DATESUB", exp.Literal.string(node.unit), node.expression, node.this))
 
 
 def _replace(owner: Any, name: str, replacement: Callable[[Any], Any]) -> None:

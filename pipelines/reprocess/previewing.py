@@ -102,10 +102,10 @@ def messages(client: bigquery.Client, live: Target, run: Run) -> list[Messages]:
         )
 
     sql = (
-        "SELECT source, day, COALESCE(old.n, 0) AS old_count, COALESCE(new.n, 0) AS new_count "  # noqa: S608
-        f"FROM ({counts(live)}) AS old "
-        f"FULL OUTER JOIN ({counts(target(live, run.run_id))}) AS new USING (source, day) "
-        "WHERE COALESCE(old.n, 0) != COALESCE(new.n, 0) ORDER BY day, source"
+        "SELECT source, day, COALESCE(now.n, 0) AS old_count, COALESCE(planned.n, 0) AS new_count "  # noqa: S608
+        f"FROM ({counts(live)}) AS now "
+        f"FULL OUTER JOIN ({counts(target(live, run.run_id))}) AS planned USING (source, day) "
+        "WHERE COALESCE(now.n, 0) != COALESCE(planned.n, 0) ORDER BY day, source"
     )
     return [Messages(*row.values()) for row in client.query_and_wait(sql)]
 

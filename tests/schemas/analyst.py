@@ -5,8 +5,8 @@ import io
 import re
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from google.cloud import bigquery
 
@@ -16,23 +16,54 @@ from pipelines.core.rows import TABLE_OF, Row
 from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent
 
+if TYPE_CHECKING:
+    from tests.googlesql.engine import Engine
+    from tests.googlesql.reference import Reference
+
 PROJECT = "parley-test"
 PROCESSED_AT = dt.datetime(2026, 3, 20, tzinfo=dt.UTC)
-_VIEWS = re.compile(r"(?<![\w.])parley\.")
+_VIEWS = re.compile(r"(?<![\w.])parley\.(\w+)")
 
 
 class Analyst:
     """Whoever queries datasets of their own, by the names that the documentation uses."""
 
-    def __init__(self) -> None:
+    def __init__(self, googlesql: "Engine | None" = None, *, keep_views: bool = False) -> None:
+        """Make datasets; where GoogleSQL is given, each query is asked of its reference implementation, too.
+
+        Of tables that do not change, what views give there can be kept.
+        """
+        self._keep_views = keep_views
         self.target = Target.prefixed(PROJECT, f"a{uuid.uuid4().hex[:12]}_")
         self.client = client(self.target)
+        self._googlesql = googlesql
+        self._reference: Reference | None = None
         deploy.deploy(self.client, self.target)
 
     def query(self, sql: str) -> list[dict[str, Any]]:
-        """Return the rows of a query, in which `parley.` stands for the views' dataset."""
-        job = self.client.query(_VIEWS.sub(f"{self.target.views_dataset}.", sql))
-        return [dict(row) for row in job.result()]
+        """Return the rows of a query, in which `parley.` stands for the views' dataset.
+
+        Raises:
+            AssertionError: the reference implementation gives others.
+        """
+        text = _VIEWS.sub(rf"`{self.target.project}.{self.target.views_dataset}.\1`", sql)
+        result = self.client.query(text).result()
+        rows = [dict(row) for row in result]
+        if self._googlesql:
+            self._compare(text, rows, result.schema)
+        return rows
+
+    def _compare(self, sql: str, rows: list[dict[str, Any]], schema: Sequence[bigquery.SchemaField]) -> None:
+        from tests.googlesql import reference
+
+        if self._reference is None:
+            self._reference = reference.Reference(self._googlesql, self._rows, keep_views=self._keep_views)
+        answer = self._reference.query(sql)
+        assert not (found := reference.disagreement(answer, rows, schema)), f"{sql}\n{found}"
+        assert not reference.out_of_order(sql, answer, rows), f"{sql}\nleaves the order open"
+
+    def _rows(self, table: str) -> list[dict[str, Any]]:
+        return [dict(row) for row in self.client.list_rows(self.target.table(table))]
 
     def tell(self, *events: RawEvent, processed_at: dt.datetime = PROCESSED_AT) -> None:
         """Put the rows of raw events into the tables."""
@@ -40,6 +71,7 @@ class Analyst:
 
     def load(self, rows: Iterable[Row], processed_at: dt.datetime = PROCESSED_AT) -> None:
         """Put rows into the tables."""
+        self._reference = None
         by_table = defaultdict(list)
         for row in rows:
             by_table[TABLE_OF[type(row)]].append(row)
@@ -57,6 +89,7 @@ class Analyst:
 
     def insert(self, table: str, rows: str) -> None:
         """Put rows into a table as SQL writes them: columns, then values."""
+        self._reference = None
         self.client.query(f"INSERT INTO `{self.target.table(table)}` {rows}").result()
 
     def close(self) -> None:

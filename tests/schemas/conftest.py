@@ -8,6 +8,7 @@ from bigquery_fixtures import Emulator
 from sample_world import fill
 
 from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR
+from tests.googlesql.engine import Engine
 
 
 @pytest.fixture(scope="session")
@@ -20,17 +21,17 @@ def emulator_environment(bigquery_emulator: Emulator) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def sample_world(emulator_environment: None) -> Iterator[Analyst]:
+def sample_world(emulator_environment: None, googlesql: Engine) -> Iterator[Analyst]:
     """An analyst of two weeks of a shop; nobody writes to these tables."""
-    someone = Analyst()
+    someone = Analyst(googlesql, keep_views=True)
     fill(someone)
     yield someone
     someone.close()
 
 
 @pytest.fixture
-def analyst(emulator_environment: None) -> Iterator[Analyst]:
+def analyst(emulator_environment: None, googlesql: Engine) -> Iterator[Analyst]:
     """An analyst with empty tables of the test's own."""
-    someone = Analyst()
+    someone = Analyst(googlesql)
     yield someone
     someone.close()

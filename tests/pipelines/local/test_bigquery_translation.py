@@ -72,3 +72,24 @@ def test_an_apostrophe_in_a_views_comment_begins_no_string(
     )
 
     assert [row.at for row in rows] == [dt.datetime(2026, 3, 1, microsecond=250_000, tzinfo=dt.UTC)]
+
+
+@pytest.mark.parametrize(("part", "value"), [(0, 1), (50, 10), (95, 19), (100, 20)])
+def test_a_quantile_is_the_one_that_was_asked_for(bigquery_client: bigquery.Client, part: int, value: int):
+    sql = f"SELECT APPROX_QUANTILES(n, 100)[OFFSET({part})] AS found FROM UNNEST(GENERATE_ARRAY(1, 20)) AS n"
+
+    assert [row.found for row in bigquery_client.query_and_wait(sql)] == [value]
+
+
+@pytest.mark.parametrize(
+    ("unit", "count"),
+    [("MICROSECOND", 7_199_999_999), ("MILLISECOND", 7_199_999), ("SECOND", 7_199), ("HOUR", 1), ("DAY", 0)],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_difference_of_timestamps_is_in_whole_parts(
+    bigquery_client: bigquery.Client, unit: str, count: int, sign: int
+):
+    moments = "TIMESTAMP '2026-03-02 00:59:59.999999+00'", "TIMESTAMP '2026-03-01 23:00:00+00'"
+    sql = f"SELECT TIMESTAMP_DIFF({', '.join(moments[::sign])}, {unit}) AS found"
+
+    assert [row.found for row in bigquery_client.query_and_wait(sql)] == [sign * count]
