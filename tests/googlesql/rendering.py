@@ -60,6 +60,8 @@ class Product:
         with pytest.raises(RefusedError, match="roll that one back first"):
             warehouse.roll_back(first)
         warehouse.roll_back(second)
+        warehouse.apply(second, force=True, reason="again")
+        warehouse.roll_back(second)
         warehouse.discard(second)
         self._parley(backfill, "list")
 

@@ -75,8 +75,12 @@ def test_every_piece_of_sql_in_the_code_is_sent(sent: Sequence[Sent]):
 def test_a_new_call_and_a_new_piece_of_sql_are_found():
     places = {each.place.partition(":")[0] for each in sources.literals()}
 
-    assert {"pipelines/reprocess/apply.py", "pipelines/demo/bug_story.py", "pipelines/run/stream.py"} <= places
+    assert {
+        "pipelines/reprocess/replacement.py",
+        "pipelines/demo/bug_story.py",
+        "pipelines/run/stream.py",
+    } <= places
     assert len(sources.literals()) > 60
-    assert {"pipelines/reprocess/apply.py", "pipelines/dashboard/warehouse.py"} <= {
+    assert {"pipelines/reprocess/moves.py", "pipelines/dashboard/warehouse.py"} <= {
         c.path for c in sources.calls()
     }
