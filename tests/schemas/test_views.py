@@ -99,7 +99,7 @@ class TestMessages:
         assert row["pointer"] == "/entry/0/messaging/0"
 
     def test_a_message_told_again_in_another_partition_is_counted_once_everywhere_else(self, analyst):
-        old = later(days=-30)
+        old = later(days=-4000)
         analyst.tell(
             page(text("m_1", moment=old)),
             page(text("m_1", moment=old), received_at=later(days=2), number=2),

@@ -65,6 +65,9 @@ def test_every_question_to_a_partitioned_table_is_bounded_in_time(question: str)
     far = frozenset(LAST + dt.timedelta(days=number) for number in range(-4000, 400))
 
     for scan in scans(sql, scalars, far):
+        if scan.table in {"aliases", "alias_decisions"}:
+            # Who is who is told at any time; the test of bytes counts it.
+            continue
         assert scan.days is None or len(scan.days) < 800, scan.table
 
 
