@@ -44,8 +44,6 @@ def test_a_pipeline_killed_under_load_loses_nothing_and_doubles_nothing(stack: S
     # Of the rows, since the view takes longer than the pipeline.
     stored = count(1_000, 3_000).replace("{views}", "{rows}")
     stored = stored.replace("COUNT(*)", "COUNT(DISTINCT source_message_id)")
-        count(1_000, 3_000).replace("{views}", "{rows}").replace("COUNT(*)", "COUNT(DISTINCT source_message_id)")
-    )
     statuses: list[int] = []
     load = threading.Thread(target=lambda: statuses.extend(stack.post_all(bodies(1_000, 2_000))))
     load.start()
