@@ -28,6 +28,7 @@ from pipelines.local import (
     bigquery_partitions,
     bigquery_transactions,
     bigquery_translation,
+    bigquery_views,
 )
 from pipelines.local.bigquery_engine import GOOGLES_BUFFER, Engine
 
@@ -43,6 +44,7 @@ def apply(streaming_buffer: dt.timedelta = GOOGLES_BUFFER) -> None:
     bigquery_dry_runs.apply()
     bigquery_transactions.apply()
     bigquery_translation.apply()
+    bigquery_views.apply()
     bigquery_appends.apply()
     bigquery_bytes.apply()
     bigquery_partitions.apply()

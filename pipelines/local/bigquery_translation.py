@@ -44,7 +44,6 @@ _ROUND = re.compile(r"(\bround_\d+\W? AS) \(")
 def apply() -> None:
     """Repair bqemulator in this process; to be called before its server is made."""
     executor._translator = _Translator()
-    _replace(executor, "rewrite_table_refs", functools.lru_cache(maxsize=_QUERIES))
     _replace(sqlglot, "parse_one", _parsing_once)
     _replace(sqlglot.parser.Parser, "_implicit_unnests_to_explicit", _where_tables_are_listed)
     _replace(ApproxQuantilesDiscreteRule, "rewrite", _typed_as_before)

@@ -26,6 +26,29 @@ def test_a_query_that_is_asked_again_sees_what_its_view_has_become(
     assert _rows(bigquery_client, query) == [{"b": 2}]
 
 
+def test_a_view_sees_what_the_views_that_it_reads_have_become(
+    bigquery_client: bigquery.Client, bigquery_target: Target
+):
+    dataset = f"{bigquery_target.project}.{bigquery_target.views_dataset}"
+    inner, outer = bigquery.Table(f"{dataset}.inner_one"), bigquery.Table(f"{dataset}.outer_one")
+    inner.view_query = "SELECT 1 AS a, '`x` \"y\"' AS b"
+    outer.view_query = f"SELECT inner_one.a + 1 AS a, b FROM `{dataset}.inner_one`"
+    inner, outer = bigquery_client.create_table(inner), bigquery_client.create_table(outer)
+    query = f"SELECT o.a, outer_one.b FROM `{outer}` AS o JOIN `{outer}` USING (a)"
+    assert _rows(bigquery_client, query) == [{"a": 2, "b": '`x` "y"'}]
+
+    inner.view_query = "SELECT 5 AS a, 'z' AS b"
+    inner = bigquery_client.update_table(inner, ["view_query"])
+
+    assert _rows(bigquery_client, query) == [{"a": 6, "b": "z"}]
+    assert _rows(
+        bigquery_client, f"DECLARE most INT64; SET most = (SELECT MAX(a) FROM `{outer}`); SELECT most"
+    ) == [{"most": 6}]
+    bigquery_client.delete_table(inner)
+    _rows(bigquery_client, f"CREATE TABLE `{inner}` AS SELECT 7 AS a, 'table' AS b")
+    assert _rows(bigquery_client, query) == [{"a": 8, "b": "table"}]
+
+
 def test_a_query_that_is_asked_again_sees_new_columns_and_rows(
     bigquery_client: bigquery.Client, bigquery_target: Target
 ):
