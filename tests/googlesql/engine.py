@@ -15,7 +15,7 @@ import fcntl
 import re
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +34,8 @@ from tests.googlesql import dialect
 Columns = dict[str, TypeProto]
 """The columns of a table: name and type."""
 
+_PREPARED = 256
+"""How many queries are kept: more than there are views."""
 _ERROR = re.compile(r"Code: \d+, Message: (?P<message>.*)", re.S)
 
 
@@ -47,13 +49,6 @@ class Analyzed(NamedTuple):
     statement: Any
     columns: Columns
     """Of what a query gives, or a table that is created has."""
-
-
-class Result(NamedTuple):
-    """What a query gave."""
-
-    columns: Columns
-    data: service.TableData
 
 
 class Catalog:
@@ -77,19 +72,38 @@ class Catalog:
         statement = _innermost(answer.resolved_statement)
         return Analyzed(statement, dict(_columns(statement)))
 
-    def evaluate(self, sql: str, parameters: Mapping[str, tuple[TypeProto, ValueProto]] | None = None) -> Result:
-        """Return what a query gives over the tables' rows.
+
+class Prepared:
+    """A query that has been analyzed once, and is evaluated with whatever parameters."""
+
+    def __init__(self, engine: "Engine", sql: str, parameters: Mapping[str, TypeProto]) -> None:
+        self._engine = engine
+        self._options = options_pb2.AnalyzerOptionsProto()
+        self._options.CopyFrom(_options())
+        self._options.allow_undeclared_parameters = False
+        for name, kind in parameters.items():
+            self._options.query_parameters.add(name=name, type=kind)
+        request = service.PrepareQueryRequest(sql=sql, options=self._options, simple_catalog=_no_tables())
+        prepared = engine.call("PrepareQuery", request, service.PrepareQueryResponse).prepared
+        self._identity = prepared.prepared_query_id
+        self.columns: Columns = {column.name: column.type for column in prepared.columns}
+        weakref.finalize(self, engine.unprepare, self._identity).atexit = False
+
+    def evaluate(self, parameters: Mapping[str, ValueProto]) -> Sequence[ValueProto]:
+        """Return the rows that the query gives, each a STRUCT of its columns.
 
         Raises:
-            RefusedError: it is not GoogleSQL, does not fit the tables, or fails as it runs.
+            RefusedError: it fails as it runs.
         """
-        request = service.EvaluateQueryRequest(sql=sql, options=_options(), registered_catalog_id=self._identity)
-        for name, (kind, value) in (parameters or {}).items():
+        request = service.EvaluateQueryRequest(prepared_query_id=self._identity, options=self._options)
+        for name, value in parameters.items():
             request.params.add(name=name, value=value)
-            request.options.query_parameters.add(name=name, type=kind)
         answer = self._engine.call("EvaluateQuery", request, service.EvaluateQueryResponse)
-        columns = {column.name: column.type for column in answer.prepared.columns}
-        return Result(columns, answer.content.table_data)
+        rows = [ValueProto() for _ in answer.content.table_data.row]
+        for made, row in zip(rows, answer.content.table_data.row, strict=True):
+            made.struct_value.SetInParent()
+            made.struct_value.field.extend(row.cell)
+        return rows
 
 
 class Engine:
@@ -109,25 +123,37 @@ class Engine:
         instance = linker.instantiate(self._store, _compiled(self._store.engine))
         self._exports = instance.exports(self._store)
         self._exports["_initialize"](self._store)
+        self._prepared: dict[Any, Prepared] = {}
 
-    def register(
-        self, tables: Mapping[str, Columns], rows: Mapping[str, service.TableData] | None = None
-    ) -> Catalog:
-        """Return a catalog of tables, with rows where statements are to be evaluated."""
-        request = service.RegisterCatalogRequest()
-        request.simple_catalog.name = "bigquery"
-        request.simple_catalog.builtin_function_options.language_options.CopyFrom(dialect.language())
+    def register(self, tables: Mapping[str, Columns]) -> Catalog:
+        """Return a catalog of tables."""
+        request = service.RegisterCatalogRequest(simple_catalog=_no_tables())
         for number, (name, columns) in enumerate(sorted(tables.items()), start=1):
             table = request.simple_catalog.table.add(name=name, serialization_id=number)
             for column, kind in columns.items():
                 table.column.add(name=column, type=kind)
-        for name, data in (rows or {}).items():
-            request.table_content[name].table_data.CopyFrom(data)
         return Catalog(self, self.call("RegisterCatalog", request, service.RegisterResponse).registered_id)
 
     def unregister(self, identity: int) -> None:
         """Forget a catalog."""
         self.call("UnregisterCatalog", service.UnregisterRequest(registered_id=identity), Empty)
+
+    def prepare(self, sql: str, parameters: Mapping[str, TypeProto]) -> Prepared:
+        """Return a query that is ready to be evaluated; one that was asked for lately is still there.
+
+        Raises:
+            RefusedError: it is not GoogleSQL, or does not fit its parameters.
+        """
+        key = (sql, tuple((name, kind.SerializeToString(deterministic=True)) for name, kind in parameters.items()))
+        if key not in self._prepared:
+            if len(self._prepared) >= _PREPARED:
+                del self._prepared[next(iter(self._prepared))]
+            self._prepared[key] = Prepared(self, sql, parameters)
+        return self._prepared[key]
+
+    def unprepare(self, identity: int) -> None:
+        """Forget a prepared query."""
+        self.call("UnprepareQuery", service.UnprepareQueryRequest(prepared_query_id=identity), Empty)
 
     def call(self, method: str, request: Any, answer: type[Any]) -> Any:
         """Return what a method of the service answers.
@@ -192,6 +218,14 @@ def _columns(statement: Any) -> Iterator[tuple[str, TypeProto]]:
     if statement.DESCRIPTOR.name == "ResolvedQueryStmtProto":
         for output in statement.output_column_list:
             yield output.name, output.column.type
+
+
+@cache
+def _no_tables() -> Any:
+    request = service.RegisterCatalogRequest()
+    request.simple_catalog.name = "bigquery"
+    request.simple_catalog.builtin_function_options.language_options.CopyFrom(dialect.language())
+    return request.simple_catalog
 
 
 @cache

@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from google.cloud import bigquery
+from zetasql.wasi._pb2.zetasql.public.type_pb2 import TypeProto
+from zetasql.wasi._pb2.zetasql.public.value_pb2 import ValueProto
 
 from schemas import loader
 from tests.googlesql import counting, values
-from tests.googlesql.engine import Catalog, Engine, Result
+from tests.googlesql.engine import Columns, Engine
 from tests.googlesql.judge import ROWS, VIEWS, canonical, rendered
 from tests.googlesql.published import as_executable
 
 Rows = Iterable[Mapping[str, Any]]
 
-_VIEW = re.compile(rf"`{VIEWS}\.(\w+)`")
 _RELATION = re.compile(rf"`((?:{ROWS}|{VIEWS})\.\w+)`")
-_BROUGHT = re.compile(r"`view (\w+)` AS \(")
 _WITH = re.compile(r"\s*WITH\b")
 _LEADING_COMMENTS = re.compile(r"(?:\s*--[^\n]*\n)*\s*")
 _ORDERED = re.compile(r"\bORDER BY\b[^()]*(?:\([^()]*\)[^()]*)*$")
@@ -30,23 +30,22 @@ class Answer(NamedTuple):
     rows: list[dict[str, Any]]
 
 
+class Relation(NamedTuple):
+    """The content of a table or view."""
+
+    columns: Columns
+    rows: ValueProto
+    """An ARRAY of STRUCT."""
+
+
 class Reference:
     """The tables and views of a target, as long as nobody writes to the tables."""
 
-    def __init__(self, engine: Engine, read: Callable[[str], Rows], *, keep_views: bool = False) -> None:
-        """Know where the rows are: `read` returns those of a table, with all its columns.
-
-        To keep what views give takes longer for one query, and less time for many.
-        """
+    def __init__(self, engine: Engine, read: Callable[[str], Rows]) -> None:
+        """Know where the rows are: `read` returns those of a table, with all its columns."""
         self._engine = engine
         self._read = read
-        self._keep_views = keep_views
-        self._columns = {
-            name: {column.name: values.typed(column.type, column.mode) for column in spec.columns}
-            for name, spec in loader.tables().items()
-        }
-        self._contents: dict[str, Result] = {}
-        self._catalogs: dict[frozenset[str], Catalog] = {}
+        self._relations: dict[str, Relation] = {}
 
     def query(self, sql: str, parameters: Mapping[str, tuple[str, Any]] | None = None) -> Answer:
         """Return what a query of tables and views gives; parameters have a BigQuery type and a value.
@@ -54,54 +53,50 @@ class Reference:
         Raises:
             RefusedError: GoogleSQL does not take it, or it fails.
         """
-        text = as_executable(canonical(sql) if self._keep_views else with_views(canonical(sql)))
-        typed = {name: (values.typed(kind), value) for name, (kind, value) in (parameters or {}).items()}
-        columns, data = self._catalog(text).evaluate(
-            text, {name: (kind, values.encoded(value, kind)) for name, (kind, value) in typed.items()}
-        )
+        text = canonical(sql)
+        kinds = {name: values.typed(kind) for name, (kind, _) in (parameters or {}).items()}
+        given = {name: values.encoded(value, kinds[name]) for name, (_, value) in (parameters or {}).items()}
+        columns, rows = self._evaluated(text, kinds, given)
         counting.count(counting.EXECUTED, text)
-        counting.count(counting.VIEWS, *_BROUGHT.findall(text), *_VIEW.findall(text))
+        counting.count(counting.VIEWS, *(name for name in self._relations if name.startswith(f"{VIEWS}.")))
         types = {name: values.spelled(kind) for name, kind in columns.items()}
-        return Answer(types, list(values.rows(columns, data)))
+        return Answer(types, [values.decoded(columns, row) for row in rows])
 
-    def _catalog(self, text: str) -> Catalog:
-        """Return what a query reads."""
-        names = frozenset(_RELATION.findall(text))
-        if names not in self._catalogs:
-            contents = {name: self._content(name) for name in names}
-            columns = {name: columns for name, (columns, _) in contents.items()}
-            self._catalogs[names] = self._engine.register(columns, {name: d for name, (_, d) in contents.items()})
-        return self._catalogs[names]
+    def _evaluated(
+        self, sql: str, kinds: Mapping[str, TypeProto], given: Mapping[str, ValueProto]
+    ) -> tuple[Columns, Sequence[ValueProto]]:
+        """Evaluate a query to which whatever it reads is a parameter.
 
-    def _content(self, full_name: str) -> Result:
-        if full_name not in self._contents:
+        GoogleSQL takes a second to analyze what views come to, and little to evaluate it. So each view is prepared
+        once for all rows that it is ever asked of, which tables of a catalog do not allow.
+        """
+        names = sorted(set(_RELATION.findall(sql)))
+        read = {f"relation_{number}": self._relation(name) for number, name in enumerate(names)}
+        text = _with(dict(zip(names, read, strict=True)), as_executable(sql))
+        of_relations = {parameter: values.array_of(relation.columns) for parameter, relation in read.items()}
+        prepared = self._engine.prepare(text, {**of_relations, **kinds})
+        rows = prepared.evaluate({**{name: relation.rows for name, relation in read.items()}, **given})
+        return prepared.columns, rows
+
+    def _relation(self, full_name: str) -> Relation:
+        if full_name not in self._relations:
             name = full_name.rpartition(".")[2]
             if full_name.startswith(f"{VIEWS}."):
-                text = as_executable(rendered(loader.views()[name]))
-                self._contents[full_name] = self._catalog(text).evaluate(text)
+                columns, rows = self._evaluated(rendered(loader.views()[name]), {}, {})
             else:
-                columns = self._columns[name]
-                rows = ([row[column] for column in columns] for row in self._read(name))
-                self._contents[full_name] = Result(columns, values.table(columns, rows))
-        return self._contents[full_name]
+                spec = loader.tables()[name]
+                columns = {column.name: values.typed(column.type, column.mode) for column in spec.columns}
+                rows = [values.row(columns, each) for each in self._read(name)]
+            self._relations[full_name] = Relation(columns, values.array(rows))
+        return self._relations[full_name]
 
 
-def with_views(sql: str) -> str:
-    """Return a query that brings the views that it reads, and those that they read."""
-    text = _LEADING_COMMENTS.sub("", sql, count=1)
-    views: dict[str, str] = {}
-
-    def visit(part: str) -> str:
-        for name in dict.fromkeys(_VIEW.findall(part)):
-            if name not in views:
-                views[name] = visit(rendered(loader.views()[name]))
-                views[name] = views.pop(name)  # Behind those that it reads.
-        return _VIEW.sub(r"`view \1`", part)
-
-    body = visit(text)
-    if not views:
+def _with(parameters: Mapping[str, str], sql: str) -> str:
+    """Return a query in which parameters are the relations that it reads."""
+    body = _LEADING_COMMENTS.sub("", sql, count=1)
+    if not parameters:
         return body
-    brought = ",\n".join(f"`view {name}` AS (\n{view}\n)" for name, view in views.items())
+    brought = ", ".join(f"`{name}` AS (SELECT * FROM UNNEST(@{each}))" for name, each in parameters.items())
     own = _WITH.match(body)
     return f"WITH {brought}{',' if own else ''}\n{body[own.end() :] if own else body}"
 

@@ -1,12 +1,11 @@
 """Types and values between GoogleSQL's protocol buffers and Python, as BigQuery's client has them."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from google.cloud.bigquery import SchemaField
-from zetasql.wasi._pb2.zetasql.local_service.local_service_pb2 import TableData
 from zetasql.wasi._pb2.zetasql.public.type_pb2 import TypeKind, TypeProto
 from zetasql.wasi._pb2.zetasql.public.value_pb2 import ValueProto
 
@@ -53,14 +52,31 @@ def spelled(kind: TypeProto) -> str:
             return TypeKind.Name(other).removeprefix("TYPE_")
 
 
-def table(columns: dict[str, TypeProto], rows: Iterable[Sequence[Any]]) -> TableData:
-    """Return rows as GoogleSQL takes the content of a table."""
-    data = TableData()
-    for row in rows:
-        cells = data.row.add().cell
-        for kind, value in zip(columns.values(), row, strict=True):
-            _fill(cells.add(), value, kind)
-    return data
+def row(columns: Mapping[str, TypeProto], cells: Mapping[str, Any]) -> ValueProto:
+    """Return a row of a table as a STRUCT."""
+    made = ValueProto()
+    made.struct_value.SetInParent()
+    for name, kind in columns.items():
+        _fill(made.struct_value.field.add(), cells[name], kind)
+    return made
+
+
+def array_of(columns: Mapping[str, TypeProto]) -> TypeProto:
+    """Return the type of a table's rows: an ARRAY of STRUCT."""
+    made = TypeProto(type_kind=TypeKind.TYPE_ARRAY)
+    element = made.array_type.element_type
+    element.type_kind = TypeKind.TYPE_STRUCT
+    for name, kind in columns.items():
+        element.struct_type.field.add(field_name=name, field_type=kind)
+    return made
+
+
+def array(rows: Iterable[ValueProto]) -> ValueProto:
+    """Return values as one."""
+    made = ValueProto()
+    made.array_value.SetInParent()
+    made.array_value.element.extend(rows)
+    return made
 
 
 def encoded(value: Any, kind: TypeProto) -> ValueProto:
@@ -70,10 +86,10 @@ def encoded(value: Any, kind: TypeProto) -> ValueProto:
     return made
 
 
-def rows(columns: dict[str, TypeProto], data: TableData) -> Iterator[dict[str, Any]]:
-    """Yield rows as BigQuery's client gives them."""
-    for row in data.row:
-        yield {name: _decoded(cell, kind) for (name, kind), cell in zip(columns.items(), row.cell, strict=True)}
+def decoded(columns: Mapping[str, TypeProto], row: ValueProto) -> dict[str, Any]:
+    """Return a row as BigQuery's client gives it."""
+    cells = zip(columns.items(), row.struct_value.field, strict=True)
+    return {name: _decoded(cell, kind) for (name, kind), cell in cells}
 
 
 def _fill(made: ValueProto, value: Any, kind: TypeProto) -> None:

@@ -14,6 +14,7 @@ from pipelines.bigquery import arrow, deploy
 from pipelines.bigquery.target import Target, client
 from pipelines.core.rows import TABLE_OF, Row
 from pipelines.sources.normalization import normalize
+from schemas import loader
 from schemas.raw_event import RawEvent
 
 if TYPE_CHECKING:
@@ -28,12 +29,8 @@ _VIEWS = re.compile(r"(?<![\w.])parley\.(\w+)")
 class Analyst:
     """Whoever queries datasets of their own, by the names that the documentation uses."""
 
-    def __init__(self, googlesql: "Engine | None" = None, *, keep_views: bool = False) -> None:
-        """Make datasets; where GoogleSQL is given, each query is asked of its reference implementation, too.
-
-        Of tables that do not change, what views give there can be kept.
-        """
-        self._keep_views = keep_views
+    def __init__(self, googlesql: "Engine | None" = None) -> None:
+        """Make datasets; where GoogleSQL is given, each query is asked of its reference implementation, too."""
         self.target = Target.prefixed(PROJECT, f"a{uuid.uuid4().hex[:12]}_")
         self.client = client(self.target)
         self._googlesql = googlesql
@@ -57,7 +54,7 @@ class Analyst:
         from tests.googlesql import reference
 
         if self._reference is None:
-            self._reference = reference.Reference(self._googlesql, self._rows, keep_views=self._keep_views)
+            self._reference = reference.Reference(self._googlesql, self._rows)
         answer = self._reference.query(sql)
         assert not (found := reference.disagreement(answer, rows, schema)), f"{sql}\n{found}"
         assert not reference.out_of_order(sql, answer, rows), f"{sql}\nleaves the order open"
@@ -91,6 +88,13 @@ class Analyst:
         """Put rows into a table as SQL writes them: columns, then values."""
         self._reference = None
         self.client.query(f"INSERT INTO `{self.target.table(table)}` {rows}").result()
+
+    def forget(self) -> None:
+        """Delete every row."""
+        self._reference = None
+        self.client.query(
+            "; ".join(f"DELETE FROM `{self.target.table(name)}` WHERE TRUE" for name in loader.tables())
+        ).result()
 
     def close(self) -> None:
         """Drop everything."""

@@ -23,15 +23,22 @@ def emulator_environment(bigquery_emulator: Emulator) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def sample_world(emulator_environment: None, googlesql: Engine) -> Iterator[Analyst]:
     """An analyst of two weeks of a shop; nobody writes to these tables."""
-    someone = Analyst(googlesql, keep_views=True)
+    someone = Analyst(googlesql)
     fill(someone)
     yield someone
     someone.close()
 
 
-@pytest.fixture
-def analyst(emulator_environment: None, googlesql: Engine) -> Iterator[Analyst]:
-    """An analyst with empty tables of the test's own."""
+@pytest.fixture(scope="session")
+def somebody(emulator_environment: None, googlesql: Engine) -> Iterator[Analyst]:
+    """An analyst for all tests, since tables and views take a second to make."""
     someone = Analyst(googlesql)
     yield someone
     someone.close()
+
+
+@pytest.fixture
+def analyst(somebody: Analyst) -> Analyst:
+    """An analyst whose tables are empty."""
+    somebody.forget()
+    return somebody

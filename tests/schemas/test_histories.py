@@ -28,7 +28,7 @@ BASE = ("messages", "metadata", "events", "dead_letters", "contacts", "conversat
 def analyst_of_histories(emulator_environment: None, googlesql: Engine) -> Iterator[Analyst]:
     """An analyst of what live heard; each query is asked of both."""
     random = Random(SEED)
-    someone = Analyst(googlesql, keep_views=True)
+    someone = Analyst(googlesql)
     rows: list[Row] = []
     for event in history(SEED, min(hypothesis.settings.default.max_examples // 8, MOST)).heard:
         made = list(normalize(event))
