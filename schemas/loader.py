@@ -49,11 +49,13 @@ _NOT_COUNTED = frozenset({"alias_decisions", "runs", "superseded", "retold", "re
 def views() -> dict[str, str]:
     """Return every view's SQL by name, those of rows that count (`counted.sql`) among them.
 
+    `resolved.sql` makes one contact, and one conversation, of all that a person is: in `messages` and `metadata`.
+
     `${rows}` and `${views}` stand for the datasets, as `string.Template` writes placeholders; the
     comment lines at the top are the view's description.
     """
     counted = {f"{COUNTED}{name}": counted_rows(name) for name in tables() if name not in _NOT_COUNTED}
-    return counted | dict(_files("views", ".sql"))
+    return counted | {name: _with_resolved(name, sql) for name, sql in _files("views", ".sql")}
 
 
 def partition(table: str) -> str:
@@ -92,7 +94,7 @@ def counted_rows(table: str, condition: str = "TRUE", *, every: bool = False) ->
     partitions = ", ".join(f"stored.{name}" for name in by)
     newest = f"stored.generation = MAX(stored.generation) OVER (PARTITION BY {partitions}, stored.event_id)"
     return (
-        Template(resources.files(__package__).joinpath("counted.sql").read_text("utf-8"))
+        Template(_text("counted.sql"))
         .substitute(
             table=table,
             partition=" or ".join(by),
@@ -104,6 +106,18 @@ def counted_rows(table: str, condition: str = "TRUE", *, every: bool = False) ->
         )
         .removesuffix("QUALIFY \n")
     )
+
+
+def _with_resolved(view: str, sql: str) -> str:
+    """Return a view's SQL with `resolved.sql` in it, where it asks for that by `${resolved}`."""
+    if "${resolved}" not in sql:
+        return sql
+    # Not by Template, for which other placeholders, and `$$`, are still to come.
+    return sql.replace("${resolved}", _text("resolved.sql").replace("${told}", f"{view}_as_told"))
+
+
+def _text(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
 def view_description(sql: str) -> str:

@@ -22,11 +22,13 @@ TOLD: Final = {
     "metadata": (
         "metadata_id",
         "occurred_date",
-        "IF(COUNTIF(occurred_at_from != 'received') = 0, MAX(occurred_date), MIN(occurred_date))",
+        "IF(COUNTIF(occurred_at_from != 'received' OR key IN ('source.delivery_state', 'source.error')) = 0, "
+        "MAX(occurred_date), MIN(occurred_date))",
     ),
 }
 """What one thing is known by that several events may tell, the partition in which they do, and the one in which it
-is shown: the first, but of a fact without a time of its own, which may have come back to a value, the last."""
+is shown: the first, but of a fact without a time of its own, which may have come back to a value, the last (see
+`metadata_as_told.sql`)."""
 BEGINNING: Final = "TIMESTAMP '0001-01-01 00:00:00+00'"
 ENTRY: Final = "event_id, decided_at, before, placed_before, oldest_generation, newest_generation, run_id"
 

@@ -8,12 +8,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from pipelines.sandbox import graph_api, twilio_api
 from pipelines.sandbox.deliveries import Deliveries
-from pipelines.sandbox.faults import Fault, Habits
+from pipelines.sandbox.faults import LOST, Fault, Habits
 from pipelines.sandbox.people import write
 from pipelines.sandbox.world import World
 
-LOST = 599
-"""The status of an answer that never reaches the caller: the server ends the connection instead."""
 T = TypeVar("T")
 
 

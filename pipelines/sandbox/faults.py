@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+LOST = 599
+"""The status of an answer that never reaches the caller: the server ends the connection instead."""
 Failure = Literal["429", "500", "503", "lost", "token", "window"]
 Provider = Literal["whatsapp", "messenger", "instagram", "twilio"]
 

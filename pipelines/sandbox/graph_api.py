@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from flask import Blueprint, Response, jsonify, request
 
 from pipelines.sandbox.deliveries import Deliveries, graph
-from pipelines.sandbox.faults import Failure
+from pipelines.sandbox.faults import LOST, Failure
 from pipelines.sandbox.world import HUMAN_AGENT_SECONDS, WINDOW_SECONDS, Account, Sent, World
 
 _TYPES: Final = {
@@ -76,7 +76,7 @@ def routes(world: World, deliveries: Deliveries, receiver: str) -> Blueprint:
         message = world.record(_accept(world, account, to, content))
         _tell(world, deliveries, receiver, account, message)
         if fault is not None:
-            return Response(status=599)
+            return Response(status=LOST)
         return jsonify(_answer(account, message))
 
     @blueprint.post("/<version>/<identity>/media")

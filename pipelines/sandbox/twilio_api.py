@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from flask import Blueprint, Response, jsonify, request
 
 from pipelines.sandbox.deliveries import Deliveries, twilio
-from pipelines.sandbox.faults import Fault
+from pipelines.sandbox.faults import LOST, Fault
 from pipelines.sandbox.world import WINDOW_SECONDS, Account, Sent, World
 
 _VERSION: Final = "2010-04-01"
@@ -53,7 +53,7 @@ def routes(world: World, deliveries: Deliveries) -> Blueprint:
         message = world.record(_accept(world, account, form, closed=bool(fault and fault.answer == "window")))
         _tell(world, deliveries, account, message)
         if fault is not None and fault.answer == "lost":
-            return Response(status=599)
+            return Response(status=LOST)
         response = jsonify(_resource(message, "queued"))
         response.status_code = 201
         return response

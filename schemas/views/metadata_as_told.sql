@@ -1,6 +1,7 @@
 -- Each fact once, with the ids as its telling gave them (the view metadata makes one contact of all that a person is in a
 -- source): as its first telling of the highest generation told it; one without a time of its own, which may have
--- come back to an earlier value (on, off, on), as its last telling did.
+-- come back to an earlier value (on, off, on), as its last telling did. A delivery never comes back to an earlier state:
+-- of states and their errors the first telling counts, and a redelivery does not make a message sent later.
 -- A filter on occurred_date prunes. A fact without a usable time of its own may be told in two partitions: from the next
 -- parley settle on it shows in the last only (retold).
 SELECT
@@ -32,14 +33,22 @@ WHERE
   retold.id IS NULL
   OR telling.occurred_date = retold.shown_date
   -- Told once more since that was found.
-  OR (telling.occurred_at_from = 'received' AND telling.occurred_date > retold.shown_date)
+  OR (
+    telling.occurred_at_from = 'received'
+    AND telling.key NOT IN ('source.delivery_state', 'source.error')
+    AND telling.occurred_date > retold.shown_date
+  )
 QUALIFY
   ROW_NUMBER() OVER (
     PARTITION BY telling.occurred_date, telling.metadata_id
     ORDER BY
       telling.generation DESC,
       IF(telling.occurred_at_from = 'received', 1, 0),
-      IF(telling.occurred_at_from = 'received', telling.received_at, NULL) DESC,
+      IF(
+        telling.occurred_at_from = 'received' AND telling.key NOT IN ('source.delivery_state', 'source.error'),
+        telling.received_at,
+        NULL
+      ) DESC,
       telling.received_at,
       telling.event_id,
       telling.pointer,

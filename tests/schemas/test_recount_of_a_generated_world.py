@@ -128,8 +128,6 @@ def test_metadata(shop, raw):
     assert counted(shop, sql) == expected
 
 
-# One question of WhatsApp by Twilio, which has no times of its own, is counted by the recount and not by the view.
-@pytest.mark.xfail(reason="open: 62 questions in the view, 63 in the recount", strict=False)
 def test_response_times(shop, raw):
     talks = defaultdict(list)
     for said in raw.said.values():

@@ -13,6 +13,7 @@ from pipelines.core.rows import Message, Metadata
 from pipelines.sources.normalization import normalize
 from schemas import loader, view_columns
 from schemas.raw_event import RawEvent, format_received_at
+from tests.raw_events import raw_event
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 NOON = dt.datetime(2026, 3, 14, 12, tzinfo=dt.UTC)
@@ -214,6 +215,15 @@ class TestDeliveries:
             "delivered_at": later(minutes=1),
             "read_at": later(minutes=2),
         }
+
+    def test_a_state_without_a_time_of_its_own_came_when_it_was_first_told(self, analyst):
+        form = b"MessageSid=SM1&MessageStatus=sent&From=%2B15550100001&To=%2B4915550000101"
+        for number, moment in enumerate((NOON, later(minutes=5), later(days=1)), 1):
+            event = raw_event(form, source="twilio", received_at=moment, number=number)
+            event.attributes["content_type"] = "application/x-www-form-urlencoded"
+            analyst.tell(event)
+
+        assert only(analyst.query("SELECT sent_at FROM parley.delivery_states"))["sent_at"] == NOON
 
     def test_a_watermark_covers_what_was_sent_up_to_it(self, told):
         mark = int(NOON.timestamp() * 1000)
