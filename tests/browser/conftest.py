@@ -16,9 +16,12 @@ QUIET = (
 Visit = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A real Chromium: the one of PARLEY_TEST_CHROMIUM, or of the system."""
+    """A real Chromium: the one of PARLEY_TEST_CHROMIUM, or of the system.
+
+    It ends with its module: as long as Playwright runs, its thread has an event loop, and no test can run another.
+    """
     path = os.environ.get("PARLEY_TEST_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.skip("no Chromium on this machine (Debian's package is named chromium)")
@@ -29,7 +32,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shop(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     with open_shop(tmp_path_factory.mktemp("shop")) as opened:
         yield opened

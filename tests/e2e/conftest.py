@@ -22,7 +22,7 @@ from pipelines.local import environment, ready
 from pipelines.local.environment import Ports
 from pipelines.local.stack import commands
 
-PATIENCE = 90.0
+PATIENCE = 180.0
 
 
 class Stack:

@@ -38,8 +38,6 @@ def test_a_killed_plan_has_changed_nothing_and_can_be_discarded(wrong: Warehouse
     assert not wrong.kept(run)
 
 
-# After several moves a row that is put back may carry the processed_at of the run's equal row, and not its own.
-@pytest.mark.xfail(reason="open: the time of processing of rows that are put back again and again", strict=False)
 def test_a_killed_apply_or_rollback_is_done_or_not_begun_and_can_be_repeated(wrong: Warehouse):
     before, run = wrong.images(), wrong.plan().run_id
     wrong.apply(wrong.run(run))
@@ -53,13 +51,21 @@ def test_a_killed_apply_or_rollback_is_done_or_not_begun_and_can_be_repeated(wro
         for step, milliseconds in (*((step, 0) for step in steps), *((steps[0], later) for later in LATER)):
             began = wrong.run(run).state
             assert killed(wrong, command, run, step, milliseconds)
-            state = wrong.run(run).state
+            state, image = settled(wrong, run)
             assert state is end if step == steps[-1] else state in {began, end}
-            assert wrong.images() == images[state]
+            assert image == images[state]
             assert repeat(wrong.run(run)).state is end
             assert wrong.images() == images[end]
             undo(wrong.run(run))
         repeat(wrong.run(run))
+
+
+def settled(warehouse: Warehouse, run: str) -> tuple[State, dict[str, str]]:
+    """Return a run's state and what counted in it: BigQuery goes on with a transaction whose client has died."""
+    while True:
+        state, image = warehouse.run(run).state, warehouse.images()
+        if warehouse.run(run).state is state:
+            return state, image
 
 
 @pytest.mark.parametrize("step", DISCARD)

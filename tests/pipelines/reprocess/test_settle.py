@@ -54,7 +54,8 @@ def test_where_nothing_differs_no_row_is_written(warehouse: Warehouse):
 
     assert told(done) == {}
     assert (warehouse.stored(), warehouse.images()) == (before, images)
-    assert [d.dataset_id for d in warehouse.client.list_datasets() if "_run_" in d.dataset_id] == []
+    of_runs = f"{warehouse.target.views_dataset}_run_"
+    assert [d.dataset_id for d in warehouse.client.list_datasets() if d.dataset_id.startswith(of_runs)] == []
 
 
 def test_what_differs_is_applied_and_what_it_replaced_is_deleted(warehouse: Warehouse):
