@@ -101,7 +101,7 @@ def _with_columns_of_views(build: Callable[..., dict[str, Any]]) -> Callable[...
     """Return what tells the types of columns, with those of views."""
 
     def built(sql: str, *, project_id: str, catalog: Any) -> dict[str, Any]:
-        read = ((table, (*of, table.removeprefix(_MARK))) for *of, table in _tables(sql, project_id))
+        read = ((name, (of, dataset, name.removeprefix(_MARK))) for of, dataset, name in _tables(sql, project_id))
         views = {table: _views[name].columns for table, name in read if table.startswith(_MARK)}
         return build(sql, project_id=project_id, catalog=catalog) | views
 
