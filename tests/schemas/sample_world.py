@@ -309,7 +309,11 @@ def _shop_app() -> Iterator[Told]:
                     "namespace": "contact",
                     "source_id": "customer-7",
                     "source_channel_id": "app",
-                    "metadata": {"display_name": "Customer 7", "locale": "de_DE"},
+                    "metadata": {
+                        "display_name": "Customer 7",
+                        "locale": "de_DE",
+                        "phone_number": "+4915550000102",
+                    },
                     "occurred_at": _ms(replied),
                 }
             ],
