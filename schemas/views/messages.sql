@@ -1,6 +1,7 @@
 -- Each message once, as its first telling of the highest generation told it; and whoever is known by several ids in a
 -- source is one contact with one conversation on each channel (the view identities). The placeholder of media (a message
--- of WhatsApp's history) counts only as long as the media itself is not told.
+-- of WhatsApp's history), and a telling without content that the source calls unsupported, count only as long as the message
+-- itself is not told.
 -- A filter on sent_date prunes the messages; aliases are read in all partitions. With the ids as the tables have them:
 -- messages_as_told. A message without a usable time of its own may be told in two partitions: from the next parley settle
 -- on it shows in the first only (retold); until then it shows in both, and COUNT(DISTINCT message_id), as in every view

@@ -1,6 +1,7 @@
 -- Each message once, with its contact's and its conversation's ids as its first telling of the highest generation told
 -- them: the view messages makes one contact of all that a person is in a source. The placeholder of media (a message of
--- WhatsApp's history) counts only as long as the media itself is not told.
+-- WhatsApp's history), and a telling without content that the source calls unsupported, count only as long as the message
+-- itself is not told.
 -- A filter on sent_date prunes. A message without a usable time of its own may be told in two partitions: from the next
 -- parley settle on it shows in the first only (retold); until then it shows in both, and COUNT(DISTINCT message_id), as
 -- in every view that counts messages, counts it once.
@@ -34,7 +35,7 @@ QUALIFY
     PARTITION BY telling.sent_date, telling.message_id
     ORDER BY
       telling.generation DESC,
-      IF('placeholder' IN UNNEST(telling.flags), 1, 0),
+      IF('placeholder' IN UNNEST(telling.flags) OR 'unsupported' IN UNNEST(telling.flags), 1, 0),
       telling.received_at,
       telling.event_id,
       telling.pointer,

@@ -1,5 +1,5 @@
--- Each person once, across sources: all contacts that links connect (the view person_links), over at most 6 links in a row;
--- most longer chains too, since contacts that have met go on as one. A contact without links is a person alone. Nothing is
+-- Each person once, across sources: all contacts that links connect (the view person_links), over at most 6 links in a row,
+-- and most longer chains, since contacts that have met go on as one. A contact without links is a person alone. Nothing is
 -- merged on a name. Counts are sums over the view contacts. Reads all partitions, but no content.
 WITH
   kept AS (

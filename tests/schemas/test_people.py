@@ -187,3 +187,14 @@ def test_an_alias_says_who_told_it(analyst):
     assert (alias["kind"], alias["tellings"], alias["void_because"]) == ("user_id", 2, None)
     assert alias["event_id"] == "019caaaa-0000-7000-8000-000000000001"
     assert (alias["first_told_at"], alias["last_told_at"]) == tuple(NOON + dt.timedelta(minutes=n) for n in (1, 2))
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_telling_without_content_gives_way_to_a_real_one(analyst, backwards):
+    told = {"from": PHONE, "id": "wamid.1", "timestamp": at(1)}
+    error = {"code": 131051, "title": "Message type is not currently supported"}
+    bare = whatsapp(2, messages=[told | {"type": "unsupported", "errors": [error]}])
+    real = whatsapp(1 if backwards else 3, messages=[told | {"type": "text", "text": {"body": "here"}}])
+    analyst.tell(bare, real)
+
+    assert only(analyst.query("SELECT text, flags FROM parley.message_texts")) == {"text": "here", "flags": []}
