@@ -3,9 +3,9 @@
     python -m tests.mutants --most 60 durability proofs
 
 The changes are made by Cosmic Ray (https://cosmic-ray.readthedocs.io) in a copy of the code: of each area a sample
-that does not change from run to run. Besides these there are lists of changes of our own (`mutants_by_hand`): `known`
-and `sql`. It prints the score of each area and every change that nobody noticed; some of these change nothing that
-can be told.
+that does not change from run to run. Besides these there are lists of changes of our own (`mutants_by_hand`):
+`known` and `sql`. It prints the score of each area and every change that nobody noticed; some of these change
+nothing that can be told.
 """
 
 import random

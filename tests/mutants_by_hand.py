@@ -111,7 +111,8 @@ KNOWN: Final = (
     Change(
         "receiver/durable/outbox.py",
         "self._wake.clear()\n            drained = 0\n            try:\n                drained = self.drain()",
-        "drained = 0\n            try:\n                drained = self.drain()\n                self._wake.clear()",
+        "drained = 0\n            try:\n                drained = self.drain()\n"
+        "                self._wake.clear()",
         f"{DURABLE}/test_outbox.py",
     ),
     Change(
