@@ -1,8 +1,8 @@
-"""A preview is what apply makes true: each view of it before equals the view after, whatever live stores meanwhile.
+"""A preview is what apply makes true: each view of it is the view afterwards, whatever live stores meanwhile.
 
 Over generated histories, of which live has missed a part, stored another twice, and a third by an older version.
-The profile `fuzz` of hypothesis reads every view, over more of them. `make test` reads those of which all others are
-made, and sees that the others are the same SQL: the local BigQuery takes seconds to translate some of them.
+The profile `fuzz` of hypothesis reads every view, over more of them. `make test` reads those of which all others
+are made, and sees that the others are the same SQL: the local BigQuery takes seconds to translate some of them.
 """
 
 import random
