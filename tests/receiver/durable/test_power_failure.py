@@ -79,7 +79,7 @@ def test_a_torn_tail_stays_cut(disk, tmp_path):
     assert disk.entries[tmp_path] == {closed.name}
 
 
-def test_a_damaged_segment_is_kept_before_its_whole_blocks_take_its_place(disk, tmp_path):
+def test_a_damaged_segment_is_kept_before_its_whole_blocks_take_its_place(disk, tmp_path, monkeypatch):
     segment = Segment(tmp_path)
     for number in range(3):
         segment.append(events(1, first=number))
@@ -87,8 +87,17 @@ def test_a_damaged_segment_is_kept_before_its_whole_blocks_take_its_place(disk, 
     content[-100:-60] = bytes(40)
     segment.path.write_bytes(content)
     segment._file.close()
+    kept: list[bool] = []
+    replace = Path.replace
+
+    def watched(part: Path, path: Path) -> Path:
+        kept.append(disk.has(path.with_name(f"{path.name}.corrupt")))
+        return replace(part, path)
+
+    monkeypatch.setattr(Path, "replace", watched)
     recover(tmp_path)
 
+    assert kept == [True]
     names = {path.name for path in tmp_path.iterdir()}
     assert disk.entries[tmp_path] == names
     assert any(name.endswith(".corrupt") for name in names)
