@@ -136,7 +136,7 @@ resource "google_monitoring_alert_policy" "damaged_segment" {
     display_name = "damaged segment"
 
     condition_matched_log {
-      filter = "resource.type = \"gce_instance\" AND \"damaged spool segment set aside\""
+      filter = "resource.type = \"gce_instance\" AND \"damaged segment\""
     }
   }
 

@@ -3,6 +3,7 @@
 The disk is watched as the calls go by: what a file or folder held at its last sync is what a failure leaves.
 """
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,14 @@ def test_a_damaged_segment_is_kept_before_its_whole_blocks_take_its_place(disk, 
     assert any(name.endswith(".corrupt") for name in names)
     (whole,) = (path for path in tmp_path.iterdir() if path.name.endswith(".avro"))
     assert any(size == whole.stat().st_size for size in disk.sizes.values())
+
+
+def test_a_segment_that_was_written_again_is_there(disk, tmp_path):
+    segment = Segment(tmp_path / "a")
+    segment.append(events(3))
+    shutil.rmtree(tmp_path / "a")
+    segment.append(events(1, first=3))
+
+    assert disk.has(segment.path)
+    assert disk.sizes[segment.path] == segment.path.stat().st_size
+    segment.close()
