@@ -54,3 +54,13 @@ def test_what_is_missing_or_too_much_is_told(warehouse: Warehouse, reconciled):
     )
 
     assert sorted(reconciled().incomplete) == sorted([EVENTS[0].event_id, EVENTS[2].event_id])
+
+
+def test_a_ledger_that_a_run_has_replaced_is_not_read(warehouse: Warehouse, reconciled):
+    warehouse.received(EVENTS)
+    warehouse.query("UPDATE `T.events` SET `rows` = `rows` + 1 WHERE TRUE")
+    assert len(reconciled().incomplete) == len(EVENTS)
+
+    warehouse.apply(warehouse.plan())
+
+    assert reconciled().agrees
