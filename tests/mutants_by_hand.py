@@ -455,7 +455,7 @@ SQL: Final = (
         "schemas/views/channels.sql",
         "seen_at DESC, event_id DESC",
         "seen_at, event_id",
-        f"{VIEWS} -k TestChannels",
+        f"{VIEWS} -k latest_that_was_told",
     ),
     Change(
         "schemas/views/channels.sql",
@@ -607,6 +607,5 @@ def passes(tests: str, code: Path) -> bool:
         )
     except subprocess.TimeoutExpired:
         return False
-    if done.returncode not in (0, 1):
-        raise ValueError(f"{tests}: {done.stdout.decode()[-2000:]}")
-    return done.returncode == 0
+    # Tests that fail, or that cannot even be collected, have noticed something; those that are not there have not.
+    return done.returncode in (0, 5)
