@@ -260,8 +260,8 @@ SQL: Final = (
     ),
     Change(
         "schemas/views/messages_as_told.sql",
-        "IF('placeholder' IN UNNEST(telling.flags), 1, 0)",
-        "IF('placeholder' IN UNNEST(telling.flags), 0, 1)",
+        "'unsupported' IN UNNEST(telling.flags), 1, 0)",
+        "'unsupported' IN UNNEST(telling.flags), 0, 1)",
         f"{VIEWS} -k placeholder",
     ),
     Change(
