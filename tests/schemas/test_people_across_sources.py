@@ -1,4 +1,4 @@
-"""A person is one across sources: by phone number, by what a source states, by what an operator decides; never by name."""
+"""A person is one across sources: by phone, by what a source states or an operator decides; never by name."""
 
 import datetime as dt
 import json
