@@ -27,7 +27,7 @@ TOLD: Final = {
     ),
 }
 """What one thing is known by that several events may tell, the partition in which they do, and the one in which it
-is shown: the first, but of a fact without a time of its own, which may have come back to a value, the last (see
+is shown: the first, but of metadata without a time of its own, which may have come back to a value, the last (see
 `metadata_as_told.sql`)."""
 BEGINNING: Final = "TIMESTAMP '0001-01-01 00:00:00+00'"
 ENTRY: Final = "event_id, decided_at, before, placed_before, oldest_generation, newest_generation, run_id"
@@ -94,13 +94,13 @@ FROM stored LEFT JOIN image USING (event_id) LEFT JOIN since USING (event_id)"""
 
 
 def retelling(live: Target, place: Staging, at: dt.datetime) -> Iterator[str]:
-    """Yield what says anew in which partition messages and facts are shown that a run has moved to or from one."""
+    """Yield what tells anew in which partition messages and metadata are shown that a run has moved."""
     for table in TOLD:
         yield retold(live, table, moved_ids(place, table), at)
 
 
 def moved_ids(place: Staging, table: str) -> str:
-    """Return a query of the ids of messages or facts that a run tells in other partitions than before."""
+    """Return a query of the ids of messages or metadata that a run tells in other partitions than before."""
     return (
         f"SELECT DISTINCT row_id AS id FROM `{place.made(CHANGES)}` "  # noqa: S608
         f"WHERE table_name = {literal(table)} AND date_before IS DISTINCT FROM date_after"

@@ -33,7 +33,7 @@ class Summary(msgspec.Struct, frozen=True):
     older_generations: int
     """Events that two versions had stored, of which the older no longer counts."""
     retold: int
-    """Messages and facts told in several partitions, that are shown in the first from now on."""
+    """Messages and metadata told in several partitions, that are shown in the first from now on."""
     deleted_rows: int
     """Rows that counted no more and have been deleted."""
     agrees: bool

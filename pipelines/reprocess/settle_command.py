@@ -75,7 +75,7 @@ def _told(done: Summary) -> str:
         lines.append(f"  run {done.run_id} has replaced the rows of {done.changed_events:,} events")
     for number, what in (
         (done.older_generations, "events were stored by two versions: the newer counts"),
-        (done.retold, "messages and facts are told in several partitions: shown in the first"),
+        (done.retold, "messages and metadata are told in several partitions: shown in the first"),
         (done.deleted_rows, "rows that no longer counted are deleted"),
         (done.missing, "events are in the archive, not in the ledger"),
         (done.not_archived, "events are in the ledger, not in the archive"),

@@ -171,16 +171,16 @@ def _facts(body: Body, message: Message) -> list[tuple[str, str]]:
     """Return what became of a message; Airy's own state of an inbound one says nothing."""
     metadata = message.metadata or MessageMetadata()
     source = metadata.source or SourceMetadata()
-    facts = []
+    metadata_rows = []
     state = source.delivery_state or (None if message.from_contact else message.delivery_state)
     if state:
-        facts.append(("source.delivery_state", state.lower()))
+        metadata_rows.append(("source.delivery_state", state.lower()))
     for error in (source.error, metadata.error):
         if is_given(error):
-            facts.append(("source.error", says(body, error, "code", "message")))
+            metadata_rows.append(("source.error", says(body, error, "code", "message")))
     if metadata.reaction:
-        facts.append(("reaction.emoji", metadata.reaction.emoji or ""))
-    return facts
+        metadata_rows.append(("reaction.emoji", metadata.reaction.emoji or ""))
+    return metadata_rows
 
 
 def _place(item: Item, payload: Payload, conversation: str | None, sender: str | None = None) -> Place:

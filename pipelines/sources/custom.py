@@ -33,7 +33,7 @@ class Message(Struct):
 
 
 class Metadata(Struct):
-    """An element of `metadata`: facts about what `namespace` and `source_id` name."""
+    """An element of `metadata`: what is told of what `namespace` and `source_id` name."""
 
     namespace: str = ""
     source_id: Id = None
@@ -44,9 +44,9 @@ class Metadata(Struct):
 
 
 DEEPEST_FACT: Final = 32
-"""Levels of objects in which facts are looked for."""
+"""Levels of objects in which metadata is looked for."""
 LONGEST_PATH: Final = 256
-"""Characters of a fact's key behind which no further objects are looked into: each fact repeats them."""
+"""Characters of a key behind which no further objects are looked into: each row repeats them."""
 BODY: Final = msgspec.json.Decoder(dict[str, Raw])
 ITEMS: Final = msgspec.json.Decoder(list[Raw])
 MESSAGE: Final = msgspec.json.Decoder(Message)
@@ -60,7 +60,7 @@ class OwnJson:
         self._source = source
 
     def parse(self, event: RawEvent, lineage: Lineage) -> None:
-        """Make the rows of a body: of each message, each fact, and of members that it should not have."""
+        """Make the rows of a body: of each message, each metadata, and of members that it should not have."""
         body = Body(event.data)
         readers = {"messages": self._message, "metadata": self._metadata}
         for name, value in body.decode(BODY).items():
@@ -106,34 +106,34 @@ class OwnJson:
         )
 
     def _metadata(self, item: Item, body: Body, part: Raw) -> None:
-        fact = body.decode(METADATA, part)
-        item.dated(scalar(fact.occurred_at))
-        if not text(fact.source_channel_id) and fact.namespace == "conversation":
+        entry = body.decode(METADATA, part)
+        item.dated(scalar(entry.occurred_at))
+        if not text(entry.source_channel_id) and entry.namespace == "conversation":
             item.flags.append("channel_assumed")
-        place = self._place(item, fact.source_channel_id)
-        about = text(fact.source_id)
-        leaves = {leaf.key: leaf for leaf in flattened(body, fact.metadata)}
-        facts = {key: leaf.value for key, leaf in leaves.items()}
+        place = self._place(item, entry.source_channel_id)
+        about = text(entry.source_id)
+        leaves = {leaf.key: leaf for leaf in flattened(body, entry.metadata)}
+        values = {key: leaf.value for key, leaf in leaves.items()}
         message_id = None
-        match fact.namespace:
+        match entry.namespace:
             case "message" if about:
                 message_id = ids.message_id(self._source, "", about)
             case "conversation" if about:
                 place = place._replace(conversation_id=ids.conversation_id(place.channel_id, about))
             case "contact" if about:
-                place = place._replace(contact_id=note_contact(item, place.channel_id, about, facts))
+                place = place._replace(contact_id=note_contact(item, place.channel_id, about, values))
             case "channel":
-                channel = about or text(fact.source_channel_id)
-                place = Place(item.channel(channel or self._source, display_name=facts.get("name") or None))
+                channel = about or text(entry.source_channel_id)
+                place = Place(item.channel(channel or self._source, display_name=values.get("name") or None))
             case _ if not about:
                 raise ValueError("source_id is missing")
             case namespace:
-                facts = {fact_key(namespace): ""}
-        for key, value in (facts or {"source.metadata": ""}).items():
-            # Each fact its own slice: an item may list thousands.
+                values = {fact_key(namespace): ""}
+        for key, value in (values or {"source.metadata": ""}).items():
+            # Each key its own slice: an item may list thousands.
             leaf = leaves.get(key)
             own = (leaf.path, body.exact(leaf.raw)) if leaf else None
-            place.tell(item, key, value, message_id=message_id, actor=text(fact.source_sender_id), part=own)
+            place.tell(item, key, value, message_id=message_id, actor=text(entry.source_sender_id), part=own)
 
 
 def note_contact(item: Item, channel_id: str, source_contact_id: str, profile: Mapping[str, str | None]) -> str:
@@ -151,7 +151,7 @@ def note_contact(item: Item, channel_id: str, source_contact_id: str, profile: M
 
 
 class Leaf(NamedTuple):
-    """A member of nested objects: one fact."""
+    """A member of nested objects: one entry."""
 
     key: str
     """Its path, with dots."""
@@ -184,7 +184,7 @@ def flattened(body: Body, value: Raw) -> Iterator[Leaf]:
                 break
             count += 1
             if count > MOST_ROWS:
-                raise TooMuchError(f"more than {MOST_ROWS:,} facts of one item")
+                raise TooMuchError(f"more than {MOST_ROWS:,} pieces of metadata of one item")
             yield Leaf(key + name, f"{path}/{escaped(name)}", member)
         else:
             levels.pop()

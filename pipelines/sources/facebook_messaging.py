@@ -1,4 +1,4 @@
-"""An item between a contact and a Page or account: a message, or a fact about one or about a conversation.
+"""An item between a contact and a Page or account: a message, or metadata about one or about a conversation.
 
 Contacts' ids are page-scoped, so a contact belongs to its channel. So do message ids: both ends of a
 message may be channels of ours, and each has it in a conversation of its own. Everything that speaks of a
@@ -117,7 +117,7 @@ def read_messaging(item: Item, body: Body, part: Raw, channel: str, name: str) -
     if not item.told:
         payloads = {key: value for key, value in members(body, part).items() if key not in ADDRESSING}
         for key, payload in (payloads or {name: NOTHING}).items():
-            telling.fact(key, payload, body)
+            telling.metadata(key, payload, body)
 
 
 class _Telling(NamedTuple):
@@ -173,20 +173,20 @@ class _Telling(NamedTuple):
             self.place.tell(self.item, f"source.{state}_watermark", moment, actor=self.contact)
 
     def of_message(self, mid: Id, key: str, value: str, actor: str | None) -> None:
-        """Make a fact about a message by its actor; without an id it is left to `fact`."""
+        """Make metadata about a message by its actor; without an id it is left to `metadata`."""
         if source_message_id := text(mid):
             target = ids.message_id(self.item.source, self.place.channel_id, source_message_id)
             self.place.tell(self.item, key, value, message_id=target, actor=actor)
 
-    def fact(self, name: str, payload: Raw, body: Body) -> None:
-        """Make a fact of an item that has no reading of its own."""
+    def metadata(self, name: str, payload: Raw, body: Body) -> None:
+        """Make metadata of an item that has no reading of its own."""
         key, value, mid = metadata_of(body, name, payload)
         target = ids.message_id(self.item.source, self.place.channel_id, mid) if mid else None
         self.place.tell(self.item, key, value, message_id=target)
 
     def _said(self, mid: Id, kind: str) -> None:
         channel_id, contact_id, conversation_id = self.place
-        # What has no contact is in no conversation: it is left to `fact`, which keeps it with the channel.
+        # What has no contact is in no conversation: it is left to `metadata`, which keeps it with the channel.
         if contact_id and conversation_id:
             self.item.message(
                 channel_id=channel_id,

@@ -32,14 +32,14 @@ VALUES_OF: Final = {
     "referral": ("ref", "ad_id", "source"),
     "response_feedback": ("feedback",),
 }
-"""What tells most of an event that is kept as a fact: the first that is not empty, before what `says` knows."""
+"""What tells most of an event that is kept as metadata: the first that is not empty, before what `says` knows."""
 SAID: Final = frozenset({"message", "postback"})
 """Events whose `mid` is their own, not that of a message they speak of."""
 WORDS: Final = msgspec.json.Decoder(list[Raw])
 
 
 def metadata_of(body: Body, name: str, payload: Raw) -> tuple[str, str, str | None]:
-    """Return the key and the value of an event's fact, and the id of the message that it is about, if any."""
+    """Return the key and the value of an event's metadata, and the id of the message that it is about, if any."""
     if name in THREAD_CONTROL:
         return "source.thread_control", THREAD_CONTROL[name], None
     found = members(body, payload)

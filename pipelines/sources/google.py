@@ -22,7 +22,7 @@ DESCRIBING: Final = frozenset(
 )
 """Members of an event that say whose it is, or ride along with it."""
 VALUES_OF: Final = {"surveyResponse": ("rating", "questionResponsePostbackData")}
-"""What tells most of an event that is kept as a fact."""
+"""What tells most of an event that is kept as metadata."""
 AUTHENTICATION: Final = "authenticationResponse"
 """Its code is nobody's business: granted, or the error, is what it says."""
 

@@ -156,7 +156,7 @@ def _status(item: Item, fields: Fields) -> None:
 
 
 def _tell_error(item: Item, fields: Fields, place: Place, message_id: str | None) -> None:
-    """Make a fact of an error: of the message, or, where a URL of ours failed, of the channel."""
+    """Make metadata of an error: of the message, or, where a URL of ours failed, of the channel."""
     if not (error := _error(fields)):
         return
     if fields.get("ErrorUrl"):

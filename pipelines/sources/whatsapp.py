@@ -151,7 +151,7 @@ def _read_value(item: Item, body: Body, part: Raw, path: str, channel: str, fiel
     lists = {name: each for name, each in found.items() if name not in DESCRIBING and is_array(each)}
     if found.keys() <= DESCRIBING and value.contacts:
         lists = {"contacts": found["contacts"]}
-    # What happens to an account or a template is one fact, whatever lists it has.
+    # What happens to an account or a template is one row of metadata, whatever lists it has.
     if not lists or (number is None and BARE.isdisjoint(lists)):
         if passed := [name.removeprefix(CONTROL) for name in found if name.startswith(CONTROL)]:
             _tell_handover(item, body, found, line, passed[0])
@@ -166,7 +166,7 @@ def _read_value(item: Item, body: Body, part: Raw, path: str, channel: str, fiel
 
 
 def _tell_handover(item: Item, body: Body, found: dict[str, Raw], line: Line, what: str) -> None:
-    """Make the fact that a conversation was passed to another app, or taken: its two ends have other names."""
+    """Make the metadata that a conversation was passed to another app, or taken: its two ends have other names."""
     ours, sender = (members(body, found.get(name, NOTHING)) for name in ("recipient", "sender"))
     if phone_number_id := scalar(ours.get("phone_number_id", NOTHING)):
         line = Line(phone_number_id, scalar(ours.get("display_phone_number", NOTHING)), line.contacts)

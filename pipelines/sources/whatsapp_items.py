@@ -36,7 +36,7 @@ VALUE_OF: Final = {
     "state_sync": "action",
     "user_preferences": "value",
 }
-"""What tells most of an item that is kept as a fact."""
+"""What tells most of an item that is kept as metadata."""
 
 
 class Context(Struct):
@@ -189,7 +189,7 @@ def read_message(
 
 
 def read_status(item: Item, body: Body, part: Raw, line: Line) -> None:
-    """Make the facts of a status."""
+    """Make the metadata of a status."""
     status = body.decode(STATUS, part)
     item.dated(scalar(status.timestamp))
     recipient = text(status.recipient_id) or (text(status.message.recipient_id) if status.message else None)
@@ -215,7 +215,7 @@ def read_status(item: Item, body: Body, part: Raw, line: Line) -> None:
 def read_errors(
     item: Item, body: Body, errors: list[Raw] | None, place: Place, message_id: str | None = None
 ) -> None:
-    """Make a fact of each error that an item names."""
+    """Make metadata of each error that an item names."""
     for n, error in enumerate(errors or ()):
         with item.part(f"errors/{n}", body.exact(error)) as part:
             code = scalar(members(body, error).get("code", NOTHING)) or ""
@@ -223,7 +223,7 @@ def read_errors(
 
 
 def read_fact(item: Item, body: Body, part: Raw, line: Line, name: str) -> None:
-    """Make a fact of an item that has no reading of its own, about whomever it names."""
+    """Make metadata of an item that has no reading of its own, about whomever it names."""
     found = members(body, part)
     # The address book of the app nests whom it tells of, and when.
     nested = members(body, found.get("contact", NOTHING)) | members(body, found.get("metadata", NOTHING))
@@ -263,7 +263,7 @@ def read_fact(item: Item, body: Body, part: Raw, line: Line, name: str) -> None:
 
 
 def _read_participants(item: Item, body: Body, parts: Raw, line: Line, group: str, name: str) -> None:
-    """Note who is told to have come into a group or gone, each with a fact in the group's conversation."""
+    """Note who is told to have come into a group or gone, each with metadata in the group's conversation."""
     people = body.decode(PARTS, parts) if is_array(parts) else []
     for n, part in enumerate(people):
         with item.part(f"{name}/{n}", body.exact(part)) as one:
@@ -371,7 +371,7 @@ def _make_message(item: Item, place: Place, said: Message, sender: str | None, i
 
 
 def _tell_of_target(item: Item, body: Body, place: Place, said: Message, kind: str, actor: str | None) -> None:
-    """Make the fact of a reaction, an edit or a revocation about the message that it names."""
+    """Make the metadata of a reaction, an edit or a revocation about the message that it names."""
     reaction, edit = said.reaction or Reaction(), said.edit or Change()
     target, key, value = {
         "reaction": (reaction.message_id, "reaction.emoji", reaction.emoji or ""),

@@ -2,11 +2,11 @@
 -- A filter on day prunes all three tables. The day is that of receipt for requests and failures, that of the partition
 -- (sent_date) for messages.
 WITH
-  facts AS (
+  counted AS (
     SELECT
       received_date AS day,
       source AS endpoint,
-      'request' AS fact,
+      'request' AS kind,
       outcome,
       IF(outcome = 'ignored', reason, NULL) AS ignored_reason,
       -- What came without a body (a GET) is not all the same.
@@ -41,7 +41,7 @@ SELECT
   -- The endpoint that took the requests; facebook carries Instagram, twilio carries SMS and WhatsApp.
   endpoint,
   -- How many raw events were received.
-  COUNTIF(fact = 'request') AS requests,
+  COUNTIF(kind = 'request') AS requests,
   -- How many of them became rows as a whole.
   COUNTIF(outcome = 'normalized') AS normalized,
   -- How many of them became rows in part.
@@ -53,11 +53,11 @@ SELECT
   -- How many different reasons there were to ignore; events.reason names them.
   COUNT(DISTINCT ignored_reason) AS ignored_reasons,
   -- How many requests had the same bytes as another of the day; those without a body aside.
-  COUNTIF(fact = 'request') - COUNT(DISTINCT body_sha256) AS repeated_requests,
+  COUNTIF(kind = 'request') - COUNT(DISTINCT body_sha256) AS repeated_requests,
   -- How many items could not be normalized or stored.
-  COUNTIF(fact = 'dead letter') AS dead_letters,
+  COUNTIF(kind = 'dead letter') AS dead_letters,
   -- How many messages there are.
-  COUNTIF(fact = 'message') AS messages,
+  COUNTIF(kind = 'message') AS messages,
   -- How many of them were received more than an hour after they were sent.
   COUNTIF(source_delay > 3600) AS late_messages,
   -- How many of them claim to be sent more than a minute after they were received.
@@ -72,5 +72,5 @@ SELECT
   APPROX_QUANTILES(processing_delay, 100)[OFFSET(50)] AS median_processing_delay,
   -- 95th percentile of seconds from receipt until the row was made.
   APPROX_QUANTILES(processing_delay, 100)[OFFSET(95)] AS p95_processing_delay
-FROM facts
+FROM counted
 GROUP BY day, endpoint

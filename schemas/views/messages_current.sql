@@ -1,5 +1,5 @@
 -- Each message as it stands now: text after the last edit, whether it was deleted, how far it came, its reactions.
--- A filter on sent_date prunes the messages. Facts about them are looked for in all partitions of metadata, since
+-- A filter on sent_date prunes the messages. Metadata about them are looked for in all partitions of metadata, since
 -- they may come on any later day.
 WITH
   edits AS (

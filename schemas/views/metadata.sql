@@ -1,9 +1,9 @@
--- Each fact once, as its first telling of the highest generation told it; one without a time of its own, which may have
--- come back to an earlier value (on, off, on), as its last telling did. Whoever is known by several ids in a source is one
--- contact with one conversation on each channel (the view identities).
--- A filter on occurred_date prunes the facts; aliases are read in all partitions. With the ids as the tables have them:
--- metadata_as_told. A fact without a usable time of its own may be told in two partitions: from the next parley settle on
--- it shows in the last only (retold).
+-- Each piece of metadata once, as its first telling of the highest generation told it; one without a time of its own,
+-- which may have come back to an earlier value (on, off, on), as its last telling did. Whoever is known by several ids in
+-- a source is one contact with one conversation on each channel (the view identities).
+-- A filter on occurred_date prunes the metadata; aliases are read in all partitions. With the ids as the tables have
+-- them: metadata_as_told. Metadata without a usable time of its own may be told in two partitions: from the next parley
+-- settle on it shows in the last only (retold).
 ${resolved}SELECT
   metadata_id,
   subject_type,

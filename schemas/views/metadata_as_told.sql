@@ -1,9 +1,9 @@
--- Each fact once, with the ids as its telling gave them (the view metadata makes one contact of all that a person is in a
--- source): as its first telling of the highest generation told it; one without a time of its own, which may have
--- come back to an earlier value (on, off, on), as its last telling did. A delivery never comes back to an earlier state:
--- of states and their errors the first telling counts, and a redelivery does not make a message sent later.
--- A filter on occurred_date prunes. A fact without a usable time of its own may be told in two partitions: from the next
--- parley settle on it shows in the last only (retold).
+-- Each piece of metadata once, with the ids as its telling gave them (the view metadata makes one contact of all that a
+-- person is in a source): as its first telling of the highest generation told it; one without a time of its own, which
+-- may have come back to an earlier value (on, off, on), as its last telling did. A delivery never comes back to an
+-- earlier state: of states and their errors the first telling counts, and a redelivery does not make a message sent later.
+-- A filter on occurred_date prunes. Metadata without a usable time of its own may be told in two partitions: from the
+-- next parley settle on it shows in the last only (retold).
 SELECT
   telling.metadata_id,
   telling.subject_type,

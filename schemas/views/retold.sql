@@ -1,4 +1,4 @@
--- Messages and facts that are told in more than one partition, each with the one in which the views show it. Mostly
+-- Messages and metadata that are told in more than one partition, each with the one in which the views show it. Mostly
 -- empty: only what has no usable time of its own can be among them.
 SELECT
   id,
