@@ -31,7 +31,7 @@ def test_what_was_stored_twice_is_counted_once_dead_letters_among_it(warehouse: 
 
 
 def test_what_an_older_generation_had_stored_is_not_counted(warehouse: Warehouse, reconciled, generation):
-    # The older version had found a fact and a failure more, and said so.
+    # The older version had found a row and a failure more, and said so.
     generation(GENERATION - 1)
     warehouse.live(EVENTS)
     warehouse.query("UPDATE `T.events` SET `rows` = `rows` + 1, dead_letters = 7, outcome = 'partial' WHERE TRUE")
