@@ -56,7 +56,7 @@ UNIT := tests/pipelines/core tests/pipelines/sources tests/receiver/chatplugin t
 # Every payload that is known, one by one: thousands of tests.
 NOT_UNIT := tests/pipelines/sources/test_every_json_source.py tests/pipelines/sources/test_every_telling.py
 
-unit: setup ## Run the fast tests: parsers, core, receiver (under half a minute).
+unit: setup ## Run the fast tests: parsers, core, receiver (40 seconds).
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not hypothesis" $(UNIT) $(addprefix --ignore=,$(NOT_UNIT))
 
 test: setup ## Run the tests.
