@@ -109,7 +109,7 @@ def _with_bytes_of_text(parsed: exp.Expression) -> exp.Expression:
 
 
 def _without_positions(parsed: exp.Expression) -> exp.Expression:
-    """Return a statement that does not know where in the text its parts stood: to copy that takes most of a copy."""
+    """Return a statement that does not know where in the text its parts stood: to copy that takes longest."""
     for node in parsed.walk():
         if node._meta is not None:
             node._meta = {name: value for name, value in node._meta.items() if name not in _POSITION} or None
