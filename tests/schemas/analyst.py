@@ -54,12 +54,13 @@ class Analyst:
         from tests.googlesql import reference
 
         if self._reference is None:
-            self._reference = reference.Reference(self._googlesql, self._rows)
+            self._reference = reference.Reference(self._googlesql, self.rows)
         answer = self._reference.query(sql)
         assert not (found := reference.disagreement(answer, rows, schema)), f"{sql}\n{found}"
         assert not reference.out_of_order(sql, answer, rows), f"{sql}\nleaves the order open"
 
-    def _rows(self, table: str) -> list[dict[str, Any]]:
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return what a table holds."""
         return [dict(row) for row in self.client.list_rows(self.target.table(table))]
 
     def tell(self, *events: RawEvent, processed_at: dt.datetime = PROCESSED_AT) -> None:

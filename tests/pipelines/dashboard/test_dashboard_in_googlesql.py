@@ -1,0 +1,99 @@
+"""GoogleSQL's reference implementation answers each question of the dashboard as the local BigQuery does."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from bigquery_fixtures import Emulator
+from google.cloud import bigquery
+
+from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR
+from pipelines.dashboard.app import create_app
+from pipelines.dashboard.warehouse import Row, Warehouse, questions
+from schemas.raw_event import RawEvent
+from tests.googlesql import reference
+from tests.googlesql.engine import Engine
+from tests.schemas import sample_world
+from tests.schemas.analyst import Analyst
+
+FIRST, LAST = dt.date(2026, 3, 2), dt.date(2026, 3, 4)
+EMPTY = {"contacts", "spoken", "message_keys"}
+"""Questions that may have no answer in this world."""
+
+
+class Compared(Warehouse):
+    """Asks both, and remembers by question what was answered and where the two disagree."""
+
+    def __init__(self, analyst: Analyst, googlesql: Engine) -> None:
+        client = SimpleNamespace(query=self._query, query_and_wait=analyst.client.query_and_wait)
+        super().__init__(analyst.target, lambda: client)  # type: ignore[arg-type, return-value]
+        self.rows: dict[str, int] = defaultdict(int)
+        self.disagreements: dict[str, list[str]] = defaultdict(list)
+        self._question = ""
+        self._analyst = analyst
+        self._reference = reference.Reference(googlesql, analyst.rows)
+
+    def ask(self, question: str, **parameters: Any) -> list[Row]:
+        self._question = question
+        return super().ask(question, **parameters)
+
+    def _query(self, sql: str, job_config: bigquery.QueryJobConfig) -> Any:
+        result = self._analyst.client.query(sql, job_config=job_config).result()
+        rows = [dict(row) for row in result]
+        answer = self._reference.query(sql, dict(reference.parameters_of(job_config)))
+        if found := reference.disagreement(answer, rows, result.schema):
+            self.disagreements[self._question].append(found)
+        if reference.out_of_order(sql, answer, rows):
+            self.disagreements[self._question].append("leaves the order open")
+        self.rows[self._question] += len(rows)
+        return SimpleNamespace(result=lambda timeout: rows)
+
+
+@pytest.fixture(scope="module")
+def compared(bigquery_emulator: Emulator, googlesql: Engine) -> Iterator[Compared]:
+    """Whoever has opened every page of three days of a shop."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(REST_EMULATOR, bigquery_emulator.rest)
+        patch.setenv(GRPC_EMULATOR, bigquery_emulator.rpc)
+        analyst = Analyst()
+        with sample_world.custom_sources():
+            events = [event for event in sample_world.sample_events() if event.received_at.date() <= LAST]
+            broken = {**events[0].attributes, "event_id": "019caaaa-0000-7000-8000-00000000dead"}
+            analyst.tell(*events, RawEvent(b"no json", broken))
+        analyst.insert("runs", sample_world.RUNS)
+        warehouse = Compared(analyst, googlesql)
+        app = create_app(warehouse, None, [], lambda: LAST)
+        app.testing = True
+        for path in _paths(analyst):
+            assert app.test_client().get(path).status_code == 200, path
+        yield warehouse
+        analyst.close()
+
+
+def _paths(analyst: Analyst) -> Iterator[str]:
+    period = f"from={FIRST}&to={LAST}"
+    panels = ("totals", "activity", "funnel", "responses", "troubles")
+    yield from (f"/panels/{name}?{period}" for name in panels)
+    yield "/panels/totals?from=2026-03-20&to=2026-03-21"
+    yield from (f"/conversations/?{period}", f"/conversations/?waiting=1&{period}", f"/dead-letters/?{period}")
+    yield from ("/runs/", "/runs/019cbbbb-1")
+    spoken = "SELECT conversation_id, DATE(MAX(sent_at)) AS day FROM parley.messages GROUP BY 1"
+    for source in ("facebook", "whatsapp", "shop-app"):
+        (found,) = analyst.query(
+            f"{spoken}, source HAVING source = '{source}' ORDER BY COUNT(*) DESC, conversation_id LIMIT 1"
+        )
+        yield f"/conversations/{found['conversation_id']}?day={found['day']}"
+    (event,) = analyst.query(
+        "SELECT event_id, DATE(received_at) AS day FROM parley.messages ORDER BY received_at, event_id LIMIT 1"
+    )
+    yield f"/events/{event['day']}/{event['event_id']}"
+
+
+@pytest.mark.parametrize("question", questions())
+def test_a_question_gives_what_googlesql_gives(question: str, compared: Compared) -> None:
+    assert question in compared.rows, "no page asks it"
+    assert compared.disagreements[question] == []
+    assert compared.rows[question] or question in EMPTY
