@@ -19,8 +19,8 @@ PHONE = "4915550000101"
 class Shop:
     """What was told of a shop's conversations, one after another."""
 
-    def __init__(self) -> None:
-        self.analyst = Analyst()
+    def __init__(self, analyst: Analyst) -> None:
+        self.analyst = analyst
         self.warehouse = Warehouse(self.analyst.target, lambda: self.analyst.client)
         self._events: list[RawEvent] = []
         self._told = 0

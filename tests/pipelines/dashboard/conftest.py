@@ -8,6 +8,7 @@ from dashboard_world import DashboardWorld
 from flask.testing import FlaskClient
 
 from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR, Target
+from tests.schemas.analyst import Analyst
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +30,19 @@ def page(world: DashboardWorld) -> FlaskClient:
     return world.app.test_client()
 
 
+@pytest.fixture(scope="session")
+def analyst_of_shops(bigquery_emulator: Emulator) -> Iterator[Analyst]:
+    """An analyst for all shops, since tables and views take a second to make."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(REST_EMULATOR, bigquery_emulator.rest)
+        patch.setenv(GRPC_EMULATOR, bigquery_emulator.rpc)
+        someone = Analyst()
+        yield someone
+        someone.close()
+
+
 @pytest.fixture
-def shop(bigquery_environment: Emulator) -> Iterator[Shop]:
+def shop(bigquery_environment: Emulator, analyst_of_shops: Analyst) -> Shop:
     """A shop of which nothing has been told yet."""
-    made = Shop()
-    yield made
-    made.analyst.close()
+    analyst_of_shops.forget()
+    return Shop(analyst_of_shops)
