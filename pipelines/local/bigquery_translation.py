@@ -38,6 +38,7 @@ _COMMENTS = re.compile(
     re.DOTALL,
 )
 
+_POSITION = {"line", "col", "start", "end"}
 _ROUND = re.compile(r"(\bround_\d+\W? AS) \(")
 
 
@@ -91,7 +92,7 @@ def _parsing_once(parse: Callable[..., exp.Expression]) -> Callable[..., exp.Exp
 
     @functools.lru_cache(maxsize=_QUERIES)
     def remembered(sql: str, **options: Any) -> exp.Expression:
-        return _with_bytes_of_text(parse(sql, **options))
+        return _without_positions(_with_bytes_of_text(parse(sql, **options)))
 
     def copy(sql: str, **options: Any) -> exp.Expression:
         return remembered(sql, **options).copy()
@@ -104,6 +105,14 @@ def _with_bytes_of_text(parsed: exp.Expression) -> exp.Expression:
     for cast in list(parsed.find_all(exp.Cast)):
         if cast.is_type(exp.DataType.Type.BINARY, exp.DataType.Type.VARBINARY):
             cast.replace(exp.Unhex(this=exp.Hex(this=cast.this.copy())))
+    return parsed
+
+
+def _without_positions(parsed: exp.Expression) -> exp.Expression:
+    """Return a statement that does not know where in the text its parts stood: to copy that takes longest."""
+    for node in parsed.walk():
+        if node._meta is not None:
+            node._meta = {name: value for name, value in node._meta.items() if name not in _POSITION} or None
     return parsed
 
 

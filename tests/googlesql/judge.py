@@ -24,6 +24,8 @@ RUN = f"{PROJECT}.parley_run"
 """By these names datasets are known here: of rows, of views, and of any run of reprocessing."""
 
 _NAMES = re.compile(r"`[\w-]+\.(?P<dataset>\w+)\.(?P<name>\w+)`")
+_LITERAL = re.compile(r"'[^'\n]*'")
+_NUMBER = re.compile(r"\b[0-9a-f]{8,}\b|\d+")
 _CREATED = re.compile(r"CREATE (?:OR REPLACE )?TABLE `(?P<name>[\w.-]+)`")
 _IF = re.compile(r"IF (?P<condition>.*) THEN RAISE USING MESSAGE = '[^']*'; END IF", re.S)
 
@@ -42,6 +44,14 @@ def canonical(sql: str) -> str:
         return f"`{of}.{found['name']}`"
 
     return _NAMES.sub(known, sql)
+
+
+def shape(sql: str) -> str:
+    """Return what a statement has in common with those that differ only in times, counts and ids told as text.
+
+    GoogleSQL takes all of them or none: it looks at the type of a literal.
+    """
+    return _LITERAL.sub(lambda literal: _NUMBER.sub("0", literal[0]), canonical(sql))
 
 
 class Judge:
