@@ -1,6 +1,6 @@
 """Replies: what is posted to be sent, and what became of it; three kinds of raw events of one source.
 
-Receiver, sender and pipeline read the same bodies. `docs/replies.md` describes them for those who post.
+Receiver, sender and pipeline read the same bodies. `docs/sending.md` describes them for those who post.
 """
 
 import base64
@@ -148,9 +148,9 @@ class _Text(msgspec.Struct, forbid_unknown_fields=True):
 
 _CONTENT: Final = msgspec.json.Decoder(dict[str, Any])
 _TEXT: Final = msgspec.json.Decoder(_Text)
-_REPLY: Final = msgspec.json.Decoder(Reply)
+REPLY: Final = msgspec.json.Decoder(Reply)
 _ATTEMPT: Final = msgspec.json.Decoder(Attempt)
-_OUTCOME: Final = msgspec.json.Decoder(Outcome)
+OUTCOME: Final = msgspec.json.Decoder(Outcome)
 
 
 def idempotency_key(header: str | None) -> str | None:
@@ -176,7 +176,7 @@ def decode_reply(data: bytes) -> Reply:
     Raises:
         InvalidReplyError: it is not JSON, or no reply.
     """
-    reply = _decode(_REPLY, data)
+    reply = _decode(REPLY, data)
     # What is passed over is not read: a lone surrogate would come to light only at the provider.
     if not _decode(_CONTENT, reply.content):
         raise InvalidReplyError("an empty object says nothing - at `$.content`")
@@ -203,7 +203,7 @@ def decode_outcome(data: bytes) -> Outcome:
     Raises:
         InvalidReplyError: it is not JSON, or no outcome.
     """
-    return _decode(_OUTCOME, data)
+    return _decode(OUTCOME, data)
 
 
 def encode(body: Attempt | Outcome | Reply) -> bytes:
