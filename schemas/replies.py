@@ -16,6 +16,8 @@ SOURCE: Final = "replies"
 """The endpoint, and so the `source` attribute of all three kinds of events."""
 REPLY_ID: Final = "reply_id"
 """The attribute that holds the id which the receiver gave a reply."""
+SENDER: Final = "sender"
+"""The `verified_by` of attempts and outcomes, which come from Parley itself; nobody who posts has this name."""
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 
 REPLY_TYPE: Final = "application/json"

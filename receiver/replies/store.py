@@ -112,18 +112,14 @@ class BucketStore:
         """Take `gs://bucket/prefix`, and a client where it is not to be made here."""
         bucket, _, prefix = root.removeprefix(_BUCKET).partition("/")
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-        if client is None:
-            from google.cloud import storage  # noqa: PLC0415 - half a second that a folder need not spend
-
-            client = storage.Client()
-        self._client = client
-        self._bucket = client.bucket(bucket)
+        self._bucket_name = bucket
+        self._made: Any = client
 
     def create(self, name: str, data: bytes) -> bool:
         """Make an object, and return when it is durable; False where another has made it."""
         from google.api_core.exceptions import PreconditionFailed  # noqa: PLC0415
 
-        blob = self._bucket.blob(self._prefix + _checked(name))
+        blob = self._blob(name)
         try:
             blob.upload_from_string(data, if_generation_match=0, checksum="crc32c", timeout=_TIMEOUT_SECONDS)
         except PreconditionFailed:
@@ -135,7 +131,7 @@ class BucketStore:
         """Return an object's bytes, None where there is none."""
         from google.api_core.exceptions import NotFound  # noqa: PLC0415
 
-        blob = self._bucket.blob(self._prefix + _checked(name))
+        blob = self._blob(name)
         try:
             data: bytes = blob.download_as_bytes(timeout=_TIMEOUT_SECONDS)
         except NotFound:
@@ -146,7 +142,7 @@ class BucketStore:
         """Return the names of all objects below a prefix that ends in `/`, sorted, without the prefix."""
         start = f"{self._prefix}{_checked(prefix.rstrip('/'))}/"
         blobs = self._client.list_blobs(
-            self._bucket, prefix=start, fields="items(name),nextPageToken", timeout=_TIMEOUT_SECONDS
+            self._bucket_name, prefix=start, fields="items(name),nextPageToken", timeout=_TIMEOUT_SECONDS
         )
         return sorted(blob.name.removeprefix(start) for blob in blobs)
 
@@ -155,7 +151,19 @@ class BucketStore:
         from google.api_core.exceptions import NotFound  # noqa: PLC0415
 
         with contextlib.suppress(NotFound):
-            self._bucket.blob(self._prefix + _checked(name)).delete(timeout=_TIMEOUT_SECONDS)
+            self._blob(name).delete(timeout=_TIMEOUT_SECONDS)
+
+    @property
+    def _client(self) -> Any:
+        if self._made is None:
+            # Half a second, and credentials, that only who uses a bucket should need, and not before a fork.
+            from google.cloud import storage  # noqa: PLC0415
+
+            self._made = storage.Client()
+        return self._made
+
+    def _blob(self, name: str) -> Any:
+        return self._client.bucket(self._bucket_name).blob(self._prefix + _checked(name))
 
 
 def _checked(name: str) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from receiver.config import PREFIX, Settings
 from receiver.proofs.signatures import matches_any
-from schemas.replies import SOURCES
+from schemas.replies import SENDER, SOURCES
 
 NAME: Final = "REPLY_TOKENS"
 MIN_TOKEN_CHARACTERS: Final = 32
@@ -87,6 +87,8 @@ def _problems(name: str, entry: Entry) -> list[str]:
     problems = []
     if not _ENTRY.fullmatch(name):
         problems.append("is no name: lower-case letters, digits and ._-")
+    if name == SENDER:
+        problems.append("is the name by which the sender is known")
     if not entry.tokens or not entry.channels:
         problems.append("needs tokens and channels")
     if any(len(token) < MIN_TOKEN_CHARACTERS or not _TOKEN.fullmatch(token) for token in entry.tokens):

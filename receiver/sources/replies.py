@@ -47,7 +47,7 @@ def blueprint(settings: Settings) -> Blueprint | None:
     if tokens is None:
         return None
     archive = settings.text("ARCHIVE")
-    if archive in {"", "none"}:
+    if archive == "none":
         settings.problems.append(f"{PREFIX}{NAME} needs {PREFIX}ARCHIVE: keys of replies are kept beside it")
         return None
     keys = Keys(open_store(f"{archive.rstrip('/')}/{REPLIES}"))

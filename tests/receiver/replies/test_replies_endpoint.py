@@ -251,6 +251,7 @@ def test_what_others_sent_may_be_told_late(replies, bus):
         (f'{{"desk":{{"tokens":["{TOKEN}"],"channels":[]}}}}', "needs tokens and channels"),
         (f'{{"desk":{{"tokens":["{TOKEN}"],"channels":["*"]}}}}', "not like whatsapp/1003"),
         (f'{{"desk":{{"tokens":["{TOKEN}"],"channels":["google/1"]}}}}', "not like whatsapp/1003"),
+        (f'{{"sender":{{"tokens":["{TOKEN}"],"channels":["twilio/*"]}}}}', "sender is known"),
         (f'{{"a b":{{"tokens":["{TOKEN}"],"channels":["twilio/*"]}}}}', "is no name"),
         (f'{{"desk":{{"tokens":["{TOKEN}","{TOKEN}"],"channels":["twilio/*"]}}}}', "one token twice"),
         (f'{{"desk":{{"tokens":["{TOKEN}"],"channels":["twilio/*"],"more":1}}}}', "unknown field"),
