@@ -30,6 +30,7 @@ COMMANDS = {
     "reconcile": ("pipelines.reprocess.reconcile_command:reconcile", "Compare archive, ledger and rows."),
     "run": ("pipelines.local.stack:run", "Run all of Parley on this machine until Ctrl-C."),
     "sandbox": ("pipelines.sandbox.sandbox_command:sandbox", "Be Graph and Twilio here, for whoever sends."),
+    "send": ("pipelines.replies.send_command:send", "Send the replies that were posted, until SIGTERM."),
     "settle": ("pipelines.reprocess.settle_command:settle", "Bring yesterday in order: the nightly command."),
     "sources": ("pipelines.run.sources_command:sources", "Check the configured sources and print their URLs."),
     "spool": (
