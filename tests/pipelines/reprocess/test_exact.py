@@ -7,18 +7,14 @@ share a warehouse and a random order of moves, and the seed tells which they wer
 import datetime as dt
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import hypothesis
 import pytest
 from histories import History, history
 from reprocess_support import ACTOR, Warehouse, options
 
-from pipelines.bigquery import appender
-from pipelines.bigquery.bundle import Bundle
 from pipelines.core import rows
-from pipelines.core.batches import NormalizedBatch
-from pipelines.demo import miscounting
 from pipelines.reprocess import State
 from pipelines.reprocess.runs import Runs
 from pipelines.reprocess.settle import settle
@@ -60,16 +56,6 @@ def check(warehouse: Warehouse, told: History) -> None:
     assert {row["outcome"]: row["n"] for row in ledger} == outcomes
 
 
-def stored_by_an_older_version(warehouse: Warehouse, events: Sequence[RawEvent]) -> None:
-    bundle = Bundle(appender.shared(warehouse.target))
-    made: dict[str, list[rows.Row]] = {}
-    for event in events:
-        for row in miscounting.normalize(event):
-            made.setdefault(rows.TABLE_OF[type(row)], []).append(row)
-    bundle.add(NormalizedBatch(list(events), made, "live"))
-    bundle.finish()
-
-
 def settled(warehouse: Warehouse, told: History) -> None:
     start, end = told.archived[0].received_at, told.archived[-1].received_at + dt.timedelta(seconds=1)
     done = settle(warehouse.client, warehouse.target, str(warehouse.archive), start, end, options(), actor=ACTOR)
@@ -99,7 +85,7 @@ def test_every_base_view_is_a_recount_whatever_has_happened(warehouse: Warehouse
     # The first third came while an older version ran, which miscounts; what was under way then came to both. And
     # some was never stored.
     older = heard[: len(heard) // 3]
-    stored_by_an_older_version(warehouse, older)
+    warehouse.live_of_an_older_version(older)
     both = [event for event in older if chance.random() < 0.1]
     newer = [event for event in heard[len(heard) // 3 :] if chance.random() > 0.02]
     warehouse.live(both)
