@@ -45,6 +45,9 @@ class Answer(NamedTuple):
     """The channel is over its rate."""
 
 
+_Codes = tuple[frozenset[int], frozenset[int], frozenset[int], frozenset[int]]
+
+
 class _Error(msgspec.Struct):
     code: int | None = None
     is_transient: bool = False
@@ -88,18 +91,25 @@ def read_answer(
             later |= {code or -1}
     if 200 <= status < 300 and code is None:
         return Answer("accepted", identity) if identity else Answer("in_doubt", error_code="no_id")
+    return _failure(source, status, code, after, (token, rate, later, unknown))
+
+
+def _failure(source: str, status: int, code: int | None, after: float | None, codes: _Codes) -> Answer:
+    token, rate, later, unknown = codes
     word = str(code) if code is not None else f"http_{status}"
     if status == 401 or code in token:
-        return Answer("not_sent", None, word, after, stops=True)
-    if code in _GRAPH_PAIR and source != "twilio":
-        return Answer("not_sent", None, word, after or _PAIR_SECONDS)
-    if status == 429 or code in rate:
-        return Answer("not_sent", None, word, after or _RATE_SECONDS, holds=True)
-    if status == 503 or code in later:
-        return Answer("not_sent", None, word, after)
-    if status >= 500 or status in {408, 425} or code in unknown:
-        return Answer("in_doubt", None, word)
-    return Answer("refused", None, word)
+        answer = Answer("not_sent", None, word, after, stops=True)
+    elif code in _GRAPH_PAIR and source != "twilio":
+        answer = Answer("not_sent", None, word, after or _PAIR_SECONDS)
+    elif status == 429 or code in rate:
+        answer = Answer("not_sent", None, word, after or _RATE_SECONDS, holds=True)
+    elif status == 503 or code in later:
+        answer = Answer("not_sent", None, word, after)
+    elif status >= 500 or status in {408, 425} or code in unknown:
+        answer = Answer("in_doubt", None, word)
+    else:
+        answer = Answer("refused", None, word)
+    return answer
 
 
 def _retry_after(text: str | None, now: dt.datetime | None) -> float | None:

@@ -1,4 +1,4 @@
-"""When a channel may be called next: rates, what the provider has asked for, and tokens that are no longer good."""
+"""When a channel may be called next: rates, what the provider has asked for, tokens that are no longer good."""
 
 import threading
 import time

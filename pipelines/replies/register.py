@@ -1,8 +1,8 @@
 """The register: which replies wait, which attempts were made, what came of them, and what proves that.
 
 It decides who may call a provider. `waiting/CONVERSATION/…` is the queue of a conversation, in the order in which
-its replies were received; `state/…/REPLY/` holds what is known of a reply. Everything is made once and not changed;
-only what no longer waits is removed.
+its replies were received; `state/…/REPLY/` holds what is known of a reply. Everything is made once and not
+changed; only what no longer waits is removed.
 """
 
 import datetime as dt
@@ -16,8 +16,6 @@ from pipelines.replies.store import Store
 from schemas.raw_event import format_received_at
 from schemas.replies import Outcome, decode_outcome, encode
 
-FOLDER: Final = "replies"
-"""Within the archive's root."""
 FINAL: Final = frozenset({"accepted", "refused", "expired", "dropped"})
 """Results after which nothing more is tried."""
 _WAITING, _STATE, _TAKEN = "waiting", "state", "taken"
@@ -32,12 +30,15 @@ class Waiting(msgspec.Struct, frozen=True):
     data: bytes
 
 
+Purpose = Literal["send", "refuse", "expire"]
+
+
 class Claim(msgspec.Struct, frozen=True):
     """The right to an attempt, which one process has."""
 
     at: dt.datetime
     sender: str
-    purpose: Literal["send", "refuse", "expire"] = "send"
+    purpose: Purpose = "send"
     """`refuse` and `expire`: the attempt is used up without a call."""
 
 

@@ -7,29 +7,34 @@ import signal
 import socket
 import threading
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import click
+import msgspec
 import uuid_utils
 
 from pipelines.replies.calls import GRAPH_URL, TWILIO_URL, Places
 from pipelines.replies.channels import Channels, ChannelsError
+from pipelines.replies.conclusions import NO_STEPS, Steps
 from pipelines.replies.gates import Gates
 from pipelines.replies.proofs import SOURCES
 from pipelines.replies.provider import Provider
-from pipelines.replies.register import FOLDER, Register
+from pipelines.replies.register import Register
 from pipelines.replies.sender import THREADS, Hearing, Sender, Subscriptions
 from pipelines.replies.store import open_store
 from pipelines.replies.told import Told
 from pipelines.replies.turns import Turns
-from pipelines.replies.work import Rules, Steps, Worker
+from pipelines.replies.work import Rules, Worker
 from pipelines.run import local_stack
 from receiver.config import Config, ConfigError, Settings
 from receiver.durable.committer import Committers
 from receiver.operate import logs
 from schemas import replies
+from schemas.archive_layout import REPLIES
 
 SUBSCRIPTION_PREFIX: Final = "parley-sender-"
+TOPICS: Final = (replies.SOURCE, *SOURCES)
+"""The sources of whose raw events a sender has a subscription."""
 _CHECK_SECONDS: Final = 1.0
 
 
@@ -55,21 +60,20 @@ class SenderSettings:
         self.rules = Rules(doubt=settings.number("DOUBT_SECONDS", 600.0, 1.0, 86_400.0), share=1 / senders)
         # Beside the archive; without one, beside what the sender keeps anyway.
         archive = self.config.archive
-        self.register = (str(self.config.data_dir) if archive == "none" else archive).rstrip("/") + f"/{FOLDER}"
+        self.register = (str(self.config.data_dir) if archive == "none" else archive).rstrip("/") + f"/{REPLIES}"
         settings.check()
 
     def subscriptions(self) -> list[str]:
         """Return the full names of what a sender pulls."""
-        names = (replies.SOURCE, *SOURCES)
-        return [f"projects/{self.config.project}/subscriptions/{self.prefix}{name}" for name in names]
+        return [f"projects/{self.config.project}/subscriptions/{self.prefix}{name}" for name in TOPICS]
 
 
 def serve(
     environ: Mapping[str, str],
     ending: threading.Event,
     threads: int = THREADS,
-    steps: Steps | None = None,
-    **rules: Any,
+    steps: Steps = NO_STEPS,
+    in_flight: float | None = None,
 ) -> None:
     """Send until told to end.
 
@@ -79,6 +83,7 @@ def serve(
         google.api_core.exceptions.GoogleAPICallError: Pub/Sub refuses a subscription.
     """
     settings = SenderSettings(environ)
+    rules = settings.rules if in_flight is None else msgspec.structs.replace(settings.rules, in_flight=in_flight)
     channels, gates, turns = Channels(environ), Gates(), Turns()
     register = Register(open_store(settings.register))
     # No two processes ever have the same name, nor one process that was started again.
@@ -94,9 +99,8 @@ def serve(
                 channels,
                 provider,
                 gates,
-                settings.rules,
-                **({"steps": steps} if steps else {}),
-                **rules,
+                rules,
+                steps,
             )
             sender = Sender(worker, register, turns, channels, gates, threads)
             sender.start()

@@ -21,6 +21,8 @@ from schemas.replies import REPLY_ID, REPLY_TYPE, SOURCE, InvalidReplyError, dec
 THREADS: Final = 16
 SCAN_SECONDS: Final = 10.0
 """How often to look for what other senders have left."""
+_LOOK_SECONDS: Final = 1.0
+"""How often to look whether there are new tokens."""
 _TROUBLE_SECONDS: Final = 2.0
 _SETTLE_SECONDS: Final = 1.0
 """What others have just received is left to them."""
@@ -129,13 +131,16 @@ class Sender:
             self._turns.give_back(conversation, wait)
 
     def _look_around(self) -> None:
-        settle = 0.0
-        while not self._stopping.is_set():
+        settle, next_scan = 0.0, 0.0
+        while not self._stopping.wait(_LOOK_SECONDS if settle else 0.0):
             try:
-                waiting = self.scan(settle)
                 if self._channels.refresh():
                     _log.info("the channels were read again")
                     self._gates.go_all()
+                if time.monotonic() < next_scan:
+                    continue
+                next_scan = time.monotonic() + SCAN_SECONDS
+                waiting = self.scan(settle)
                 stopped = ", ".join("/".join(each) for each in self._gates.stopped())
                 if waiting or stopped:
                     _log.info("%d conversations wait; stopped channels: %s", waiting, stopped or "none")
@@ -144,7 +149,6 @@ class Sender:
             except Exception:
                 _log.exception("what waits cannot be looked for")
             settle = _SETTLE_SECONDS
-            self._stopping.wait(SCAN_SECONDS)
 
 
 class Subscriptions:

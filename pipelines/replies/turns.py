@@ -42,7 +42,7 @@ class Turns:
         return None
 
     def give_back(self, conversation: str, seconds: float | None) -> None:
-        """End a turn; the next one comes in so many seconds, or with None only where one was asked for meanwhile."""
+        """End a turn; the next one comes in so many seconds, or where one was asked for meanwhile."""
         with self._changed:
             self._busy.discard(conversation)
             if conversation in self._again:

@@ -9,7 +9,7 @@ import datetime as dt
 import logging
 import random
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import parse_qs
 
 import msgspec
@@ -17,16 +17,17 @@ import msgspec
 from pipelines.replies.answers import Answer
 from pipelines.replies.calls import Call, UnsendableError, make_call
 from pipelines.replies.channels import CHANNEL_RATES, PERSON_RATES, Channel, Channels, Rate
+from pipelines.replies.conclusions import NO_STEPS, SOONEST_LOOK, Attempted, Steps
 from pipelines.replies.gates import Gates
 from pipelines.replies.provider import CALL_SECONDS, Provider, Response
 from pipelines.replies.register import Claim, Register, State, Waiting
 from pipelines.replies.told import Told
-from schemas.replies import Attempt, InvalidReplyError, Outcome, Reply, Result, answer_fields, decode_reply
+from schemas.replies import Attempt, InvalidReplyError, Reply, decode_reply
 
 _FIRST_RETRY_SECONDS: Final = 1.0
 _LAST_RETRY_SECONDS: Final = 60.0
 _NO_CHANNEL_SECONDS: Final = 5.0
-_SOONEST_LOOK, _LATEST_LOOK = 0.2, 15.0
+_LATEST_LOOK: Final = 15.0
 _FRESH_SECONDS: Final = 10.0
 """A claim that is older is not called any more: others will soon hold it for lost."""
 _log = logging.getLogger(__name__)
@@ -38,24 +39,15 @@ class Rules(msgspec.Struct, frozen=True):
     life: float = 24 * 3600.0
     """After receipt, a reply without `expires_at` is not sent any more."""
     in_flight: float = CALL_SECONDS + _FRESH_SECONDS + 10.0
-    """Within that time after a claim, its call is under way."""
+    """Within that time after a claim, its call may be under way."""
     doubt: float = 600.0
     """How long receipts and the provider may take to resolve a doubt, until `on_doubt` decides."""
     share: float = 1.0
     """Which part of each rate is ours, where several senders run."""
 
 
-class Steps(Protocol):
-    """Is told of each step; a test may end the process there."""
-
-    def reached(self, step: str) -> None:
-        """Take note of a step."""
-        ...
-
-
-class _NoSteps:
-    def reached(self, step: str) -> None:
-        """Do nothing."""
+def _utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 class Worker:
@@ -69,9 +61,9 @@ class Worker:
         channels: Channels,
         provider: Provider,
         gates: Gates,
-        rules: Rules = Rules(),
-        steps: Steps = _NoSteps(),
-        clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        rules: Rules | None = None,
+        steps: Steps = NO_STEPS,
+        clock: Callable[[], dt.datetime] = _utc_now,
     ) -> None:
         """Take the name by which this process is known, one that no other ever has, and what it works with."""
         self.name = name
@@ -80,7 +72,7 @@ class Worker:
         self._channels = channels
         self._provider = provider
         self._gates = gates
-        self._rules = rules
+        self._rules = rules or Rules()
         self._steps = steps
         self._now = clock
 
@@ -118,46 +110,49 @@ class Worker:
         return self._try(entry, reply, state)
 
     def _try(self, entry: Waiting, reply: Reply, state: State) -> float:
-        now, number = self._now(), state.attempts + 1
-        if now >= self._expires(entry, reply):
-            return self._use_up(entry, reply, number, Claim(now, self.name, "expire"), "expired")
+        """Make the next attempt, where it is time for one."""
+        now, attempted = self._now(), self._attempted(entry, reply, state.attempts + 1)
+        if now >= (reply.expires_at or entry.received_at + dt.timedelta(seconds=self._rules.life)):
+            return attempted.use_up(self.name, "expire", "expired")
         if state.outcome is not None and state.outcome.retry_at is not None and state.outcome.retry_at > now:
             return (state.outcome.retry_at - now).total_seconds()
         channel = self._channels.get(reply.source, reply.channel)
-        if channel is None and reply.source in CHANNEL_RATES:
+        if channel is None:
             _log.warning("no token for the channel %s/%s", reply.source, reply.channel)
             return _NO_CHANNEL_SECONDS
         try:
-            call = make_call(reply, entry.reply_id, channel or Channel(""), self._provider.places)
+            call = make_call(reply, entry.reply_id, channel, self._provider.places)
         except UnsendableError as error:
-            _log.warning("not sent: %s", error, extra={"reply_id": entry.reply_id})
-            return self._use_up(
-                entry, reply, number, Claim(now, self.name, "refuse"), "refused", "content", str(error).encode()
-            )
-        assert channel is not None  # noqa: S101 - without one there is no call
+            return attempted.use_up(self.name, "refuse", "refused", "content", str(error))
         wait = self._gates.wait((reply.source, reply.channel), *self._rates(reply, channel))
-        if wait > 0:
-            return wait
-        return self._send(entry, reply, number, call, channel)
+        return wait or self._send(attempted, call, channel)
 
-    def _send(self, entry: Waiting, reply: Reply, number: int, call: Call, channel: Channel) -> float:
-        now = self._now()
-        self._told.attempt(Attempt(reply_id=entry.reply_id, number=number, at=now, sender=self.name))
+    def _send(self, attempted: Attempted, call: Call, channel: Channel) -> float:
+        """Tell of an attempt, claim it, and make the call."""
+        reply, reply_id, number = attempted.reply, attempted.reply_id, attempted.number
+        self._told.attempt(Attempt(reply_id=reply_id, number=number, at=self._now(), sender=self.name))
         self._steps.reached("attempt told")
         claim = Claim(self._now(), self.name)
-        if not self._register.claim(entry.reply_id, number, claim):
+        if not self._register.claim(reply_id, number, claim):
             # Another sender makes this attempt.
-            return _SOONEST_LOOK
+            return SOONEST_LOOK
         self._steps.reached("attempt claimed")
         if (self._now() - claim.at).total_seconds() > _FRESH_SECONDS:
             # This process has slept: the others may take the attempt for lost by now.
-            return self._conclude(entry, reply, number, Response(Answer("not_sent", error_code="late")))
+            return attempted.conclude(
+                "not_sent", Response(Answer("not_sent", error_code="late")), _backoff(number)
+            )
         response = self._provider.send(reply.source, call, channel)
         self._steps.reached("called")
-        self._learn(reply, response.answer)
-        if response.answer.meaning == "in_doubt":
-            return self._tell_doubt(entry, reply, number, response)
-        return self._conclude(entry, reply, number, response)
+        answer = response.answer
+        self._learn(reply, answer)
+        if answer.meaning == "in_doubt":
+            return attempted.doubt(response)
+        wait = 0.0
+        if answer.meaning == "not_sent":
+            # Never 0, with which a reply is done.
+            wait = _backoff(number) if answer.retry_after is None else max(answer.retry_after, 0.001)
+        return attempted.conclude(answer.meaning, response, wait)
 
     def _learn(self, reply: Reply, answer: Answer) -> None:
         """Let the gates know what an answer says of its channel."""
@@ -167,96 +162,40 @@ class Worker:
                 _log.error("the channel %s/%s is stopped: %s", *channel, answer.error_code)
         elif answer.holds:
             self._gates.hold(channel, answer.retry_after or _FIRST_RETRY_SECONDS)
-        elif answer.meaning == "accepted" and self._gates.go(channel):
+        elif answer.meaning in {"accepted", "refused"} and self._gates.go(channel):
             _log.warning("the channel %s/%s goes on", *channel)
 
-    def _conclude(self, entry: Waiting, reply: Reply, number: int, response: Response) -> float:
-        """Note and tell what came of an attempt that is not in doubt."""
-        answer, retry_at, wait = response.answer, None, 0.0
-        if answer.meaning == "not_sent":
-            wait = answer.retry_after if answer.retry_after is not None else _backoff(number)
-            retry_at = self._now() + dt.timedelta(seconds=wait)
-        outcome = self._outcome(entry, reply, number, answer.meaning, response, retry_at)
-        self._decide(reply, number, outcome)
-        # Never 0, with which a reply is done.
-        return max(wait, 0.001) if retry_at else 0.0
-
-    def _decide(self, reply: Reply, number: int, outcome: Outcome) -> None:
-        if reply.source == "twilio" and outcome.source_message_id:
-            self._register.take(outcome.source_message_id, outcome.reply_id)
-        if self._register.decide(number, outcome):
-            self._steps.reached("outcome noted")
-        elif outcome.result != "accepted":
-            # Somebody else has decided before, and that holds: but what a provider has taken, it has.
-            return
-        self._told.outcome(outcome)
-        self._steps.reached("outcome told")
-
-    def _use_up(
-        self,
-        entry: Waiting,
-        reply: Reply,
-        number: int,
-        claim: Claim,
-        result: Result,
-        code: str = "",
-        why: bytes = b"",
-    ) -> float:
-        """End a reply without a call: by a claim, so that no other sender makes one."""
-        if not self._register.claim(entry.reply_id, number, claim):
-            return _SOONEST_LOOK
-        return self._end(entry, reply, number, result, code, why)
-
-    def _end(
-        self, entry: Waiting, reply: Reply, number: int, result: Result, code: str = "", why: bytes = b""
-    ) -> float:
-        _log.warning("%s", result, extra={"reply_id": entry.reply_id})
-        response = Response(Answer("refused", error_code=code or None), None, why)
-        self._decide(reply, number, self._outcome(entry, reply, number, result, response))
-        return 0.0
-
     def _resolve(self, entry: Waiting, reply: Reply, state: State, claim: Claim) -> float:
-        """Find out what came of an attempt that has no outcome, or of one that a receipt has told of since."""
-        number, identity = state.attempts, state.proof
-        if not identity and claim.purpose == "expire":
-            return self._end(entry, reply, number, "expired")
-        if not identity and claim.purpose == "refuse":
-            return self._end(entry, reply, number, "refused", "content")
+        """Find out what came of an attempt without an outcome, or of one that a receipt has told of since."""
+        attempted = self._attempted(entry, reply, state.attempts)
+        if not state.proof and claim.purpose != "send":
+            return attempted.end(*(("expired",) if claim.purpose == "expire" else ("refused", "content")))
         age = (self._now() - claim.at).total_seconds()
-        if not identity and not state.doubted and age < self._rules.in_flight:
-            return min(max(_SOONEST_LOOK, age / 4), self._rules.in_flight - age + 0.001)
-        identity = identity or self._ask(entry, reply, claim)
-        if identity:
-            _log.info("a doubt is resolved", extra={"reply_id": entry.reply_id})
-            response = Response(Answer("accepted", identity))
-            outcome = self._outcome(entry, reply, number, "accepted", response)
-            if state.outcome is not None:
-                # Its attempt was given up, and the next is not made any more.
-                number += 1
-                if not self._register.claim(entry.reply_id, number, Claim(self._now(), self.name, "refuse")):
-                    return _SOONEST_LOOK
-            self._decide(reply, number, outcome)
-            return 0.0
+        if not state.proof and not state.doubted and age < self._rules.in_flight:
+            return min(max(SOONEST_LOOK, age / 4), self._rules.in_flight - age + 0.001)
+        identity = state.proof or self._ask(entry, reply, claim)
+        if not identity:
+            return self._wait(attempted, state, age)
+        _log.info("a doubt is resolved", extra={"reply_id": entry.reply_id})
+        if state.outcome is not None:
+            # Its attempt was given up before; the next is not made any more.
+            attempted = self._attempted(entry, reply, state.attempts + 1)
+            if not self._register.claim(entry.reply_id, attempted.number, Claim(self._now(), self.name, "refuse")):
+                return SOONEST_LOOK
+        return attempted.conclude("accepted", Response(Answer("accepted", identity)))
+
+    def _wait(self, attempted: Attempted, state: State, age: float) -> float:
+        """Wait for proof, and decide as the reply says where none has come in time."""
         if age < self._rules.doubt:
             if not state.doubted:
-                self._tell_doubt(entry, reply, number, Response(Answer("in_doubt", error_code="no_answer")))
-            return min(max(_SOONEST_LOOK, age / 10), _LATEST_LOOK, self._rules.doubt - age + 0.001)
-        if reply.on_doubt == "drop":
-            return self._end(entry, reply, number, "dropped", "in_doubt")
-        outcome = self._outcome(
-            entry, reply, number, "in_doubt", Response(Answer("in_doubt", error_code="on_doubt"))
-        )
-        self._decide(reply, number, outcome)
-        return _SOONEST_LOOK
-
-    def _tell_doubt(self, entry: Waiting, reply: Reply, number: int, response: Response) -> float:
-        self._told.outcome(self._outcome(entry, reply, number, "in_doubt", response))
-        self._steps.reached("doubt told")
-        self._register.doubt(entry.reply_id, number)
-        return _SOONEST_LOOK
+                attempted.doubt(Response(Answer("in_doubt", error_code="no_answer")))
+            return min(max(SOONEST_LOOK, age / 10), _LATEST_LOOK, self._rules.doubt - age + 0.001)
+        if attempted.reply.on_doubt == "drop":
+            return attempted.end("dropped", "in_doubt")
+        return attempted.conclude("in_doubt", Response(Answer("in_doubt", error_code="on_doubt")), SOONEST_LOOK)
 
     def _ask(self, entry: Waiting, reply: Reply, claim: Claim) -> str:
-        """Return the id of a reply's message, where the provider has a list of what it took and the message is there.
+        """Return the id of a reply's message, where the provider lists what it took, and has it.
 
         Of several that look alike, one that belongs to another reply is left to it.
         """
@@ -270,36 +209,16 @@ class Worker:
                 return identity
         return ""
 
-    def _outcome(
-        self,
-        entry: Waiting,
-        reply: Reply,
-        number: int,
-        result: Result,
-        response: Response,
-        retry_at: dt.datetime | None = None,
-    ) -> Outcome:
-        return Outcome(
-            reply_id=entry.reply_id,
-            number=number,
-            at=self._now(),
-            result=result,
-            status=response.status,
-            source_message_id=response.answer.source_message_id,
-            error_code=response.answer.error_code,
-            retry_at=retry_at,
-            reply=reply.addressed(),
-            **(answer_fields(response.body) if response.body else {}),
-        )
+    def _attempted(self, entry: Waiting, reply: Reply, number: int) -> Attempted:
+        return Attempted(entry.reply_id, reply, number, self._register, self._told, self._steps, self._now)
 
     def _rates(self, reply: Reply, channel: Channel) -> list[tuple[tuple[str, ...], Rate]]:
-        rates = [((reply.source, reply.channel), _shared(channel_rate(reply.source, channel), self._rules.share))]
+        rate = channel_rate(reply.source, channel)
+        ours = Rate(max(1, int(rate.most * self._rules.share)), rate.seconds)
+        rates: list[tuple[tuple[str, ...], Rate]] = [((reply.source, reply.channel), ours)]
         if person := PERSON_RATES.get(reply.source):
             rates.append(((reply.source, reply.channel, reply.to), person))
         return rates
-
-    def _expires(self, entry: Waiting, reply: Reply) -> dt.datetime:
-        return reply.expires_at or entry.received_at + dt.timedelta(seconds=self._rules.life)
 
 
 def channel_rate(source: str, channel: Channel) -> Rate:
@@ -307,10 +226,6 @@ def channel_rate(source: str, channel: Channel) -> Rate:
     return channel.rate or CHANNEL_RATES[source]
 
 
-def _shared(rate: Rate, share: float) -> Rate:
-    return Rate(max(1, int(rate.most * share)), rate.seconds)
-
-
 def _backoff(number: int) -> float:
-    longest = min(_FIRST_RETRY_SECONDS * 2 ** min(number - 1, 10), _LAST_RETRY_SECONDS)
+    longest: float = min(_FIRST_RETRY_SECONDS * 2 ** min(number - 1, 10), _LAST_RETRY_SECONDS)
     return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, and nothing else
