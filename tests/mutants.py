@@ -3,8 +3,9 @@
     python -m tests.mutants --most 60 durability proofs
 
 The changes are made by Cosmic Ray (https://cosmic-ray.readthedocs.io) in a copy of the code: of each area a sample
-that does not change from run to run. It prints the score of each area and every change that nobody noticed; some
-of these change nothing that can be told.
+that does not change from run to run. Besides these there are lists of changes of our own (`mutants_by_hand`):
+`known` and `sql`. It prints the score of each area and every change that nobody noticed; some of these change
+nothing that can be told.
 """
 
 import random
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import click
+
+from tests import mutants_by_hand
 
 ROOT: Final = Path(__file__).parents[1]
 FOLDER: Final = ROOT / "build" / "mutants"
@@ -75,7 +78,7 @@ class Score(NamedTuple):
 
 
 @click.command()
-@click.argument("areas", nargs=-1, type=click.Choice(list(AREAS)))
+@click.argument("areas", nargs=-1, type=click.Choice([*AREAS, *mutants_by_hand.LISTS]))
 @click.option("--most", default=40, show_default=True, help="Changes of each area.")
 @click.option("--seed", default=19, show_default=True, help="Which of them.")
 def main(areas: tuple[str, ...], most: int, seed: int) -> None:
@@ -87,7 +90,12 @@ def main(areas: tuple[str, ...], most: int, seed: int) -> None:
         if (ROOT / name).is_file():
             (code / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, code / name)
-    scores = {name: tried(name, AREAS[name], code, most, seed) for name in areas or AREAS}
+    scores: dict[str, Score] = {}
+    for name in areas or (*AREAS, *mutants_by_hand.LISTS):
+        if name in AREAS:
+            scores[name] = tried(name, AREAS[name], code, most, seed)
+        else:
+            scores[name] = listed(name, code)
     for name, score in scores.items():
         click.echo(f"{name}: {score.share:.0%} of {score.noticed + len(score.survivors)} changes are noticed")
         for survivor in score.survivors:
@@ -125,6 +133,18 @@ def tried(name: str, area: Area, code: Path, most: int, seed: int) -> Score:
         results = database.execute("SELECT test_outcome, diff FROM work_results").fetchall()
     survivors = [diff for outcome, diff in results if "SURVIVED" in str(outcome).upper()]
     return Score(len(results) - len(survivors), survivors)
+
+
+def listed(name: str, code: Path) -> Score:
+    """Try the changes of a list of our own."""
+    changes = mutants_by_hand.LISTS[name]
+    survivors = []
+    for number, change in enumerate(changes, 1):
+        noticed = mutants_by_hand.tried(change, code)
+        if not noticed:
+            survivors.append(f"{change.path}: {change.before!r} -> {change.after!r} ({change.tests})")
+        click.echo(f"{name} {number}/{len(changes)} {'noticed' if noticed else 'NOT NOTICED'}: {change.path}")
+    return Score(len(changes) - len(survivors), survivors)
 
 
 def cosmic_ray(action: str, config: Path, session: Path, *, folder: Path) -> None:

@@ -22,11 +22,27 @@ locals {
       query   = "histogram_quantile(0.99, sum by (le) (rate(parley_receiver_commit_seconds_bucket[5m]))) > 1"
       runbook = "docs/operations.md#commits-are-slow"
     }
+    "events refused" = {
+      query   = "max(parley_receiver_refused_events) > 0"
+      runbook = "docs/operations.md#pubsub-refuses-an-event"
+    }
     "receiver gone" = {
       query   = "(sum(up{job=\"parley-receiver\"}) or vector(0)) < ${length(var.receivers)}"
       runbook = "docs/deploy.md#receiver-gone"
       # Longer than it takes to roll one.
       duration = "600s"
+    }
+  }
+
+  log_alerts = {
+    "damaged segment" = {
+      filter  = "resource.type = \"gce_instance\" AND \"damaged segment\""
+      runbook = "docs/operations.md#a-segment-is-damaged"
+    }
+    # Only where people have to mend something: BigQuery being away passes.
+    "table takes no rows" = {
+      filter  = "resource.type = \"dataflow_step\" AND \"BigQuery does not take rows\" AND \"parley tables deploy\""
+      runbook = "docs/operations.md#a-table-takes-no-rows"
     }
   }
 
@@ -127,16 +143,18 @@ resource "google_monitoring_alert_policy" "cloud" {
   depends_on = [google_pubsub_subscription.pipeline, google_pubsub_subscription.dead_letters]
 }
 
-resource "google_monitoring_alert_policy" "damaged_segment" {
-  display_name          = "Parley: damaged segment"
+resource "google_monitoring_alert_policy" "log" {
+  for_each = local.log_alerts
+
+  display_name          = "Parley: ${each.key}"
   combiner              = "OR"
   notification_channels = local.channels
 
   conditions {
-    display_name = "damaged segment"
+    display_name = each.key
 
     condition_matched_log {
-      filter = "resource.type = \"gce_instance\" AND \"damaged spool segment set aside\""
+      filter = each.value.filter
     }
   }
 
@@ -148,7 +166,7 @@ resource "google_monitoring_alert_policy" "damaged_segment" {
   }
 
   documentation {
-    content = "What to do: docs/operations.md#a-segment-is-damaged in Parley's repository."
+    content = "What to do: ${each.value.runbook} in Parley's repository."
   }
 
   depends_on = [google_project_service.used]

@@ -254,6 +254,16 @@ def test_each_alert_leads_to_a_section():
         assert anchor in {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_each_alert_on_logs_looks_for_what_is_logged():
+    folders = (ROOT / name for name in ("receiver", "pipelines"))
+    code = "".join(path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py"))
+    found = [each for condition, _ in policies().values() for each in condition.get("condition_matched_log", [])]
+    for condition in found:
+        for text in re.findall(r'AND "([^"]+)"', condition["filter"]):
+            assert text in code
+    assert len(found) == 2
+
+
 def test_each_alert_is_about_a_metric_that_exists():
     registry = CollectorRegistry()
     for metric in (metrics.REQUESTS, metrics.REJECTED, metrics.COMMIT_SECONDS, metrics.GROUP_EVENTS):

@@ -3,11 +3,13 @@
 import datetime as dt
 import re
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from dashboard_world import HOSTILE_EVENT, START, DashboardWorld
 from google.api_core.exceptions import BadRequest, InternalServerError
+from google.cloud import bigquery
 
 from pipelines.bigquery.target import ConfigurationError, Target
 from pipelines.dashboard.app import create_app
@@ -123,6 +125,20 @@ def test_a_question_that_would_read_more_says_how_much_and_what_helps(kind: type
     assert "50 GiB" in str(caught.value)
     assert MAX_BYTES in str(caught.value)
     assert not caught.value.will_pass
+
+
+def test_every_question_is_sent_with_the_limit() -> None:
+    sent: list[bigquery.QueryJobConfig] = []
+
+    class Client:
+        def query(self, sql: str, job_config: bigquery.QueryJobConfig) -> Any:
+            sent.append(job_config)
+            return SimpleNamespace(result=lambda timeout: [])
+
+    warehouse = Warehouse(TARGET, Client, 12_345_678)  # type: ignore[arg-type]
+    for question, parameters in widest(WEEK).items():
+        warehouse.ask(question, **parameters)
+    assert [config.maximum_bytes_billed for config in sent] == [12_345_678] * len(questions())
 
 
 def test_the_limit_is_a_setting() -> None:

@@ -189,9 +189,21 @@ def test_what_was_pulled_and_not_taken_is_given_back_at_once(pubsub: PubSubServe
     events = [text_message(n) for n in range(1_000)]
     publish(events)
     run().wait_until_finish()
+    ((_, pull),) = read_pubsub._pulls.items()
+    told: list[str] = []
+    modify = pull._client.modify_ack_deadline
+
+    def modifying(*, subscription: str, ack_ids: list[str], ack_deadline_seconds: int, timeout: float) -> None:
+        assert ack_deadline_seconds == 0
+        told.extend(ack_ids)
+        modify(subscription=subscription, ack_ids=ack_ids, ack_deadline_seconds=0, timeout=timeout)
+
+    monkeypatch.setattr(pull._client, "modify_ack_deadline", modifying)
 
     read_pubsub.stop_pulling()
 
+    # Without a word they would come again as well, but only after their deadline.
+    assert told
     taken, given_back = len(stored), 0
     until = time.monotonic() + SOON
     while taken + given_back < len(events) and time.monotonic() < until:

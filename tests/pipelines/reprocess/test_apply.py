@@ -246,3 +246,19 @@ def test_a_run_whose_rows_are_gone_is_refused(warehouse: Warehouse):
 
     with pytest.raises(RefusedError, match="is gone"):
         warehouse.apply(run)
+
+
+def test_a_run_stands_in_the_way_of_others_also_when_what_it_kept_is_gone(warehouse: Warehouse):
+    spoiled(warehouse)
+    first, second = warehouse.plan(), warehouse.plan()
+    warehouse.apply(second)
+    warehouse.client.delete_dataset(
+        f"{warehouse.target.views_dataset}_run_{second.run_id.replace('-', '')}", delete_contents=True
+    )
+
+    with pytest.raises(RefusedError, match=f"run {second.run_id} was applied for the same events since the plan"):
+        warehouse.apply(first)
+    # And where not even the record of it is left.
+    warehouse.query(f"DELETE FROM `T.runs` WHERE run_id = '{second.run_id}'")
+    with pytest.raises(RefusedError, match="somebody has moved the same events since the plan"):
+        warehouse.apply(first)

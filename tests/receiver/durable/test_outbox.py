@@ -136,3 +136,20 @@ def test_drains_without_a_thread(outbox, bus):
     assert outbox.drain() == 5
     assert outbox.drain() == 0
     assert bus.published() == events(5)
+
+
+def test_what_comes_while_the_spool_was_found_empty_does_not_wait_for_the_next_look(outbox, bus, monkeypatch):
+    """An event is kept just after the thread has found nothing, and before it waits."""
+    monkeypatch.setattr("receiver.durable.outbox.IDLE_SECONDS", 60.0)
+    drain = outbox.drain
+    late = events(1)
+
+    def found_nothing() -> int:
+        count = drain()
+        while late:
+            outbox.keep([late.pop()])
+        return count
+
+    monkeypatch.setattr(outbox, "drain", found_nothing)
+    outbox.start()
+    wait_until(lambda: bus.published() == events(1))

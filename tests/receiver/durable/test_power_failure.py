@@ -3,6 +3,7 @@
 The disk is watched as the calls go by: what a file or folder held at its last sync is what a failure leaves.
 """
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ def test_a_torn_tail_stays_cut(disk, tmp_path):
     assert disk.entries[tmp_path] == {closed.name}
 
 
-def test_a_damaged_segment_is_kept_before_its_whole_blocks_take_its_place(disk, tmp_path):
+def test_a_damaged_segment_is_kept_before_its_whole_blocks_take_its_place(disk, tmp_path, monkeypatch):
     segment = Segment(tmp_path)
     for number in range(3):
         segment.append(events(1, first=number))
@@ -87,10 +88,30 @@ def test_a_damaged_segment_is_kept_before_its_whole_blocks_take_its_place(disk, 
     content[-100:-60] = bytes(40)
     segment.path.write_bytes(content)
     segment._file.close()
+    kept: list[bool] = []
+    replace = Path.replace
+
+    def watched(part: Path, path: Path) -> Path:
+        kept.append(disk.has(path.with_name(f"{path.name}.corrupt")))
+        return replace(part, path)
+
+    monkeypatch.setattr(Path, "replace", watched)
     recover(tmp_path)
 
+    assert kept == [True]
     names = {path.name for path in tmp_path.iterdir()}
     assert disk.entries[tmp_path] == names
     assert any(name.endswith(".corrupt") for name in names)
     (whole,) = (path for path in tmp_path.iterdir() if path.name.endswith(".avro"))
     assert any(size == whole.stat().st_size for size in disk.sizes.values())
+
+
+def test_a_segment_that_was_written_again_is_there(disk, tmp_path):
+    segment = Segment(tmp_path / "a")
+    segment.append(events(3))
+    shutil.rmtree(tmp_path / "a")
+    segment.append(events(1, first=3))
+
+    assert disk.has(segment.path)
+    assert disk.sizes[segment.path] == segment.path.stat().st_size
+    segment.close()

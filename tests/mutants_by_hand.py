@@ -1,0 +1,611 @@
+"""Changes of the code that a tool does not think of: faults that once went unnoticed, and conditions of SQL.
+
+Each is made alone in a copy of the code by `tests.mutants`, and the tests that it names have to fail.
+"""
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final, NamedTuple
+
+SECONDS: Final = 300
+"""What the tests of one change may take; whoever takes longer has noticed something."""
+
+DURABLE: Final = "tests/receiver/durable"
+POWER: Final = f"{DURABLE}/test_power_failure.py"
+VIEWS: Final = "tests/schemas/test_views.py"
+SHOP: Final = "tests/pipelines/dashboard/test_dashboard_waiting.py"
+REPROCESS: Final = "tests/pipelines/reprocess"
+
+
+class Change(NamedTuple):
+    """A small change, and the tests that have to notice it."""
+
+    path: str
+    before: str
+    """Found once in the file."""
+    after: str
+    tests: str
+    """As pytest takes them, options included."""
+
+
+KNOWN: Final = (
+    # Folders and files are synced.
+    Change(
+        "receiver/durable/segments.py",
+        "path.mkdir(exist_ok=True)\n        sync_folder(path.parent)",
+        "path.mkdir(exist_ok=True)",
+        POWER,
+    ),
+    Change(
+        "receiver/durable/segments.py",
+        "self._write(self._take_buffer())\n            sync_folder(folder)",
+        "self._write(self._take_buffer())",
+        POWER,
+    ),
+    Change(
+        "receiver/durable/segments.py",
+        "path.rename(closed)\n    sync_folder(path.parent)",
+        "path.rename(closed)",
+        POWER,
+    ),
+    Change(
+        "receiver/durable/segments.py",
+        "file.truncate(content.end)\n            os.fsync(file.fileno())",
+        "file.truncate(content.end)",
+        POWER,
+    ),
+    Change("receiver/durable/segments.py", "os.fdatasync(descriptor)", "pass", POWER),
+    Change(
+        "receiver/durable/segments.py",
+        "+ CORRUPT_SUFFIX))\n    sync_folder(path.parent)",
+        "+ CORRUPT_SUFFIX))",
+        POWER,
+    ),
+    Change("receiver/durable/segments.py", "file.flush()\n        os.fsync(file.fileno())", "file.flush()", POWER),
+    Change(
+        "receiver/durable/segments.py",
+        "self._write(content)\n            sync_folder(path.parent)",
+        "self._write(content)",
+        POWER,
+    ),
+    # What is acknowledged is there.
+    Change(
+        "receiver/durable/uploader.py",
+        "(blob.crc32c, blob.size) != (checksum, size)",
+        "blob.size != size",
+        f"{DURABLE}/test_unnoticed_faults.py",
+    ),
+    Change(
+        "receiver/durable/publisher.py",
+        "len(response.message_ids) != len(batch)",
+        "not response.message_ids",
+        f"{DURABLE}/test_unnoticed_faults.py",
+    ),
+    Change(
+        "receiver/durable/segment_log.py",
+        "self.undo()\n            self.close()\n            raise",
+        "self.undo()\n            raise",
+        f"{DURABLE}/test_unnoticed_faults.py",
+    ),
+    Change(
+        "receiver/durable/spool.py",
+        'glob(f"*{SUFFIX}"), key=_created)',
+        'glob(f"*{SUFFIX}"))',
+        f"{DURABLE}/test_unnoticed_faults.py",
+    ),
+    Change(
+        "receiver/config.py",
+        "4 * MIB, 1024, 9_000_000)",
+        "4 * MIB, 1024, 9_500_000)",
+        f"{DURABLE}/test_unnoticed_faults.py",
+    ),
+    # Nothing is lost between threads and processes.
+    Change(
+        "receiver/event_loop.py",
+        "self._waking = False\n        while self._released:\n            settle(self._released.popleft(), True)",
+        "while self._released:\n            settle(self._released.popleft(), True)\n        self._waking = False",
+        "tests/receiver/test_event_loop.py",
+    ),
+    Change(
+        "receiver/durable/outbox.py",
+        "self._wake.clear()\n            drained = 0\n            try:\n                drained = self.drain()",
+        "drained = 0\n            try:\n                drained = self.drain()\n"
+        "                self._wake.clear()",
+        f"{DURABLE}/test_outbox.py",
+    ),
+    Change(
+        "pipelines/run/shares.py",
+        "with self._taken.get_lock():\n            turn: int = self._taken.value\n"
+        "            self._taken.value = turn + 1",
+        "turn: int = self._taken.value\n        self._taken.value = turn + 1",
+        "tests/pipelines/run/test_shares.py",
+    ),
+    Change(
+        "pipelines/io/read_pubsub.py",
+        "        self._give_back()\n",
+        "",
+        "tests/pipelines/io/test_read_pubsub.py -k given_back",
+    ),
+    Change(
+        "pipelines/io/read_pubsub.py",
+        "while not self._arrived.empty():\n            self._set_apart.append(self._arrived.get())",
+        "pass",
+        "tests/pipelines/io/test_read_pubsub.py -k given_back",
+    ),
+    Change(
+        "pipelines/io/write_parquet.py",
+        "{folder}/{uuid.uuid4().hex}.tmp",
+        "{folder}/{name}",
+        "tests/pipelines/io/test_write_parquet.py",
+    ),
+    # Reprocessing, and the ledger.
+    Change("pipelines/reprocess/runs.py", "if len(found) != 1:", "if not found:", f"{REPROCESS}/test_runs.py"),
+    Change(
+        "pipelines/bigquery/bundle.py",
+        "self._store_dead_letters(letters)\n        unlisted = self._store(LEDGER, ledger)",
+        "unlisted = self._store(LEDGER, ledger)\n        self._store_dead_letters(letters)",
+        "tests/pipelines/bigquery/test_bundle.py",
+    ),
+    Change(
+        "pipelines/reprocess/guards.py",
+        "if other is None or change is None:\n            yield",
+        "if other is None or change is None:\n            continue\n            yield",
+        f"{REPROCESS}/test_apply.py -k stands",
+    ),
+    Change(
+        "pipelines/reprocess/reconcile.py",
+        '(SELECT DISTINCT event_id, source, received_at, "  # noqa: S608\n        f"TO_JSON_STRING',
+        '(SELECT event_id, source, received_at, "  # noqa: S608\n        f"TO_JSON_STRING',
+        f"{REPROCESS}/test_reconcile.py",
+    ),
+    Change(
+        "pipelines/reprocess/reconcile.py",
+        "`{where.view('counted_events')}`",
+        "`{where.table('events')}`",
+        f"{REPROCESS}/test_reconcile.py",
+    ),
+    Change(
+        "pipelines/reprocess/reconcile.py",
+        "({counted(where, table, chosen)})) AS told)",
+        "(SELECT * FROM `{where.table(table)}` AS stored WHERE {chosen})) AS told)",
+        f"{REPROCESS}/test_reconcile.py",
+    ),
+    # Identity and time.
+    Change("pipelines/core/ids.py", "{len(part.encode())}:", "{len(part)}:", "tests/pipelines/core"),
+    Change("pipelines/core/times.py", "(10**14, 1_000, 1)", "(10**12, 1_000, 1)", "tests/pipelines/core"),
+    Change("pipelines/core/times.py", "(10**17, 1, 1)", "(10**18, 1, 1)", "tests/pipelines/core"),
+    Change("pipelines/core/times.py", "<= _PARTITION_AFTER", "< _PARTITION_AFTER", "tests/pipelines/core"),
+    Change("pipelines/core/times.py", "-_PARTITION_BEFORE <=", "-_PARTITION_BEFORE <", "tests/pipelines/core"),
+    # Security.
+    Change(
+        "receiver/proofs/signatures.py",
+        "found |= hmac.compare_digest(given_bytes, text.encode())",
+        "found |= given_bytes == text.encode()",
+        "tests/receiver/proofs",
+    ),
+    Change(
+        "receiver/proofs/signatures.py",
+        "found |= hmac.compare_digest(given_bytes, text.encode())",
+        "found = found or hmac.compare_digest(given_bytes, text.encode())",
+        "tests/receiver/proofs",
+    ),
+    Change(
+        "receiver/chatplugin/tokens.py",
+        "LEEWAY_SECONDS: Final = 30",
+        "LEEWAY_SECONDS: Final = 3600",
+        "tests/receiver/chatplugin/test_tokens.py",
+    ),
+    Change(
+        "pipelines/dashboard/warehouse.py",
+        "            maximum_bytes_billed=self._max_bytes,\n",
+        "",
+        "tests/pipelines/dashboard/test_dashboard_bytes.py -k limit",
+    ),
+)
+"""What 74 faults, made by hand, had shown to go unnoticed."""
+
+STATES: Final = "state IN ('failed', 'undelivered', 'canceled')"
+SQL: Final = (
+    # Which rows count.
+    Change(
+        "schemas/loader.py",
+        "stored.generation = MAX(stored.generation)",
+        "stored.generation = MIN(stored.generation)",
+        f"{VIEWS} -k generation",
+    ),
+    Change(
+        "schemas/loader.py",
+        "stored.generation = MAX(stored.generation)",
+        "stored.generation <= MAX(stored.generation)",
+        f"{VIEWS} -k generation",
+    ),
+    Change(
+        "schemas/loader.py",
+        "stored.placed_at >= entry.placed_before",
+        "stored.placed_at > entry.placed_before",
+        f"{REPROCESS}/test_apply.py -k restores",
+    ),
+    Change(
+        "schemas/loader.py",
+        "stored.processed_at >= entry.before OR",
+        "stored.processed_at >= entry.before AND",
+        f"{REPROCESS}/test_apply.py -k 'meanwhile or survives'",
+    ),
+    Change(
+        "schemas/views/superseded.sql", "decided_at DESC", "decided_at", f"{REPROCESS}/test_apply.py -k restores"
+    ),
+    Change(
+        "schemas/views/retold.sql", "decided_at DESC", "decided_at", f"{REPROCESS}/test_settle.py -k partitions"
+    ),
+    Change(
+        "schemas/views/retold.sql",
+        "WHERE shown_date IS NOT NULL",
+        "WHERE TRUE",
+        f"{REPROCESS}/test_settle.py -k partitions",
+    ),
+    # Messages and facts.
+    Change(
+        "schemas/views/messages_as_told.sql",
+        "telling.received_at,\n      telling.event_id",
+        "telling.received_at DESC,\n      telling.event_id",
+        f"{VIEWS} -k TestMessages",
+    ),
+    Change(
+        "schemas/views/messages_as_told.sql",
+        "telling.pointer,\n      telling.processed_at",
+        "telling.pointer DESC,\n      telling.processed_at",
+        f"{VIEWS} -k TestMessages",
+    ),
+    Change(
+        "schemas/views/messages_as_told.sql",
+        "IF('placeholder' IN UNNEST(telling.flags), 1, 0)",
+        "IF('placeholder' IN UNNEST(telling.flags), 0, 1)",
+        f"{VIEWS} -k placeholder",
+    ),
+    Change(
+        "schemas/views/messages_as_told.sql",
+        "WHERE retold.id IS NULL OR telling.sent_date = retold.shown_date",
+        "WHERE TRUE",
+        f"{REPROCESS}/test_settle.py -k partitions",
+    ),
+    Change(
+        "schemas/views/metadata_as_told.sql",
+        "'source.error'),\n        telling.received_at",
+        "'source.error') AND FALSE,\n        telling.received_at",
+        "tests/schemas/test_histories.py",
+    ),
+    Change(
+        "schemas/views/metadata_as_told.sql",
+        "NOT IN ('source.delivery_state', 'source.error'),\n        tell",
+        "NOT IN ('source.error'),\n        tell",
+        f"{VIEWS} -k first_told",
+    ),
+    # How far a message came.
+    Change(
+        "schemas/views/delivery_states.sql",
+        "('accepted', 'pending', 'scheduled') THEN '1'",
+        "('accepted', 'pending', 'scheduled') THEN '9'",
+        f"{VIEWS} -k TestDeliveries",
+    ),
+    Change(
+        "schemas/views/delivery_states.sql",
+        "'sending' THEN '3'",
+        "'sending' THEN '5'",
+        f"{VIEWS} -k TestDeliveries",
+    ),
+    Change(
+        "schemas/views/delivery_states.sql",
+        "'canceled') THEN '5'",
+        "'canceled') THEN '3'",
+        f"{VIEWS} -k TestDeliveries",
+    ),
+    Change(
+        "schemas/views/delivery_states.sql",
+        "('read', 'seen') THEN '7'",
+        "('read', 'seen') THEN '5'",
+        f"{VIEWS} -k TestDeliveries",
+    ),
+    Change(
+        "schemas/views/delivery_states.sql", "MIN(IF(rank = '6'", "MAX(IF(rank = '6'", f"{VIEWS} -k TestDeliveries"
+    ),
+    Change(
+        "schemas/views/delivery_states.sql", "rank IN ('7', '8')", "rank IN ('8')", f"{VIEWS} -k TestDeliveries"
+    ),
+    Change(
+        "schemas/views/messages_by_receipt.sql",
+        "COALESCE(states.sent_at, states.first_told_at)",
+        "states.first_told_at",
+        f"{VIEWS} -k 'TestDeliveries or TestConversations'",
+    ),
+    Change(
+        "schemas/views/messages_by_receipt.sql",
+        "WHERE message.message_id IS NULL",
+        "WHERE TRUE",
+        f"{VIEWS} -k 'TestDeliveries or TestConversations'",
+    ),
+    # As it stands now.
+    Change(
+        "schemas/views/messages_current.sql",
+        "message.sent_at <= delivered.up_to",
+        "message.sent_at < delivered.up_to",
+        f"{VIEWS} -k watermark",
+    ),
+    Change(
+        "schemas/views/messages_current.sql",
+        "message.sent_at <= seen.up_to",
+        "message.sent_at < seen.up_to",
+        f"{VIEWS} -k watermark",
+    ),
+    Change(
+        "schemas/views/messages_current.sql",
+        "message.sent_at > seen.since",
+        "message.sent_at >= seen.since",
+        f"{VIEWS} -k watermark",
+    ),
+    Change(
+        "schemas/views/messages_current.sql",
+        "message.sent_at > delivered.since",
+        "message.sent_at >= delivered.since",
+        f"{VIEWS} -k watermark",
+    ),
+    Change(
+        "schemas/views/messages_current.sql",
+        "AND value != ''\n    QUALIFY",
+        "QUALIFY",
+        f"{VIEWS} -k TestCurrentMessages",
+    ),
+    Change(
+        "schemas/views/messages_current.sql",
+        "PARTITION BY subject_id ORDER BY occurred_at DESC, received_at",
+        "PARTITION BY subject_id ORDER BY occurred_at, received_at",
+        f"{VIEWS} -k TestCurrentMessages",
+    ),
+    Change(
+        "schemas/views/messages_current.sql", "WHERE emoji != ''", "WHERE TRUE", f"{VIEWS} -k TestCurrentMessages"
+    ),
+    Change(
+        "schemas/views/messages_current.sql",
+        "told.occurred_at DESC, told.received_at DESC",
+        "told.occurred_at, told.received_at",
+        f"{VIEWS} -k TestCurrentMessages",
+    ),
+    Change(
+        "schemas/views/messages_current.sql",
+        "IF(message.direction = 'outbound', seen.covered_at, NULL)",
+        "seen.covered_at",
+        f"{VIEWS} -k watermark",
+    ),
+    # Who waits.
+    Change(
+        "schemas/views/conversations.sql",
+        "OR sent_at > last_answer_at",
+        "OR sent_at >= last_answer_at",
+        f"{VIEWS} -k TestConversations",
+    ),
+    Change(
+        "schemas/views/conversations.sql",
+        "sent_at >= first_inbound_at",
+        "sent_at > first_inbound_at",
+        f"{VIEWS} -k TestConversations",
+    ),
+    Change(
+        "schemas/views/conversations.sql",
+        "= 'outbound' AND failed.message_id IS NULL AS",
+        "= 'outbound' AS",
+        f"{VIEWS} -k TestConversations",
+    ),
+    Change(
+        "schemas/views/conversations.sql",
+        f"    WHERE {STATES.replace('IN', 'NOT IN')}\n  ),\n  placed",
+        "  ),\n  placed",
+        f"{VIEWS} -k TestConversations",
+    ),
+    Change(
+        "schemas/views/conversations.sql",
+        "PARTITION BY message_id ORDER BY sent_date) = 1",
+        "PARTITION BY message_id ORDER BY sent_date DESC) = 1",
+        f"{VIEWS} -k TestConversations",
+    ),
+    Change(
+        "schemas/views/response_times.sql",
+        "ORDER BY sent_at, direction, message_id",
+        "ORDER BY sent_at, direction DESC, message_id",
+        f"{VIEWS} -k TestConversations",
+    ),
+    Change(
+        "schemas/views/response_times.sql",
+        "told.direction = 'inbound' OR failed.message_id IS NULL",
+        "TRUE",
+        f"{VIEWS} -k TestConversations",
+    ),
+    Change(
+        "schemas/views/response_times.sql",
+        "answers_before = 0 AS",
+        "answers_before <= 1 AS",
+        f"{VIEWS} -k TestConversations",
+    ),
+    Change(
+        "schemas/views/response_times.sql",
+        "BETWEEN 1 FOLLOWING AND",
+        "BETWEEN CURRENT ROW AND",
+        f"{VIEWS} -k TestConversations",
+    ),
+    # Contacts, channels, days.
+    Change(
+        "schemas/views/contacts.sql",
+        "seen_at DESC, event_id DESC",
+        "seen_at, event_id",
+        f"{VIEWS} -k TestContacts",
+    ),
+    Change(
+        "schemas/views/contacts.sql",
+        "COUNT(DISTINCT message_id) AS",
+        "COUNT(message_id) AS",
+        f"{VIEWS} -k 'TestMessages or TestContacts'",
+    ),
+    Change(
+        "schemas/views/contacts.sql",
+        "`${views}.counted_contacts`",
+        "`${rows}.contacts`",
+        f"{VIEWS} -k 'generation or reader'",
+    ),
+    Change(
+        "schemas/views/channels.sql",
+        "seen_at DESC, event_id DESC",
+        "seen_at, event_id",
+        f"{VIEWS} -k latest_that_was_told",
+    ),
+    Change(
+        "schemas/views/channels.sql",
+        "COUNT(DISTINCT message_id) AS",
+        "COUNT(message_id) AS",
+        f"{VIEWS} -k 'TestMessages or TestContacts'",
+    ),
+    Change(
+        "schemas/views/delivery_funnel.sql", "WHERE direction = 'outbound'", "WHERE TRUE", f"{VIEWS} -k funnel"
+    ),
+    Change(
+        "schemas/views/delivery_funnel.sql",
+        "state IN ('delivered', 'read', 'seen', 'played') AS is_delivered",
+        "state IN ('delivered') AS is_delivered",
+        f"{VIEWS} -k funnel",
+    ),
+    Change(
+        "schemas/views/daily_activity.sql",
+        "COUNTIF(direction = 'inbound')",
+        "COUNTIF(direction != 'inbound')",
+        f"{VIEWS} -k activity",
+    ),
+    Change(
+        "schemas/views/data_quality.sql",
+        "IF(body_bytes = 0, event_id, body_sha256)",
+        "body_sha256",
+        f"{VIEWS} -k TestQuality",
+    ),
+    Change(
+        "schemas/views/data_quality.sql", "source_delay > 3600", "source_delay > 36000", f"{VIEWS} -k TestQuality"
+    ),
+    Change(
+        "schemas/views/data_quality.sql",
+        "COUNT(DISTINCT ignored_reason)",
+        "COUNT(ignored_reason)",
+        f"{VIEWS} -k TestQuality",
+    ),
+    Change("schemas/views/dead_letters.sql", ") = 1", ") >= 1", f"{VIEWS} -k TestQuality"),
+    Change("schemas/views/events.sql", ") = 1", ") >= 1", f"{VIEWS} -k TestQuality"),
+    Change("schemas/views/runs.sql", "state_at DESC", "state_at", f"{VIEWS} -k latest_state"),
+    Change(
+        "schemas/views/identities.sql", "decisions.decision_id IS NULL", "TRUE", "tests/schemas/test_people.py"
+    ),
+    Change(
+        "schemas/views/identities.sql",
+        "named.numbers <= 1 AND",
+        "named.numbers <= 2 AND",
+        "tests/schemas/test_people.py tests/pipelines/sources/test_aliases.py",
+    ),
+    # Questions of the dashboard.
+    Change("pipelines/dashboard/sql/exchanged.part.sql", "COALESCE(states.rank, 0) != 5", "TRUE", SHOP),
+    Change("pipelines/dashboard/sql/exchanged.part.sql", "WHERE rank != 5", "WHERE TRUE", SHOP),
+    Change("pipelines/dashboard/sql/exchanged.part.sql", "states.first_rank != 7", "TRUE", SHOP),
+    Change(
+        "pipelines/dashboard/sql/exchanged.part.sql",
+        "sent_at, NULL))\n        > MAX",
+        "sent_at, NULL))\n        >= MAX",
+        SHOP,
+    ),
+    Change(
+        "pipelines/dashboard/sql/exchanged.part.sql",
+        "WHEN value = 'sent' THEN 4",
+        "WHEN value = 'sent' THEN 6",
+        "tests/pipelines/dashboard/test_dashboard_questions.py",
+    ),
+    Change(
+        "pipelines/dashboard/sql/responses.sql",
+        "ORDER BY sent_at, direction, message_id",
+        "ORDER BY sent_at, direction DESC, message_id",
+        SHOP,
+    ),
+    Change(
+        "pipelines/dashboard/sql/funnel.sql",
+        "watermarks.read_up_to >= told.sent_at",
+        "watermarks.read_up_to > told.sent_at",
+        "tests/pipelines/dashboard/test_dashboard_questions.py",
+    ),
+    Change(
+        "pipelines/dashboard/sql/funnel.sql",
+        "watermarks.delivered_up_to >= told.sent_at",
+        "watermarks.delivered_up_to > told.sent_at",
+        "tests/pipelines/dashboard/test_dashboard_questions.py",
+    ),
+    Change(
+        "pipelines/dashboard/sql/conversations.sql",
+        "talks.conversation_id > @after_id)",
+        "FALSE)",
+        "tests/pipelines/dashboard/test_dashboard_paging.py",
+    ),
+    Change(
+        "pipelines/dashboard/sql/conversations.sql",
+        "talks.conversation_id > @after_id)",
+        "talks.conversation_id >= @after_id)",
+        "tests/pipelines/dashboard/test_dashboard_paging.py",
+    ),
+    Change(
+        "pipelines/dashboard/sql/message_keys.sql",
+        "message_id < @before_id)",
+        "FALSE)",
+        "tests/pipelines/dashboard/test_dashboard_paging.py",
+    ),
+    Change(
+        "pipelines/dashboard/sql/message_keys.sql",
+        "message_id < @before_id)",
+        "message_id <= @before_id)",
+        "tests/pipelines/dashboard/test_dashboard_paging.py",
+    ),
+    Change(
+        "pipelines/dashboard/sql/dead_letters.sql",
+        "received_at = @before AND CONCAT(",
+        "FALSE AND CONCAT(",
+        "tests/pipelines/dashboard/test_dashboard_paging.py",
+    ),
+    Change(
+        "pipelines/dashboard/sql/dead_letters.sql",
+        ") > @after_id))",
+        ") >= @after_id))",
+        "tests/pipelines/dashboard/test_dashboard_paging.py",
+    ),
+)
+"""Changed conditions of each view and question."""
+
+LISTS: Final = {"known": KNOWN, "sql": SQL}
+
+
+def tried(change: Change, code: Path) -> bool:
+    """Make a change in a copy of the code, and tell whether its tests notice it.
+
+    Raises:
+        ValueError: what it changes is not there, or not once.
+    """
+    path = code / change.path
+    whole = path.read_text("utf-8")
+    if whole.count(change.before) != 1:
+        raise ValueError(f"{change.path} has {whole.count(change.before)} times: {change.before}")
+    path.write_text(whole.replace(change.before, change.after), "utf-8")
+    try:
+        return not passes(change.tests, code)
+    finally:
+        path.write_text(whole, "utf-8")
+
+
+def passes(tests: str, code: Path) -> bool:
+    """Tell whether some tests pass in a copy of the code."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *shlex.split(tests)]
+    try:
+        done = subprocess.run(
+            command, cwd=code, timeout=SECONDS, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    # Tests that fail, or that cannot even be collected, have noticed something; those that are not there have not.
+    return done.returncode in (0, 5)
