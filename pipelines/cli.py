@@ -29,8 +29,10 @@ COMMANDS = {
     "preview": ("pipelines.run.preview:preview", "Show the rows that a webhook's body makes."),
     "query": ("pipelines.run.query_command:query", "Run SQL, and print or export the result."),
     "reconcile": ("pipelines.reprocess.reconcile_command:reconcile", "Compare archive, ledger and rows."),
+    "reply": ("pipelines.run.reply_command:reply", "Post a reply to be sent, by ids or by conversation."),
     "run": ("pipelines.local.stack:run", "Run all of Parley on this machine until Ctrl-C."),
     "sandbox": ("pipelines.sandbox.sandbox_command:sandbox", "Be Graph and Twilio here, for whoever sends."),
+    "send": ("pipelines.replies.send_command:send", "Send the replies that were posted, until SIGTERM."),
     "settle": ("pipelines.reprocess.settle_command:settle", "Bring yesterday in order: the nightly command."),
     "sources": ("pipelines.run.sources_command:sources", "Check the configured sources and print their URLs."),
     "spool": (
