@@ -20,6 +20,8 @@ RECEIVER = [
     "twilio>=9.13",
     "uvloop>=0.21",
 ]
+# Of what `parley send` needs, beside what a receiver has.
+SENDER = ["httpx>=0.28"]
 WORKER = [
     "apache-beam>=2.77",
     # Without it Beam goes to gs:// anonymously.
@@ -88,11 +90,12 @@ setup(
     install_requires=["click>=8.4", "fastavro>=1.13", "msgspec>=0.22", "rich>=15", "uuid-utils>=0.20"],
     extras_require={
         "receiver": RECEIVER,
+        "sender": RECEIVER + SENDER,
         "worker": WORKER,
         "pipeline": PIPELINE,
         "dataflow": PIPELINE + DATAFLOW,
-        "local": LOCAL + RECEIVER + PIPELINE,
-        "test": LOCAL + RECEIVER + PIPELINE + DATAFLOW + TEST,
+        "local": LOCAL + RECEIVER + SENDER + PIPELINE,
+        "test": LOCAL + RECEIVER + SENDER + PIPELINE + DATAFLOW + TEST,
     },
     entry_points={"console_scripts": ["parley=pipelines.cli:main"]},
 )

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 SUFFIX = ".avro"
 OPEN_SUFFIX = ".open"
+REPLIES = "replies"
+"""A folder beside those of the sources: the registers of replies, which hold no events."""
 
 
 def folder(source: str, received_at: dt.datetime) -> str:

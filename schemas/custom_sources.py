@@ -14,7 +14,9 @@ import msgspec
 VARIABLE: Final = "PARLEY_SOURCES_FILE"
 ENTRY_POINTS: Final = "parley.sources"
 """The entry point group in which installed packages register classes that read a source."""
-BUILT_IN: Final = frozenset({"facebook", "instagram", "whatsapp", "twilio", "google", "airy", "chatplugin"})
+BUILT_IN: Final = frozenset(
+    {"facebook", "instagram", "whatsapp", "twilio", "google", "airy", "chatplugin", "replies"}
+)
 """Names that a custom source cannot have: endpoints and rows of ours carry them."""
 
 MOST_HEADERS: Final = 20

@@ -21,6 +21,7 @@ LOCAL = (
 )
 # A command of receiver hosts, which looks at the parsers where these are installed too.
 RECEIVERS = "pipelines/run/sources_command.py"
+SENDERS = "pipelines/replies"
 DISTRIBUTIONS = importlib.metadata.packages_distributions()
 
 
@@ -76,7 +77,13 @@ def providers(module: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("folder", "extras"),
-    [("schemas", ()), ("receiver", ("receiver",)), (RECEIVERS, ("receiver",)), ("pipelines", ("pipeline",))],
+    [
+        ("schemas", ()),
+        ("receiver", ("receiver",)),
+        (RECEIVERS, ("receiver",)),
+        (SENDERS, ("sender",)),
+        ("pipelines", ("pipeline",)),
+    ],
 )
 def test_a_part_imports_only_what_its_extra_installs(folder: str, extras: tuple[str, ...]):
     installed = requirements(*extras)
@@ -85,7 +92,7 @@ def test_a_part_imports_only_what_its_extra_installs(folder: str, extras: tuple[
     missing = {
         f"{path.relative_to(ROOT)}: {module}"
         for path in ([ROOT / folder] if folder == RECEIVERS else (ROOT / folder).rglob("*.py"))
-        if not str(path.relative_to(ROOT)).startswith((*LOCAL, *({RECEIVERS} - {folder})))
+        if not str(path.relative_to(ROOT)).startswith((*LOCAL, *({RECEIVERS, SENDERS} - {folder})))
         for module in imports(path)
         if module.partition(".")[0] not in sys.stdlib_module_names | OURS and not providers(module) & installed
     }

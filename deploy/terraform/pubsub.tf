@@ -1,7 +1,7 @@
 # A topic per source, as the receiver names them, and the subscription that the pipeline reads.
 
 locals {
-  built_in_sources = ["airy", "chatplugin", "facebook", "google", "twilio", "whatsapp"]
+  built_in_sources = ["airy", "chatplugin", "facebook", "google", "replies", "twilio", "whatsapp"]
   sources          = toset(concat(local.built_in_sources, tolist(var.custom_sources)))
   week             = "604800s"
 }

@@ -13,8 +13,6 @@ THEIRS: Final = {"text": 78, "image": 8, "voice": 3, "place": 2, "card": 2, "cho
 """How many messages of a hundred from a contact have a form."""
 OURS: Final = {"text": 84, "image": 5, "buttons": 6, "cards": 5}
 """How many messages of a hundred to a contact have a form."""
-HISTORIES: Final = 12
-"""One conversation on WhatsApp of so many is told as history, of a number that was used with the app before."""
 PLACE: Final = (36.7213, -4.4214)
 _FILES: Final = "https://cdn.shop.example"
 
@@ -31,11 +29,6 @@ def form_of(talk: Conversation, said: Happening) -> str:
     weights = THEIRS if said.inbound else OURS
     chosen = _number(talk, said) % 100
     return next(form for form, upper in zip(weights, accumulate(weights.values()), strict=True) if chosen < upper)
-
-
-def is_history(talk: Conversation) -> bool:
-    """Return whether a conversation is told as history."""
-    return talk.source == "whatsapp" and talk.number % HISTORIES == 0
 
 
 def of_page(form: str, text: str, *, instagram: bool) -> Payload:

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from pipelines.generate import delivery, send, signing, write_archive
+from pipelines.generate import delivery, people, send, signing, write_archive
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
 from pipelines.run import local_stack
 from schemas.custom_sources import name_problem
@@ -27,6 +27,14 @@ UNSENDABLE: Final = frozenset({"chatplugin"})
 )
 @click.option(
     "--source", "sources", multiple=True, help="A row's source, or a custom one; may be given again. Default: all."
+)
+@click.option(
+    "--several-ids",
+    "several",
+    type=click.IntRange(0, people.MOST),
+    default=people.USUAL,
+    show_default=True,
+    help="How many people of a hundred WhatsApp knows by several ids.",
 )
 @click.option(
     "--archive",
@@ -60,6 +68,7 @@ def generate(
     days: int,
     start: dt.datetime | None,
     sources: tuple[str, ...],
+    several: int,
     root: Path | None,
     url: str | None,
     rate: float,
@@ -77,7 +86,8 @@ def generate(
     known = sources or tuple(source for source in WEIGHTS if root or source not in UNSENDABLE)
     if url and not UNSENDABLE.isdisjoint(known):
         raise click.UsageError(f"only an archive can have {', '.join(sorted(UNSENDABLE))}")
-    world = World(conversations, seed, write_archive.day_of(start.replace(tzinfo=dt.UTC)), days, known)
+    first = write_archive.day_of(start.replace(tzinfo=dt.UTC))
+    world = World(conversations, seed, first, days, known, several)
     if root is not None:
         _write(world, root, processes)
     else:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Final, NamedTuple
 
+from pipelines.generate import people
 from pipelines.generate.phrases import ANSWERS, EMOJI, LANGUAGES, PHRASES
 
 SECOND: Final = 1_000_000
@@ -29,14 +30,21 @@ _CUMULATED_HOURS: Final = tuple(sum(_HOURS[: n + 1]) for n in range(24))
 _LONGEST: Final = 60
 _MEAN_MESSAGES: Final = 7
 _CHANNELS: Final = 5
+# Microseconds between the changes of two people's ids, so that they are spread over the days of any world.
+_SPREAD: Final = 7_919 * 1_000_003
 _HOURS_OF_NIGHT: Final = range(0, 7)
+HISTORIES: Final = 12
+"""One conversation on WhatsApp of so many is told as history, of a number that was used with the app before."""
+GROUPS: Final = 10
+"""One conversation on WhatsApp of so many is in a group, unless it is history."""
 
 
 class Happening(NamedTuple):
     """Something that a source would report."""
 
     kind: str
-    """said, state (of an outbound message), reaction, edit, deletion."""
+    """said, state (of an outbound message), reaction, edit, deletion; identity (an id has changed), joined (a
+    group)."""
     at: int
     """Microseconds since 1970."""
     message: int
@@ -54,6 +62,18 @@ class World(NamedTuple):
     """Microseconds since 1970."""
     days: int
     sources: tuple[str, ...]
+    several: int = people.USUAL
+    """How many people of a hundred have several ids."""
+
+    @property
+    def people(self) -> int:
+        """How many people there are; some come back, so there are fewer than conversations."""
+        return self.conversations * 7 // 10 + 1
+
+    def whom(self, number: int) -> int:
+        """Return one of the people: where one would have several ids and too many have, the next."""
+        person = number % self.people
+        return person if people.kind_of(person) is None or people.is_among(person, self.several) else person + 1
 
     def of_day(self, day: int) -> range:
         """Return the numbers of the conversations that begin on a day."""
@@ -71,6 +91,33 @@ class Conversation(NamedTuple):
     happenings: Sequence[Happening]
     random: Random
     """Goes on to choose how the source reports the happenings."""
+    world: World
+    changes_at: int
+    """When the person's ids change, where they do; the same in each of their conversations."""
+
+    @property
+    def is_history(self) -> bool:
+        """Whether it is told as history."""
+        return self.source == "whatsapp" and self.number % HISTORIES == 0
+
+    @property
+    def is_group(self) -> bool:
+        """Whether several people talk in it."""
+        return self.source == "whatsapp" and self.number % GROUPS == 1 and not self.is_history
+
+    @property
+    def members(self) -> list[int]:
+        """The people who talk in it."""
+        others = people.IN_GROUP if self.is_group else 1
+        return list(dict.fromkeys(self.world.whom(self.person + n) for n in range(others)))
+
+    def speaker(self, said: Happening) -> int:
+        """Return who of the people wrote a message, or received it."""
+        return self.members[said.message % len(self.members)]
+
+    def has_changed(self, at: int) -> bool:
+        """Return whether the person's ids are the new ones by a moment."""
+        return at >= self.changes_at
 
 
 def conversation(world: World, number: int, day: int) -> Conversation:
@@ -80,19 +127,36 @@ def conversation(world: World, number: int, day: int) -> Conversation:
     (source,) = random.choices(world.sources, weights)
     hour = bisect(_CUMULATED_HOURS, random.randrange(_CUMULATED_HOURS[-1]))
     begin = world.start + day * DAY + int((hour + random.random()) * 3_600 * SECOND)
-    return Conversation(
+    channel, person = random.randrange(_CHANNELS), world.whom(random.randrange(world.people))
+    talk = Conversation(
         number=number,
         source=source,
-        channel=random.randrange(_CHANNELS),
-        # Some come back, so there are fewer people than conversations.
-        person=random.randrange(world.conversations * 7 // 10 + 1),
+        channel=channel,
+        person=person,
         language=random.choice(LANGUAGES),
-        happenings=_happenings(random, begin, world),
+        happenings=_happenings(random, begin),
         random=random,
+        world=world,
+        changes_at=world.start + person * _SPREAD % (world.days * DAY),
     )
+    return talk._replace(happenings=_with_ids(talk))
 
 
-def _happenings(random: Random, begin: int, world: World) -> list[Happening]:
+def _with_ids(talk: Conversation) -> list[Happening]:
+    """Return what happens, and what becomes of ids: who joins a group, and that an id has changed."""
+    found = list(talk.happenings)
+    if talk.is_group:
+        return [Happening("joined", found[0].at, 0, True), *found]
+    if talk.source != "whatsapp" or talk.is_history or people.kind_of(talk.person) not in people.CHANGES:
+        return found
+    # Told when somebody next writes or is written to; a conversation that begins later tells it, too.
+    later = next((n for n, each in enumerate(found) if talk.has_changed(each.at)), None)
+    if later is not None:
+        found.insert(later, Happening("identity", found[later].at, found[later].message, True))
+    return found
+
+
+def _happenings(random: Random, begin: int) -> list[Happening]:
     language = PHRASES[random.choice(LANGUAGES)]
     at, happenings, inbound = begin, [], True
     for message in range(min(_LONGEST, 1 + int(random.expovariate(1 / _MEAN_MESSAGES)))):

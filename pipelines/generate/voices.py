@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from pipelines.core import ids
 from pipelines.core.times import rfc3339
-from pipelines.generate import forms, meta_voices, wire
+from pipelines.generate import forms, meta_voices, people, whatsapp_voice, wire
 from pipelines.generate.story import Conversation, Happening
 from pipelines.generate.wire import FORM, Webhook
 
@@ -22,7 +22,12 @@ def webhook_of(talk: Conversation, happening: Happening) -> Webhook | None:
 
 def _twilio(talk: Conversation, said: Happening) -> Webhook | None:
     prefix = "whatsapp:" if talk.source == "twilio.whatsapp" else ""
-    theirs, ours = prefix + wire.phone(talk), f"{prefix}+49155500001{talk.channel:02}"
+    # Callbacks may spell a number otherwise than messages; the user id is told beside it, or stands in its place.
+    told = people.told_ids(talk.person, said.message) if prefix else people.Ids()
+    number = people.number(talk.person, spelt=said.kind == "state")
+    is_known = told.phone is not None or told.user_id is None or people.kind_of(talk.person) == "hidden"
+    theirs = f"{prefix}+{number}" if is_known else f"{prefix}{told.user_id}"
+    ours = f"{prefix}+49155500001{talk.channel:02}"
     sid = "SM" + wire.message_id(talk, said).replace("-", "")
     fields = {"AccountSid": ACCOUNT, "ApiVersion": "2010-04-01", "MessageSid": sid, "SmsSid": sid}
     match said.kind:
@@ -30,7 +35,9 @@ def _twilio(talk: Conversation, said: Happening) -> Webhook | None:
             fields |= {"SmsStatus": "received", "From": theirs, "To": ours}
             fields |= forms.of_twilio(forms.form_of(talk, said), said.text, whatsapp=bool(prefix))
             if prefix:
-                fields |= {"ProfileName": wire.name(talk), "WaId": wire.phone(talk)[1:]}
+                fields |= {"ProfileName": wire.name(talk.person)}
+                fields |= {"WaId": number} if is_known else {}
+                fields |= {"ExternalUserId": told.user_id} if told.user_id else {}
         case "state" if said.text != "read" or prefix:
             fields |= {"MessageStatus": said.text, "SmsStatus": said.text, "From": ours, "To": theirs}
             if said.text == "failed":
@@ -46,7 +53,7 @@ def _google(talk: Conversation, said: Happening) -> Webhook | None:
         "agent": f"brands/brand-1/agents/agent-{talk.channel}",
         "conversationId": identity,
         "requestId": wire.message_id(talk, said),
-        "context": {"userInfo": {"displayName": wire.name(talk), "userDeviceLocale": talk.language}},
+        "context": {"userInfo": {"displayName": wire.name(talk.person), "userDeviceLocale": talk.language}},
         "sendTime": at,
     }
     name = f"conversations/{identity}/messages/{wire.message_id(talk, said)}"
@@ -143,7 +150,7 @@ def _own(talk: Conversation, said: Happening) -> Any:
 _VOICES: Final[dict[str, Callable[[Conversation, Happening], Webhook | None]]] = {
     "facebook": meta_voices.page,
     "instagram": meta_voices.page,
-    "whatsapp": meta_voices.whatsapp,
+    "whatsapp": whatsapp_voice.whatsapp,
     "twilio.sms": _twilio,
     "twilio.whatsapp": _twilio,
     "google": _google,

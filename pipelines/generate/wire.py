@@ -34,11 +34,11 @@ def message_id(talk: Conversation, said: Happening) -> str:
     return ids.derive("sample", str(talk.number), str(said.message))
 
 
-def phone(talk: Conversation) -> str:
-    """Return the contact's phone number."""
-    return f"+49155{talk.person:08}"
+def group_id(talk: Conversation) -> str:
+    """Return the id of the group in which a conversation is."""
+    return f"Z3JvdXA6{talk.number}"
 
 
-def name(talk: Conversation) -> str:
-    """Return the contact's name."""
-    return NAMES[talk.person % len(NAMES)]
+def name(person: int) -> str:
+    """Return a person's name."""
+    return NAMES[person % len(NAMES)]

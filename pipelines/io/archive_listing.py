@@ -8,6 +8,8 @@ from typing import NamedTuple
 from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
+from schemas.archive_layout import REPLIES
+
 _BUCKET = "gs://"
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
 _SOURCE_FOLDER = re.compile(r"/source=[^/]+$")
@@ -40,6 +42,9 @@ def list_files(root: str, may_hold: Callable[[str], bool]) -> Iterator[FileMetad
     level = _level(root)
     yield from (file for file in level.files if may_hold(file.path))
     for folder in filter(may_hold, level.folders):
+        if folder.endswith(f"/{REPLIES}"):
+            # Registers: many small objects, none of them an event.
+            continue
         if _SOURCE_FOLDER.search(folder):
             days = _level(folder)
             yield from (file for file in days.files if may_hold(file.path))

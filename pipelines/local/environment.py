@@ -10,10 +10,16 @@ from pathlib import Path
 import msgspec
 
 from pipelines.run.local_stack import STACK_FILE
+from schemas.replies import SOURCES
 
 PROJECT = "parley-local"
 CHAT_CHANNEL = "demo"
 """The live chat of the local stack, on the receiver's own demo page."""
+REPLY_TOKEN = "PARLEY_REPLY_TOKEN"  # noqa: S105 - the name of a variable
+"""With which `parley reply` posts."""
+GRAPH_SOURCES = ("facebook", "instagram", "whatsapp")
+TWILIO_ACCOUNT = "AC" + "1" * 32
+"""The sandbox's."""
 _SECRETS_FILE = "secrets.json"
 # What the sources of the receiver need before they open; each a secret of this folder's own.
 _SECRETS = (
@@ -26,6 +32,8 @@ _SECRETS = (
     "PARLEY_GOOGLE_CLIENT_TOKENS",
     "PARLEY_AIRY_SIGNATURE_KEYS",
     "PARLEY_CHATPLUGIN_SECRETS",
+    "PARLEY_SANDBOX_TOKEN",
+    REPLY_TOKEN,
 )
 
 
@@ -55,6 +63,8 @@ def variables(folder: Path, ports: Ports, environ: Mapping[str, str] = os.enviro
     The data lies under the folder, and so do the secrets that were made up for it.
     """
     folder = folder.resolve()
+    secret = _made_up_secrets(folder)
+    sandbox = f"http://127.0.0.1:{ports.sandbox}"
     local = {
         "PARLEY_PROJECT": PROJECT,
         "PARLEY_ARCHIVE": str(folder / "archive"),
@@ -67,7 +77,13 @@ def variables(folder: Path, ports: Ports, environ: Mapping[str, str] = os.enviro
         "PARLEY_CHATPLUGIN_DEMO": CHAT_CHANNEL,
         # The local BigQuery has no write buffer, whose rows cannot be replaced.
         "PARLEY_STREAMING_BUFFER_MINUTES": "0",
-        **_made_up_secrets(folder),
+        "PARLEY_REPLY_TOKENS": json.dumps(
+            {"local": {"tokens": [secret[REPLY_TOKEN]], "channels": [f"{source}/*" for source in SOURCES]}}
+        ),
+        "PARLEY_GRAPH_URL": f"{sandbox}/v23.0",
+        "PARLEY_TWILIO_URL": sandbox,
+        "PARLEY_SEND_CHANNELS": json.dumps(_sandbox_channels(secret)),
+        **secret,
     }
     addresses = {
         "PUBSUB_EMULATOR_HOST": f"127.0.0.1:{ports.pubsub}",
@@ -99,6 +115,12 @@ def _made_up_secrets(folder: Path) -> dict[str, str]:
     if values != known:
         _write_private(path, values)
     return values
+
+
+def _sandbox_channels(secret: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return the channels of the sandbox, by which the sender sends."""
+    graph = {f"{source}/*": {"token": secret["PARLEY_SANDBOX_TOKEN"]} for source in GRAPH_SOURCES}
+    return graph | {"twilio/*": {"token": secret["PARLEY_TWILIO_AUTH_TOKENS"], "account": TWILIO_ACCOUNT}}
 
 
 def _write_private(path: Path, values: dict[str, str]) -> None:

@@ -81,10 +81,22 @@ def receiver() -> bool:
     return answers(f"http://127.0.0.1:{os.environ['PARLEY_PORT']}/__heartbeat__")
 
 
+def _make_subscriptions_of_the_sender() -> None:
+    from pipelines.local.topics import create_topics  # noqa: PLC0415
+    from pipelines.replies.send_command import SUBSCRIPTION_PREFIX, TOPICS  # noqa: PLC0415
+
+    create_topics(os.environ["PARLEY_PROJECT"], {f"raw-{name}": SUBSCRIPTION_PREFIX + name for name in TOPICS})
+
+
 @click.command()
 @click.option("--seconds", default=60.0, show_default=True, help="How long to wait.")
-def main(seconds: float) -> None:
-    """Wait for Pub/Sub and BigQuery, then make topics, subscriptions, tables and views."""
+@click.option("--part", type=click.Choice(["pipeline", "sender"]), default="pipeline", show_default=True)
+def main(seconds: float, part: str) -> None:
+    """Wait for Pub/Sub and BigQuery, then make topics, subscriptions, tables and views: what a part needs."""
+    if part == "sender":
+        wait_for("Pub/Sub", pubsub, seconds)
+        _make_subscriptions_of_the_sender()
+        return
     from pipelines import sources  # noqa: PLC0415 - the wait should begin at once
     from pipelines.bigquery.deploy import deploy  # noqa: PLC0415
     from pipelines.bigquery.target import Target, client  # noqa: PLC0415

@@ -20,7 +20,7 @@ from pipelines.local import environment, keeper, ready
 from pipelines.local.environment import Ports
 from pipelines.run import local_stack
 
-PARTS = ("pubsub", "bigquery", "receiver", "dashboard", "sandbox", "pipeline")
+PARTS = ("pubsub", "bigquery", "receiver", "dashboard", "sandbox", "sender", "pipeline")
 _START_SECONDS = 90.0
 # Ctrl-C should be obeyed soon, and BigQuery ends at the same time: Pub/Sub keeps what was not stored.
 _STOP_SECONDS = 2.0
@@ -54,6 +54,7 @@ def commands(folder: Path, ports: Ports, pubsub: str, stop_seconds: float = 20.0
         "receiver": f"exec {python} -m receiver",
         "dashboard": f"exec {python} -m pipelines.cli dashboard --port {ports.dashboard}",
         "sandbox": f"exec {python} -m pipelines.cli sandbox --port {ports.sandbox}",
+        "sender": f"{python} -m pipelines.local.ready --part sender && exec {python} -m pipelines.cli send",
         "pipeline": f"{python} -m pipelines.local.ready && "
         f'exec {python} -m pipelines.cli stream --catch-up "$PARLEY_ARCHIVE" '
         f"--in_hand {data}/pipeline --stop_seconds {stop_seconds:g}",

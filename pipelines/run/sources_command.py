@@ -19,6 +19,7 @@ CONSOLES: Final = {
     "google": "the Business Communications console: the agent's webhook (for replays only)",
     "airy": "Airy: POST /webhooks.subscribe, field url",
     "chatplugin": "your web site: the address of the script tag and of the API",
+    "replies": "whatever posts replies to be sent; who may is in PARLEY_REPLY_TOKENS",
     "custom": "the sender's webhook settings",
 }
 HANDSHAKES: Final = {

@@ -55,7 +55,7 @@ def accounts(environ: dict[str, str], token: str) -> list[Account]:
 @click.option(
     "--seed", default=1, show_default=True, help="The same seed gives the same ids and the same mishaps."
 )
-@click.option("--token", help="Graph's access token; made up by default.")
+@click.option("--token", envvar="PARLEY_SANDBOX_TOKEN", help="Graph's access token; made up by default.")
 def sandbox(port: int, receiver: str | None, seed: int, token: str | None) -> None:
     """Be Graph (WhatsApp, Messenger, Instagram) and Twilio for whoever sends, until Ctrl-C.
 

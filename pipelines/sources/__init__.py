@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from pipelines.core.item import Lineage
-from pipelines.sources import airy, chatplugin, facebook, google, twilio, whatsapp
+from pipelines.sources import airy, chatplugin, facebook, google, replies, twilio, whatsapp
 from schemas.raw_event import RawEvent
 
 Parser = Callable[[RawEvent, Lineage], str | None]
@@ -14,6 +14,7 @@ PARSERS: dict[str, Parser] = {
     "chatplugin": chatplugin.parse,
     "facebook": facebook.parse,
     "google": google.parse,
+    "replies": replies.parse,
     "twilio": twilio.parse,
     "whatsapp": whatsapp.parse,
 }

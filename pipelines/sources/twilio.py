@@ -62,6 +62,21 @@ def parse(event: RawEvent, lineage: Lineage) -> str | None:
     return None
 
 
+def reply_place(item: Item, channel: str, to: str) -> Place:
+    """Note that our address and a contact's were seen in a message of ours, and return where it belongs.
+
+    The item gets the source that the addresses tell.
+    """
+    item.source = _source({"To": to, "From": channel})
+    address = _qualified(to, item.source)
+    channel_id = item.channel(_qualified(channel, item.source))
+    contact_id = item.contact(
+        channel_id, address, scope=_scope(channel_id, address), phone_number=_phone_number(address)
+    )
+    _tell_spelling(item, channel_id, address)
+    return Place(channel_id, contact_id, item.conversation(channel_id, contact_id, address))
+
+
 def _events(data: bytes, lineage: Lineage) -> str | None:
     """Make the rows of Event Streams; what tells no account is not told by Twilio, or a test of the sink."""
     body = Body(data)

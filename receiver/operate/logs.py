@@ -9,7 +9,7 @@ import json
 import logging
 from typing import Any, Final
 
-EXTRA: Final = ("event_id", "source", "status")
+EXTRA: Final = ("event_id", "source", "status", "reply_id")
 
 
 class JsonFormatter(logging.Formatter):

@@ -36,6 +36,8 @@ QUALIFY
     ORDER BY
       telling.generation DESC,
       IF('placeholder' IN UNNEST(telling.flags) OR 'unsupported' IN UNNEST(telling.flags), 1, 0),
+      -- What was posted to be sent says who answered; the source's echo of it does not.
+      IF('reply' IN UNNEST(telling.flags), 0, 1),
       telling.received_at,
       telling.event_id,
       telling.pointer,

@@ -17,7 +17,7 @@ from receiver.event_loop import Fibers
 from schemas.raw_event import RawEvent
 
 PROJECT = "parley-test"
-TOPICS = {f"raw-{name}": name for name in ("facebook", "other", "whatsapp", "airy")}
+TOPICS = {f"raw-{name}": name for name in ("facebook", "other", "whatsapp", "airy", "replies")}
 
 
 class Bus:

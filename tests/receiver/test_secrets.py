@@ -20,6 +20,7 @@ from receiver.proofs.signatures import hmac_base64, hmac_hex
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 ORIGIN = "https://shop.example"
+REPLY_TOKEN = "reply-token-of-32-characters-17--"
 VISITOR = Visitor("shop", "3d9ac0d8-2ac1-4b0e-9f0e-4a3c54b3a0aa")
 SECRETS = {
     "FACEBOOK_APP_SECRETS": "facebook-app-secret-17",
@@ -38,10 +39,11 @@ SECRETS = {
 
 @pytest.fixture
 def server(environ, bus, tmp_path):
-    create_topics("parley-test", {"raw-desk": "desk", "raw-chatplugin": "chatplugin"})
+    create_topics("parley-test", {"raw-desk": "desk", "raw-chatplugin": "chatplugin", "raw-replies": "replies"})
     (tmp_path / "sources.toml").write_text('[desk]\nscheme = "bearer"\n')
     environ = environ | {f"PARLEY_{name}": secret for name, secret in SECRETS.items()}
     environ |= {
+        "PARLEY_REPLY_TOKENS": json.dumps({"desk": {"tokens": [REPLY_TOKEN], "channels": ["twilio/*"]}}),
         "PARLEY_LOG_LEVEL": "DEBUG",
         "PARLEY_SOURCES_FILE": str(tmp_path / "sources.toml"),
         "PARLEY_PUBLIC_URL": "https://hooks.example",
@@ -72,6 +74,8 @@ def test_no_secret_is_found_anywhere(server, tmp_path):
     wrong = "Bearer " + "wrong-but-secret-17"
     verify = f"hub.mode=subscribe&hub.challenge=1&hub.verify_token={SECRETS['FACEBOOK_VERIFY_TOKENS']}"
     message = b'{"message":{"text":"hi"}}'
+    reply = b'{"source":"twilio","channel":"+1","to":"+2","content":{"text":"hi"}}'
+    keyed = {"Content_Type": "application/json", "Idempotency_Key": "key"}
     chat = {"Origin": ORIGIN, "Content_Type": "application/json"}
 
     answers = [
@@ -93,16 +97,18 @@ def test_no_secret_is_found_anywhere(server, tmp_path):
             **chat,
         ),
         ask(server, "POST", "/chatplugin.send", message, Authorization=f"{token}x", **chat),
+        ask(server, "POST", "/replies", reply, Authorization=f"Bearer {REPLY_TOKEN}", **keyed),
+        ask(server, "POST", "/replies", reply, Authorization=f"Bearer {REPLY_TOKEN}x", **keyed),
         ask(server, "GET", "/metrics", Authorization=f"Bearer {SECRETS['METRICS_TOKENS']}"),
     ]
-    assert answers == [200, 403, 200, 403, 200, 200, 403, 200, 403, 200, 401, 200]
+    assert answers == [200, 403, 200, 403, 200, 200, 403, 200, 403, 200, 401, 202, 401, 200]
     told = command_lines(server)
     metrics = server.request("GET", "/metrics", Authorization=f"Bearer {SECRETS['METRICS_TOKENS']}").body.decode()
     heartbeat = server.request("GET", "/__heartbeat__").body.decode()
     assert server.terminate() == 0
 
     events = archived(tmp_path / "archive")
-    assert len(events) == 5
+    assert len(events) == 6
     raw = "".join(repr(event.attributes) + event.data.decode() for event in events)
     letters = [row for event in events for row in normalize(event) if isinstance(row, DeadLetter)]
     assert letters
@@ -114,7 +120,7 @@ def test_no_secret_is_found_anywhere(server, tmp_path):
         "raw events": raw,
         "dead letters": repr(letters),
     }
-    hidden = [*SECRETS.values(), signature, google, token, "wrong-but-secret-17", "cookie-17"]
+    hidden = [*SECRETS.values(), REPLY_TOKEN, signature, google, token, "wrong-but-secret-17", "cookie-17"]
     hidden += [base64.b64encode(secret.encode()).decode().rstrip("=") for secret in SECRETS.values()]
     found = [(place, secret) for place, text in places.items() for secret in hidden if secret in text]
     assert found == []

@@ -1,7 +1,7 @@
 """What a generated world's raw events say, read without the pipeline: the counts that the views must give."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
@@ -41,10 +41,22 @@ class Noted(NamedTuple):
 Fact = Said | Receipt | Noted
 
 
-def retell(events: Iterable[RawEvent]) -> Iterator[Fact]:
-    """Yield what is said of single messages, as often as it is told."""
+def retell(events: Iterable[RawEvent], names: Mapping[str, str]) -> Iterator[Fact]:
+    """Yield what is said of single messages, as often as it is told; `names` has the name of whoever has an id."""
     for event in events:
-        yield from _READERS[event.source](event)
+        for fact in _READERS[event.source](event):
+            yield fact if isinstance(fact, Noted) else _named(fact, names)
+
+
+def _named(fact: Said | Receipt, names: Mapping[str, str]) -> Said | Receipt:
+    """Return a fact about the person instead of the id by which it is told."""
+    ours, theirs = fact.talk
+    fact = fact._replace(talk=(ours, names.get(_bare(theirs), theirs)))
+    return fact._replace(contact=names.get(_bare(fact.contact), fact.contact)) if isinstance(fact, Said) else fact
+
+
+def _bare(known: str) -> str:
+    return known.removeprefix("whatsapp:").removeprefix("+")
 
 
 def _meta(event: RawEvent) -> Iterator[Fact]:
@@ -68,7 +80,7 @@ def _meta(event: RawEvent) -> Iterator[Fact]:
             yield Receipt(source, talk, item["read"]["mid"], "read", at)
         if "reaction" in item:
             yield Noted(source, "reaction.emoji", item["reaction"]["mid"])
-        if "message_edit" in item:
+        if item.get("message_edit", {}).get("num_edit"):
             yield Noted(source, "source.edited", item["message_edit"]["mid"])
 
 
@@ -76,7 +88,8 @@ def _whatsapp(event: RawEvent) -> Iterator[Fact]:
     for value in (each["value"] for entry in json.loads(event.data)["entry"] for each in entry["changes"]):
         ours = value["metadata"]["phone_number_id"]
         for message in value.get("messages", []):
-            talk, at = (ours, message["from"]), int(message["timestamp"]) * 1_000_000
+            theirs = message.get("from") or message.get("from_user_id")
+            talk, at = (ours, message.get("group_id", theirs)), int(message["timestamp"]) * 1_000_000
             match message["type"]:
                 case "reaction":
                     yield Noted("whatsapp", "reaction.emoji", message["reaction"]["message_id"])
@@ -84,27 +97,33 @@ def _whatsapp(event: RawEvent) -> Iterator[Fact]:
                     yield Noted("whatsapp", "source.edited", message["edit"]["original_message_id"])
                 case "revoke":
                     yield Noted("whatsapp", "source.deleted", message["revoke"]["original_message_id"])
+                case "system":
+                    pass
                 case _:
-                    yield Said("whatsapp", talk, message["from"], message["id"], True, at)
+                    yield Said("whatsapp", talk, theirs, message["id"], True, at)
         for message, theirs in _history(value):
             at = int(message["timestamp"]) * 1_000_000
-            yield Said("whatsapp", (ours, theirs), theirs, message["id"], message["from"] == theirs, at)
-            if message["from"] != theirs:
+            inbound = theirs in {message.get("from"), message.get("from_user_id")}
+            yield Said("whatsapp", (ours, theirs), theirs, message["id"], inbound, at)
+            if not inbound:
                 state = message["history_context"]["status"].lower()
                 yield Receipt("whatsapp", (ours, theirs), message["id"], state, at)
         for echo in value.get("message_echoes", []):
+            theirs = echo.get("group_id") or echo.get("to") or echo["to_user_id"]
             at = int(echo["timestamp"]) * 1_000_000
-            yield Said("whatsapp", (ours, echo["to"]), echo["to"], echo["id"], False, at)
+            yield Said("whatsapp", (ours, theirs), theirs, echo["id"], False, at)
         for status in value.get("statuses", []):
+            theirs = status.get("recipient_id") or status["recipient_user_id"]
             at = int(status["timestamp"]) * 1_000_000
-            yield Receipt("whatsapp", (ours, status["recipient_id"]), status["id"], status["status"], at)
+            yield Receipt("whatsapp", (ours, theirs), status["id"], status["status"], at)
 
 
 def _history(value: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
     """Yield each message of a history, and with whom it was exchanged."""
     for thread in (thread for chunk in value.get("history", []) for thread in chunk["threads"]):
+        context = thread.get("context", {})
         for message in thread["messages"]:
-            yield message, thread["id"] if "id" in thread else thread["context"]["wa_id"]
+            yield message, thread.get("id") or context.get("wa_id") or context["user_id"]
 
 
 def _twilio(event: RawEvent) -> Iterator[Fact]:

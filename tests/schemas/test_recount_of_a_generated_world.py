@@ -8,13 +8,14 @@ from analyst import Analyst
 from retelling import Noted, Receipt, Said, retell
 
 from pipelines.core.times import rfc3339
-from pipelines.generate import delivery, write_archive
+from pipelines.generate import delivery, people, write_archive
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
 
 CONVERSATIONS = int(os.environ.get("PARLEY_RECOUNT_CONVERSATIONS", "150"))
 DAYS = 5
 RANKS = ("accepted", "queued", "sending", "sent", "failed", "delivered", "read")
-WORLD = World(CONVERSATIONS, 11, write_archive.day_of(DEFAULT_START), DAYS, tuple(WEIGHTS))
+WORLD = World(CONVERSATIONS, 11, write_archive.day_of(DEFAULT_START), DAYS, tuple(WEIGHTS), people.MOST)
+NAMES = {known: f"person {person}" for person in range(WORLD.people) for known in people.all_ids(person)}
 
 
 class Raw:
@@ -22,7 +23,7 @@ class Raw:
 
     def __init__(self, events):
         self.events = sorted(events, key=lambda event: event.received_at)
-        facts = list(retell(self.events))
+        facts = list(retell(self.events, NAMES))
         self.said = {}
         self.days = set()
         for fact in facts:

@@ -54,7 +54,8 @@ def test_totals_are_those_of_the_views(world: DashboardWorld) -> None:
     (expected,) = world.query(
         "SELECT SUM(messages) AS messages, SUM(inbound_messages) AS inbound, "
         "COUNTIF(messages > 0) AS conversations, COUNTIF(is_waiting) AS waiting, "
-        "COUNT(DISTINCT IF(messages > 0, contact_id, NULL)) AS contacts "
+        # In a group several talk.
+        "(SELECT COUNT(DISTINCT contact_id) FROM parley.messages) AS contacts "
         "FROM parley.conversations"
     )
     told = world.warehouse.first("totals", **WHOLE.parameters())

@@ -1,15 +1,15 @@
 import json
 import os
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import fastavro
 import pytest
 from click.testing import CliRunner
 
-from pipelines.core.rows import Contact, Event, Message, Metadata
-from pipelines.generate import delivery, write_archive
+from pipelines.core.rows import Alias, Contact, Event, Message, Metadata
+from pipelines.generate import delivery, people, write_archive
 from pipelines.generate.generate_command import generate
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
 from pipelines.local import environment
@@ -19,7 +19,7 @@ from pipelines.sources.custom import OwnJson
 from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent
 
-WORLD = World(300, 7, write_archive.day_of(DEFAULT_START), 4, (*WEIGHTS, "shop"))
+WORLD = World(300, 7, write_archive.day_of(DEFAULT_START), 4, (*WEIGHTS, "shop"), people.MOST)
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +86,24 @@ def test_world_has_media_choices_templates_and_history(events):
     assert {"history", "placeholder", "echo"} <= {flag for row in messages for flag in row.flags}
     for written in ('"template"', '"ig_reel"', '"story"', '"contacts"', '"location"', "MediaUrl0", "Latitude="):
         assert any(written in row.content for row in messages), written
+
+
+def test_world_has_people_of_several_ids_whose_ids_change_and_groups_of_several_people(events):
+    made = rows(events)
+    aliases = {row.kind for row in made if isinstance(row, Alias)}
+    assert {"user_id", "new_wa_id", "new_user_id", "phone_spelling", "username", "external_user_id"} <= aliases
+    changes = {row.key for row in made if isinstance(row, Metadata)}
+    assert {f"source.{kind}" for kind in people.CHANGES.values()} | {"source.group_participant"} <= changes
+    writers = defaultdict(set)
+    for row in made:
+        if isinstance(row, Message) and "group" in row.flags and row.direction == "inbound":
+            writers[row.conversation_id].add(row.contact_id)
+    assert max(map(len, writers.values())) == people.IN_GROUP
+
+
+def test_an_event_beside_a_message_of_instagram_edits_nothing(events):
+    edits = [row for row in rows(events) if isinstance(row, Metadata) and row.key == "source.message_edit"]
+    assert {(row.source, row.value) for row in edits} == {("instagram", "0")}
 
 
 def test_history_is_told_of_both_sides(events):

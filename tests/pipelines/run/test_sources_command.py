@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ ALL = {
     "PARLEY_AIRY_SIGNATURE_KEYS": "s",
     "PARLEY_CHATPLUGIN_SECRETS": "s" * 32,
     "PARLEY_CHATPLUGIN_CHANNELS": '{"site":["https://www.example.com"]}',
+    "PARLEY_REPLY_TOKENS": json.dumps({"desk": {"tokens": ["t" * 32], "channels": ["twilio/*"]}}),
     "PARLEY_SOURCES_FILE": SOURCES_FILE,
     "PARLEY_SOURCE_DESK_SECRETS": "0123456789abcdef",
     "PARLEY_SOURCE_VIBER_SECRETS": "s",

@@ -1,0 +1,90 @@
+"""When a channel may be called next: rates, what the provider has asked for, tokens that are no longer good."""
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Final
+
+from pipelines.replies.channels import Rate
+
+FIRST_STOP_SECONDS: Final = 15.0
+LAST_STOP_SECONDS: Final = 600.0
+_MARGIN: Final = 0.05
+"""Of a rate's time: calls reach the provider closer to each other than they have left us."""
+_MOST_WINDOWS: Final = 50_000
+Key = tuple[str, ...]
+
+
+class Gates:
+    """Lets calls through, or says how long to wait; its methods may be called by several threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._windows: OrderedDict[Key, deque[float]] = OrderedDict()
+        self._held: dict[Key, float] = {}
+        self._stops: dict[Key, tuple[float, float]] = {}
+
+    def wait(self, channel: Key, *rates: tuple[Key, Rate]) -> float:
+        """Return 0 and count the call where it may be made now, else the seconds until it may be tried again."""
+        now = self._clock()
+        with self._lock:
+            if self._held.get(channel, 0.0) > now:
+                return self._held[channel] - now
+            for key, rate in rates:
+                window = self._window(key, rate, now)
+                if len(window) >= rate.most:
+                    return max(window[0] + rate.seconds * (1 + _MARGIN) - now, 0.001)
+            if channel in self._stops:
+                # One call finds out whether the token is good again; the others wait for what it brings.
+                until, pause = self._stops[channel]
+                if until > now:
+                    return until - now
+                self._stops[channel] = (now + pause, pause)
+            for key, rate in rates:
+                self._window(key, rate, now).append(now)
+        return 0.0
+
+    def count(self, key: Key, rate: Rate) -> None:
+        """Count what the provider counts and we have not sent."""
+        now = self._clock()
+        with self._lock:
+            self._window(key, rate, now).append(now)
+
+    def hold(self, channel: Key, seconds: float) -> None:
+        """Let nothing of a channel through for so long."""
+        with self._lock:
+            self._held[channel] = max(self._held.get(channel, 0.0), self._clock() + seconds)
+
+    def stop(self, channel: Key) -> bool:
+        """Let nothing of a channel through but a try once in a while; True where it was not stopped before."""
+        with self._lock:
+            known = self._stops.get(channel)
+            pause = min(2 * known[1], LAST_STOP_SECONDS) if known else FIRST_STOP_SECONDS
+            self._stops[channel] = (self._clock() + pause, pause)
+        return known is None
+
+    def go(self, channel: Key) -> bool:
+        """Let a channel's calls through again; True where it was stopped."""
+        with self._lock:
+            return self._stops.pop(channel, None) is not None
+
+    def go_all(self) -> None:
+        """Let one call of each stopped channel through at once: there are new tokens."""
+        with self._lock:
+            self._stops = dict.fromkeys(self._stops, (0.0, FIRST_STOP_SECONDS))
+
+    def stopped(self) -> list[Key]:
+        """Return the channels that are stopped."""
+        with self._lock:
+            return sorted(self._stops)
+
+    def _window(self, key: Key, rate: Rate, now: float) -> deque[float]:
+        window = self._windows.setdefault(key, deque())
+        self._windows.move_to_end(key)
+        while window and window[0] <= now - rate.seconds * (1 + _MARGIN):
+            window.popleft()
+        while len(self._windows) > _MOST_WINDOWS:
+            self._windows.popitem(last=False)
+        return window

