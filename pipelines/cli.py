@@ -25,6 +25,7 @@ COMMANDS = {
     "deploy": ("pipelines.deploy.deploy_commands:deploy", "Run the pipeline as a job on Dataflow."),
     "demo": ("pipelines.demo.demo_command:demo", "Run the main job end to end on this machine."),
     "generate": ("pipelines.generate.generate_command:generate", "Make a sample world of signed webhooks."),
+    "people": ("pipelines.run.people_commands:people", "Show who is who, and decide it."),
     "preview": ("pipelines.run.preview:preview", "Show the rows that a webhook's body makes."),
     "query": ("pipelines.run.query_command:query", "Run SQL, and print or export the result."),
     "reconcile": ("pipelines.reprocess.reconcile_command:reconcile", "Compare archive, ledger and rows."),

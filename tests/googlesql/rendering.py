@@ -21,6 +21,7 @@ from pipelines.reprocess.dead_letter_commands import dead_letters
 from pipelines.reprocess.reconcile_command import reconcile
 from pipelines.reprocess.settle_command import settle
 from pipelines.run import stream
+from pipelines.run.people_commands import people
 from pipelines.run.query_command import query
 from schemas import loader
 from schemas.raw_event import RawEvent
@@ -107,6 +108,14 @@ class Product:
         sql = "SELECT sent_at, source, direction, content FROM messages ORDER BY sent_at DESC"
         self._parley(query, sql, "--limit", "5")
 
+    def people(self) -> None:
+        """Decide who is who, and look."""
+        names = self.warehouse.query("SELECT DISTINCT contact_id FROM `T.contacts` ORDER BY contact_id LIMIT 2")
+        one, other = (str(row["contact_id"]) for row in names)
+        for words in (("link", one, other), ("unlink", one, other), ("withdraw", one, other)):
+            self._parley(people, *words, "--apply")
+        self._parley(people, "show", one)
+
     def demo(self) -> None:
         """Ask what the demo asks."""
         demo = DemoWarehouse(self.warehouse.client, self.warehouse.target)
@@ -165,6 +174,7 @@ class Product:
             self.live,
             self.dashboard,
             self.query,
+            self.people,
             self.demo,
             self.deployment,
         ):
