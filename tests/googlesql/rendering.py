@@ -23,6 +23,7 @@ from pipelines.reprocess.settle_command import settle
 from pipelines.run import stream
 from pipelines.run.people_commands import people
 from pipelines.run.query_command import query
+from pipelines.run.reply_command import reply
 from schemas import loader
 from schemas.raw_event import RawEvent
 from tests.pipelines.reprocess.reprocess_support import Warehouse
@@ -164,6 +165,11 @@ class Product:
             "PARLEY_ARCHIVE": str(self.warehouse.archive),
         }
 
+    def reply(self) -> None:
+        """Look for the conversation to which a reply goes."""
+        result = CliRunner(env=self._environment()).invoke(reply, ["--conversation", "none", "Hello"])
+        assert "there is no conversation none" in result.output, result.output
+
     def do_everything(self) -> None:
         """Do all of it, in an order in which each finds what it needs."""
         for act in (
@@ -175,6 +181,7 @@ class Product:
             self.dashboard,
             self.query,
             self.people,
+            self.reply,
             self.demo,
             self.deployment,
         ):

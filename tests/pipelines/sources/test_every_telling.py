@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.core.rows import Contact, DeadLetter, Event, Message, Metadata, Row
+from pipelines.core import ids
+from pipelines.core.rows import Alias, Contact, DeadLetter, Event, Message, Metadata, Row
 from pipelines.sources import PARSERS
 from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent
 from tests import material
+from tests.raw_events import raw_event
 
 KNOWN = [*material.samples(), *material.fixtures(), *material.faults()]
 JSON = [known for known in KNOWN if known.event.content_type == "application/json"]
@@ -118,3 +120,58 @@ def test_every_message_of_whatsapps_history_is_a_message(ours, thread, kind):
     (row,) = [row for row in rows if isinstance(row, Message)]
     assert row.direction == ("outbound" if ours else "inbound")
     assert {row.source_contact_id for row in rows if isinstance(row, Contact)} == {person}
+
+
+WITHOUT_VALUE = {"reaction.emoji", "source.standby"}
+"""Facts whose value is rightly empty: a reaction taken away, and what another app was told."""
+UNKNOWN = ("unknown_kind", "unknown_list", "custom/own")
+"""Samples of what no parser knows, whose content alone tells what it means."""
+READ = [known for known in KNOWN if not any(name in known.name for name in UNKNOWN)]
+
+
+@pytest.mark.parametrize("known", READ, ids=[known.name for known in READ])
+def test_every_fact_of_a_known_kind_has_a_value(known):
+    empty = {row.key for row in told(known.event) if isinstance(row, Metadata) and not row.value}
+    assert empty <= WITHOUT_VALUE
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=[known.name for known in KNOWN])
+def test_who_reacted_edited_or_withdrew_is_told(known):
+    acts = {"reaction.emoji", "source.edited", "source.deleted"}
+    # A custom source tells no actor.
+    of_known = (row for row in told(known.event) if isinstance(row, Metadata) and row.source in ACTING)
+    assert [row.key for row in of_known if row.key in acts and not row.actor_id] == []
+
+
+ACTING = {"facebook", "instagram", "whatsapp"}
+DIGITS = st.integers(10_000_000_000, 19_999_999_999).map(str)
+USER_IDS = st.integers(1, 10**12).map(lambda number: f"US.{number}")
+
+
+@given(st.sampled_from(["number", "user_id", "update"]), st.data())
+def test_a_change_of_an_id_is_about_the_person_and_keeps_both(kind, data):
+    some = DIGITS if kind == "number" else USER_IDS
+    old, new = data.draw(st.lists(some, min_size=2, max_size=2, unique=True))
+    system = {"type": f"user_changed_{kind}", "wa_id" if kind == "number" else "user_id": new}
+    said = {"id": "wamid.1", "timestamp": "1773489600", "type": "system", "system": system}
+    said["from" if kind == "number" else "from_user_id"] = old
+    update = {"user_id": {"previous": old, "current": new}, "timestamp": "1773489600"}
+    items = {"user_id_update": [update]} if kind == "update" else {"messages": [said]}
+    value = {"metadata": {"phone_number_id": "1"}, **items}
+    field = "user_id_update" if kind == "update" else "messages"
+    body = json.dumps(
+        {
+            "object": "whatsapp_business_account",
+            "entry": [{"id": "1", "changes": [{"field": field, "value": value}]}],
+        }
+    )
+    rows = told(raw_event(body.encode(), source="whatsapp"))
+
+    (fact,) = (row for row in rows if isinstance(row, Metadata))
+    assert (fact.subject_type, fact.subject_id, fact.value) == (
+        "contact",
+        ids.contact_id("whatsapp", "", old),
+        new,
+    )
+    aliases = {(row.source_contact_id, row.other_source_contact_id) for row in rows if isinstance(row, Alias)}
+    assert (old, new) in aliases
