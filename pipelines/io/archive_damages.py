@@ -29,9 +29,13 @@ def describe(damages: Sequence[Damage]) -> str:
 
 def write_damages(folder: str, path: str, damages: Sequence[Damage]) -> None:
     """Write the damages of a file into a folder, where `read_damages` finds them, whoever runs this."""
-    name = hashlib.sha256(path.encode()).hexdigest()[:32]
-    with FileSystems.create(f"{folder.rstrip('/')}/{name}.json") as file:
+    with FileSystems.create(f"{folder.rstrip('/')}/{damages_name(path)}") as file:
         file.write(msgspec.json.encode(damages))
+
+
+def damages_name(path: str) -> str:
+    """Return the name of the file in which the damages of a file are written."""
+    return f"{hashlib.sha256(path.encode()).hexdigest()[:32]}.json"
 
 
 def read_damages(folder: str) -> list[Damage]:

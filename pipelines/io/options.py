@@ -160,8 +160,11 @@ class ParleyOptions(PipelineOptions):
         """Return among how many processes of this machine a batch run may be divided."""
         if self.processes:
             return int(self.processes)
-        runner = (self.view_as(StandardOptions).runner or "").rpartition(".")[2]
-        return os.cpu_count() or 1 if runner in _RUNNERS_HERE else 1
+        return os.cpu_count() or 1 if self.runs_here() else 1
+
+    def runs_here(self) -> bool:
+        """Return whether the runner runs pipelines in the process that asks it to."""
+        return (self.view_as(StandardOptions).runner or "").rpartition(".")[2] in _RUNNERS_HERE
 
     def target(self) -> Target:
         """Return where rows go.

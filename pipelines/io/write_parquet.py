@@ -44,7 +44,12 @@ class WriteParquet(beam.PTransform):
 def file_name(origin: str, index: int, part: int = 0) -> str:
     """Return the name of the files with the rows of (a part of) the batch of some number from some origin."""
     further = f"-{part}" if part else ""
-    return f"{hashlib.sha256(origin.encode()).hexdigest()[:32]}-{index:06}{further}{SUFFIX}"
+    return f"{name_start(origin)}{index:06}{further}{SUFFIX}"
+
+
+def name_start(origin: str) -> str:
+    """Return how the names of all files begin with rows from some origin."""
+    return f"{hashlib.sha256(origin.encode()).hexdigest()[:32]}-"
 
 
 class _Write(beam.DoFn):

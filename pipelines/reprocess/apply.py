@@ -9,7 +9,7 @@ from collections.abc import Callable
 from google.cloud import bigquery
 
 from pipelines.bigquery.target import Target
-from pipelines.reprocess import extent, guards, moves, previewing, replacement, staging
+from pipelines.reprocess import extent, folder, guards, moves, previewing, replacement, staging
 from pipelines.reprocess.moves import Lock
 from pipelines.reprocess.runs import RefusedError, Run, Runs, Staging, State
 from pipelines.reprocess.staging import AFFECTED
@@ -131,6 +131,7 @@ def discard(
     steps.reached("discarded")
     previewing.drop(client, live, run.run_id)
     staging.drop(client, Staging.of(live, run.run_id))
+    folder.drop(run.run_id)
     steps.reached("dropped")
     return run
 

@@ -12,11 +12,12 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from google.cloud import bigquery
 
 from pipelines.bigquery.target import Target
+from pipelines.core.generation import GENERATION
 from pipelines.io.archive_damages import damages_folder, read_damages
 from pipelines.io.archive_segments import Selection
-from pipelines.reprocess import diff, extent, staging
+from pipelines.reprocess import diff, extent, folder, staging
 from pipelines.reprocess.progress import watched
-from pipelines.reprocess.runs import Request, Run, Runs, Staging, State
+from pipelines.reprocess.runs import RefusedError, Request, Run, Runs, Staging, State
 from pipelines.reprocess.steps import Steps
 from pipelines.run import batch
 
@@ -35,18 +36,51 @@ def plan(
     """Make rows of the requested events and compare them with the current ones; nothing that is read changes.
 
     `files` is where the batch pipeline writes its rows, `gs://…` for a runner of a cluster; by default a
-    folder that is removed afterwards. Whoever is interrupted leaves a run in the state `planning`, which
-    can only be discarded.
+    folder that is removed afterwards. Whoever is interrupted leaves a run in the state `planning`, for `resume`
+    or to be discarded.
 
     Raises:
         FileNotFoundError: there is no archive.
         google.api_core.exceptions.GoogleAPICallError: BigQuery refuses something.
     """
     steps, run_id = steps or Steps(), str(uuid_utils.uuid7())
-    Runs(client, live).begin(run_id, request)
-    steps.reached("recorded")
-    with _made(client, live, run_id, request, options, files, steps) as output:
+    with folder.kept(files, run_id) as output:
+        folder.note_events(output, request.selection)
+        Runs(client, live).begin(run_id, request)
+        steps.reached("recorded")
+        _make(client, live, run_id, request, options, output, steps)
         return finish(client, live, run_id, output, steps)
+
+
+def resume(
+    client: bigquery.Client,
+    live: Target,
+    name: str,
+    options: PipelineOptions,
+    *,
+    files: str | None = None,
+    steps: Steps | None = None,
+) -> Run:
+    """Go on with a plan that was interrupted: what it has made and loaded is not made and loaded again.
+
+    `files` is what the plan had. Where the files are gone, all is made again.
+
+    Raises:
+        RefusedError: the run is not being planned, or by another generation, or by another process.
+        UnknownRunError: there is no such run.
+        FileNotFoundError, google.api_core.exceptions.GoogleAPICallError: as `plan`.
+    """
+    steps, run = steps or Steps(), Runs(client, live).get(name)
+    if run.state is not State.PLANNING:
+        raise RefusedError(f"run {run.run_id} is {run.state}: only a plan that was interrupted is resumed")
+    if run.generation != GENERATION:
+        raise RefusedError(
+            f"run {run.run_id} is of generation {run.generation}, and this is {GENERATION}: discard it and plan again"
+        )
+    with folder.kept(files, run.run_id) as output:
+        request = Request.of(run, lambda: folder.read_events(output))
+        _make(client, live, run.run_id, request, options, output, steps, again=True)
+        return finish(client, live, run.run_id, output, steps, again=True)
 
 
 def plan_if_different(
@@ -65,7 +99,8 @@ def plan_if_different(
     """
     steps, run_id = steps or Steps(), str(uuid_utils.uuid7())
     place = Staging.of(live, run_id)
-    with _made(client, live, run_id, request, options, files, steps) as output:
+    with _folder(files, run_id) as output:
+        _make(client, live, run_id, request, options, output, steps)
         compare(client, live, run_id, output, steps)
         if not staging.affected(client, place):
             staging.drop(client, place)
@@ -74,45 +109,50 @@ def plan_if_different(
         return _planned(client, live, run_id, output, steps)
 
 
-@contextlib.contextmanager
-def _made(
+def _make(
     client: bigquery.Client,
     live: Target,
     run_id: str,
     request: Request,
     options: PipelineOptions,
-    files: str | None,
+    output: str,
     steps: Steps,
-) -> Iterator[str]:
-    """Make a run's dataset, and the files of its rows in the folder that is given to the block."""
-    staging.create(client, Staging.of(live, run_id))
+    *,
+    again: bool = False,
+) -> None:
+    """Make a run's dataset, and the files of its rows in a folder; `again` makes what is missing of both."""
+    staging.create(client, Staging.of(live, run_id), again=again)
     steps.reached("prepared")
     selection = narrowed(request.selection)
-    with _folder(files, run_id) as output:
-        with watched(request.archive, selection, f"{output}/events", "normalizing", steps):
-            batch.run(request.archive, selection, output, options)
-        steps.reached("normalized")
-        yield output
+    with watched(request.archive, selection, f"{output}/events", "normalizing", steps):
+        batch.run(request.archive, selection, output, options, again=again)
+    steps.reached("normalized")
 
 
-def finish(client: bigquery.Client, live: Target, run_id: str, output: str, steps: Steps) -> Run:
+def finish(
+    client: bigquery.Client, live: Target, run_id: str, output: str, steps: Steps, *, again: bool = False
+) -> Run:
     """Load what the batch pipeline has written for a run, compare it with the current rows, and call it planned.
 
     Raises:
-        google.api_core.exceptions.GoogleAPICallError: BigQuery refuses something.
+        RefusedError, google.api_core.exceptions.GoogleAPICallError: as `staging.load`.
     """
-    compare(client, live, run_id, output, steps)
+    compare(client, live, run_id, output, steps, again=again)
     return _planned(client, live, run_id, output, steps)
 
 
-def compare(client: bigquery.Client, live: Target, run_id: str, output: str, steps: Steps) -> None:
+def compare(
+    client: bigquery.Client, live: Target, run_id: str, output: str, steps: Steps, *, again: bool = False
+) -> None:
     """Load what the batch pipeline has written for a run, and compare it with the current rows.
 
+    `again` leaves what is loaded already.
+
     Raises:
-        google.api_core.exceptions.GoogleAPICallError: BigQuery refuses something.
+        RefusedError, google.api_core.exceptions.GoogleAPICallError: as `staging.load`.
     """
     place = Staging.of(live, run_id)
-    staging.load(client, place, output, steps)
+    staging.load(client, place, output, steps, again=again)
     steps.reached("loaded")
     where = extent.of_events(client, live, place.made("events"), place.made("events"))
     if where is not None:
@@ -167,5 +207,5 @@ def _folder(files: str | None, run_id: str) -> Iterator[str]:
     if files is not None:
         yield f"{files.rstrip('/')}/{run_id}"
         return
-    with tempfile.TemporaryDirectory(prefix="parley-") as folder:
-        yield folder
+    with tempfile.TemporaryDirectory(prefix="parley-") as here:
+        yield here

@@ -3,7 +3,7 @@
 import datetime as dt
 import enum
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -57,6 +57,15 @@ class Request(msgspec.Struct, frozen=True):
             "events": None if chosen.events is None else len(chosen.events),
         }
         return json.dumps({name: value for name, value in described.items() if value not in (None, ())})
+
+    @classmethod
+    def of(cls, run: "Run", named: Callable[[], frozenset[str]]) -> "Request":
+        """Return what was asked for when a run began; `named` gives its events where they were named."""
+        told: dict[str, Any] = json.loads(run.selection)
+        start, end = (dt.datetime.fromisoformat(told[key]) if key in told else None for key in ("from", "to"))
+        events = named() if "events" in told else None
+        selection = Selection(start, end, tuple(told.get("sources", ())), events)
+        return cls(told["archive"], selection, run.history[0].actor, run.history[0].reason)
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -3,12 +3,13 @@
 import time
 from typing import Final
 
+from apache_beam.io.filesystems import FileSystems
 from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 
 from pipelines.bigquery.load import load_table
 from pipelines.core.rows import TABLES
-from pipelines.reprocess.runs import Staging
+from pipelines.reprocess.runs import RefusedError, Staging
 from pipelines.reprocess.steps import Steps
 from schemas import loader
 
@@ -60,28 +61,63 @@ SCHEMAS: Final = {
 """Columns of the tables that hold a run's difference, each with its type, and REPEATED before it where it is."""
 
 
-def create(client: bigquery.Client, staging: Staging) -> None:
-    """Create a run's dataset and its empty tables."""
+def create(client: bigquery.Client, staging: Staging, *, again: bool = False) -> None:
+    """Create a run's dataset and its empty tables; `again` leaves those with rows that are there already."""
     dataset = bigquery.Dataset(staging.dataset)
     dataset.location = staging.target.location
     dataset.description = _DESCRIPTION
     dataset.default_table_expiration_ms = KEPT_DAYS * 86_400_000
-    client.create_dataset(dataset)
+    client.create_dataset(dataset, exists_ok=again)
     for spec in (loader.tables()[table] for table in TABLES):
         for name in (staging.made(spec.name), staging.before(spec.name)):
-            reference = bigquery.TableReference.from_string(name)
-            table = bigquery.Table.from_api_repr({**spec.resource, "tableReference": reference.to_api_repr()})
-            client.create_table(table)
+            _create_table(client, spec.name, name, again=again)
     for name, fields in SCHEMAS.items():
+        if again:
+            client.delete_table(staging.made(name), not_found_ok=True)
         client.create_table(bigquery.Table(staging.made(name), [_field(*field) for field in fields.items()]))
 
 
-def load(client: bigquery.Client, staging: Staging, output: str, steps: Steps) -> None:
-    """Load the files of a batch run into a run's dataset."""
+def _create_table(client: bigquery.Client, spec: str, name: str, *, again: bool = False) -> None:
+    reference = bigquery.TableReference.from_string(name)
+    resource = {**loader.tables()[spec].resource, "tableReference": reference.to_api_repr()}
+    client.create_table(bigquery.Table.from_api_repr(resource), exists_ok=again)
+
+
+def load(client: bigquery.Client, staging: Staging, output: str, steps: Steps, *, again: bool = False) -> None:
+    """Load the files of a batch run into a run's dataset; `again` leaves tables that hold all of them already.
+
+    Raises:
+        RefusedError: BigQuery goes on with what somebody began who was killed.
+        google.api_core.exceptions.GoogleAPICallError: BigQuery refuses something.
+    """
     for done, table in enumerate(TABLES):
         steps.progress("loading", done, len(TABLES), "tables")
-        load_table(client, staging.target, output, table)
+        note = f"{output.rstrip('/')}/loaded/{table}"
+        if again:
+            if _noted(note) == _rows(client, staging, table):
+                continue
+            client.delete_table(staging.made(table), not_found_ok=True)
+            _create_table(client, table, staging.made(table))
+        rows = load_table(client, staging.target, output, table)
+        if again and rows != _rows(client, staging, table):
+            raise RefusedError("BigQuery still loads what was begun before: try again in a minute")
+        with FileSystems.create(note, mime_type="text/plain") as file:
+            file.write(str(rows).encode())
     steps.progress("loading", len(TABLES), len(TABLES), "tables")
+
+
+def _noted(path: str) -> int | None:
+    """Return how many rows a load was noted to have; None where it was not."""
+    if not FileSystems.exists(path):
+        return None
+    with FileSystems.open(path) as file:
+        text = file.read()
+    return int(text) if text else None
+
+
+def _rows(client: bigquery.Client, staging: Staging, table: str) -> int:
+    sql = f"SELECT COUNT(*) FROM `{staging.made(table)}`"  # noqa: S608
+    return int(next(iter(client.query_and_wait(sql)))[0])
 
 
 def exists(client: bigquery.Client, staging: Staging) -> bool:

@@ -15,8 +15,9 @@ from pipelines.io.options import ParleyOptions
 from pipelines.io.read_archive import ReadArchive
 from pipelines.io.write_parquet import WriteParquet
 from pipelines.normalize import build
+from pipelines.run import finished
 from pipelines.run.counters import counted
-from pipelines.run.shares import Share, divide, processes_worth, work_through
+from pipelines.run.shares import LARGEST_SHARE, Share, divide, processes_worth, work_through
 
 _LARGEST_UPLOAD = 64 * 1024 * 1024
 _ROW_GROUP_BYTES = 16 * 1024 * 1024
@@ -31,11 +32,14 @@ class BatchResult(msgspec.Struct, frozen=True):
     """Places in the archive that could not be read; `damages_folder` says which."""
 
 
-def run(archive: str, selection: Selection, output: str, options: PipelineOptions) -> BatchResult:
+def run(
+    archive: str, selection: Selection, output: str, options: PipelineOptions, *, again: bool = False
+) -> BatchResult:
     """Normalize the selected events of an archive into `<output>/<table>/*.parquet`.
 
-    Where the runner runs in this process, a large archive is divided among processes, this one among them,
-    with a pipeline for each share.
+    Where the runner runs in this process, a large archive is divided into shares with a pipeline for each, among
+    processes, this one among them. `again` leaves out the shares that an earlier run into `output`, with the same
+    selection, has finished.
 
     Raises:
         FileNotFoundError: there is no archive, or what workers elsewhere have written is not in `output` here.
@@ -45,11 +49,18 @@ def run(archive: str, selection: Selection, output: str, options: PipelineOption
     if not groups:
         return BatchResult(0, 0, 0)
     run_share = partial(_run_share, selection=selection, output=output, options=options)
-    processes = processes_worth(groups, options.view_as(ParleyOptions).most_processes())
-    if processes == 1:
-        done = run_share(groups)
+    earlier = finished.pick_up(output, groups) if again else []
+    left = sorted(set(groups).difference(*(one.groups for one in earlier)), key=groups.index)
+    processes = processes_worth(left, options.view_as(ParleyOptions).most_processes())
+    if not left:
+        results = []
+    elif processes > 1:
+        results = work_through(divide(left, processes), processes, run_share)
+    elif options.view_as(ParleyOptions).runs_here() and sum(group.size for group in left) > LARGEST_SHARE:
+        results = [run_share(share) for share in divide(left, processes)]
     else:
-        done = _sum(work_through(divide(groups, processes), processes, run_share))
+        results = [run_share(left)]
+    done = _sum([*map(_result, earlier), *results])
     if done.events and not any(parquet_files(f"{output.rstrip('/')}/{table}") for table in TABLES):
         raise FileNotFoundError(
             f"the rows of {done.events} events are not in {output}: workers of other machines have written them "
@@ -67,5 +78,10 @@ def _run_share(groups: Share, selection: Selection, output: str, options: Pipeli
     build(pipeline, ReadArchive(groups, selection, damages=damages_folder(output)), WriteParquet(output))
     result = pipeline.run()
     result.wait_until_finish()
-    segments = sum(len(group.segments) for group in groups)
-    return BatchResult(segments, counted(result, "events"), counted(result, "damages"))
+    made = finished.Finished(tuple(groups), counted(result, "events"), counted(result, "damages"))
+    finished.note(output, made)
+    return _result(made)
+
+
+def _result(made: finished.Finished) -> BatchResult:
+    return BatchResult(sum(len(group.segments) for group in made.groups), made.events, made.damages)

@@ -13,6 +13,8 @@ WORTH_A_PROCESS = 32 * 1024 * 1024
 """Bytes of archive for each process: with less, it takes as long to start as it saves."""
 SMALLEST_SHARE = 8 * 1024 * 1024
 """Bytes of archive: a second of work, beside which a pipeline's own tenth of a second is little."""
+LARGEST_SHARE = 64 * 1024 * 1024
+"""Bytes of archive: what is made once more, in each process, where a run is killed and goes on."""
 _OF_AN_EQUAL_SHARE = 0.8
 
 Share = Sequence[Group]
@@ -37,7 +39,8 @@ def divide(groups: Sequence[Group], processes: int) -> list[Share]:
     for group in sorted(groups, key=lambda group: group.size, reverse=True):
         if size >= enough:
             shares.append([])
-            size, enough = 0, max(SMALLEST_SHARE, _OF_AN_EQUAL_SHARE * left / processes)
+            size = 0
+            enough = min(LARGEST_SHARE, max(SMALLEST_SHARE, _OF_AN_EQUAL_SHARE * left / processes))
         shares[-1].append(group)
         size += group.size
         left -= group.size

@@ -19,6 +19,7 @@ from pipelines.demo import miscounting
 from pipelines.io.archive_segments import Selection
 from pipelines.normalize import NormalizeEvents
 from pipelines.reprocess import Request, Run, Steps, apply, discard, plan, roll_back
+from pipelines.reprocess.plan import resume
 from pipelines.reprocess.runs import Runs, Staging
 from pipelines.reprocess.sql import columns
 from schemas import loader
@@ -83,6 +84,9 @@ class Warehouse:
 
     def plan(self, steps: Steps | None = None, **selection: Any) -> Run:
         return plan(self.client, self.target, self.request(**selection), options(), steps=steps)
+
+    def resume(self, run: Run, **more: Any) -> Run:
+        return resume(self.client, self.target, run.run_id, options(), **more)
 
     def run(self, name: str) -> Run:
         return Runs(self.client, self.target).get(name)

@@ -1,5 +1,8 @@
 """Killed with SIGKILL, wherever: analysts read all of the old or all of the new, and the run says which."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
 from killed import killed
 from reprocess_support import Warehouse
@@ -21,7 +24,7 @@ def wrong(warehouse: Warehouse) -> Warehouse:
 
 
 @pytest.mark.parametrize("step", PLAN)
-def test_a_killed_plan_has_changed_nothing_and_can_be_discarded(wrong: Warehouse, step: str):
+def test_a_killed_plan_has_changed_nothing_and_goes_on_or_is_discarded(wrong: Warehouse, step: str):
     before = wrong.images()
 
     assert killed(wrong, "plan", "", step)
@@ -34,6 +37,14 @@ def test_a_killed_plan_has_changed_nothing_and_can_be_discarded(wrong: Warehouse
         assert run.state is State.PLANNING
         with pytest.raises(RefusedError, match="is planning"):
             wrong.apply(run)
+        resumed = wrong.resume(run)
+        assert (resumed.state, resumed.events) == (State.PLANNED, 6)
+        assert resumed.differences()["messages"] == {"added": 0, "removed": 0, "changed": 6, "unchanged": 0}
+        assert not list(Path(tempfile.gettempdir()).glob(f"parley-{run.run_id}"))
+        if step == "loaded":
+            wrong.apply(resumed)
+            assert wrong.query("SELECT DISTINCT kind FROM `V.messages`") == [{"kind": "message"}]
+            wrong.roll_back(resumed)
     assert wrong.discard(run).state is State.DISCARDED
     assert not wrong.kept(run)
 
