@@ -12,6 +12,8 @@ It moves indexes into APPROX_QUANTILES by one: a median was the 51st percentile.
 how often an hour strikes, where BigQuery counts whole hours.
 
 And a computation in steps, each over the rows of the step before, is told to DuckDB as such.
+
+It asks each constraint of a column for its kind, which sqlglot, compiled, refuses of a description.
 """
 
 import functools
@@ -22,7 +24,7 @@ from typing import Any
 import sqlglot
 import sqlglot.parser
 from bqemulator.domain.result import Ok, Result
-from bqemulator.jobs import executor
+from bqemulator.jobs import ddl_result, executor
 from bqemulator.sql.rules.datetime_semantics import ApproxQuantilesDiscreteRule
 from bqemulator.sql.translator import SQLTranslator
 from sqlglot import exp
@@ -48,6 +50,7 @@ def apply() -> None:
     _replace(sqlglot, "parse_one", _parsing_once)
     _replace(sqlglot.parser.Parser, "_implicit_unnests_to_explicit", _where_tables_are_listed)
     _replace(ApproxQuantilesDiscreteRule, "rewrite", _typed_as_before)
+    _replace(ddl_result, "_has_not_null_constraint", lambda _: _is_required)
     DuckDB.Generator.TRANSFORMS[exp.TimestampDiff] = _whole_parts
 
 
@@ -114,6 +117,12 @@ def _without_positions(parsed: exp.Expression) -> exp.Expression:
         if node._meta is not None:
             node._meta = {name: value for name, value in node._meta.items() if name not in _POSITION} or None
     return parsed
+
+
+def _is_required(column: exp.ColumnDef) -> bool:
+    """Return whether a column of CREATE TABLE is NOT NULL."""
+    kinds = (constraint.args.get("kind") for constraint in column.args.get("constraints") or ())
+    return any(isinstance(kind, exp.NotNullColumnConstraint) for kind in kinds)
 
 
 def _where_tables_are_listed(unnest: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

@@ -59,6 +59,11 @@ class Analyst:
         assert not (found := reference.disagreement(answer, rows, schema)), f"{sql}\n{found}"
         assert not reference.out_of_order(sql, answer, rows), f"{sql}\nleaves the order open"
 
+    def columns(self, view: str) -> list[str]:
+        """Return the names of a view's columns."""
+        name = f"{self.target.project}.{self.target.views_dataset}.{view}"
+        return [field.name for field in self.client.query(f"SELECT * FROM `{name}` LIMIT 0").result().schema]
+
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return what a table holds."""
         return [dict(row) for row in self.client.list_rows(self.target.table(table))]

@@ -57,9 +57,9 @@ def only(rows):
 
 @pytest.mark.parametrize("name", loader.views())
 def test_is_googlesql_that_runs_and_has_the_columns_that_the_dictionary_says(sample_world, name):
-    (row, *_) = sample_world.query(f"SELECT * FROM parley.{name}")
+    sample_world.query(f"SELECT * FROM parley.{name}")
 
-    assert list(row) == [column.name for column in view_columns.columns(name)]
+    assert sample_world.columns(name) == [column.name for column in view_columns.columns(name)]
 
 
 @pytest.mark.parametrize("name", loader.views())
