@@ -69,6 +69,28 @@ def plan_run(
         sys.exit(shell.DAMAGED)
 
 
+@backfill.command("resume", cls=BeamCommand)
+@click.argument("run")
+@click.option("--quiet", is_flag=True, help="No progress; print only the run's id.")
+@click.option("--files", metavar="FOLDER", help="The folder that the plan was given, if it was.")
+@click.option("--report", "report_to", type=click.Path(path_type=Path, dir_okay=False), help="Also as HTML, here.")
+@click.option("--samples", default=1, show_default=True, help="Samples of each table and kind of change.")
+@click.pass_context
+def resume_run(
+    ctx: click.Context, run: str, quiet: bool, files: str | None, report_to: Path | None, samples: int
+) -> None:
+    """Go on with a plan that was killed or failed: what it has made and loaded is not made and loaded again.
+
+    RUN is an id, 8 characters or more of its beginning or end, or latest. Say it on the machine of the plan, or
+    with its --files. What has come into the archive since is planned as well. Further options are Beam's.
+    """
+    where, warehouse = shell.connect()
+    found = shell.resume_plan(ctx.args, where, warehouse, run, files, quiet)
+    shell.show_planned(where, warehouse, found, quiet, samples, report_to)
+    if found.damages:
+        sys.exit(shell.DAMAGED)
+
+
 @backfill.command("related")
 @click.argument("run")
 def related_events(run: str) -> None:

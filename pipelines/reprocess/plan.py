@@ -36,8 +36,8 @@ def plan(
     """Make rows of the requested events and compare them with the current ones; nothing that is read changes.
 
     `files` is where the batch pipeline writes its rows, `gs://…` for a runner of a cluster; by default a
-    folder that is removed afterwards. Whoever is interrupted leaves a run in the state `planning`, for `resume`
-    or to be discarded.
+    folder that is removed afterwards. Whoever is killed or fails leaves a run in the state `planning` and this
+    folder, for `resume` or to be discarded.
 
     Raises:
         FileNotFoundError: there is no archive.
@@ -75,7 +75,7 @@ def resume(
         raise RefusedError(f"run {run.run_id} is {run.state}: only a plan that was interrupted is resumed")
     if run.generation != GENERATION:
         raise RefusedError(
-            f"run {run.run_id} is of generation {run.generation}, and this is {GENERATION}: discard it and plan again"
+            f"run {run.run_id} is of generation {run.generation}, this is {GENERATION}: discard it and plan again"
         )
     with folder.kept(files, run.run_id) as output:
         request = Request.of(run, lambda: folder.read_events(output))

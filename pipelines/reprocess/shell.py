@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,8 +18,9 @@ from rich.console import Console
 from pipelines.bigquery.target import ConfigurationError, Target, client
 from pipelines.io.options import moment
 from pipelines.reprocess import diff, related, report, terminal
-from pipelines.reprocess.plan import plan
+from pipelines.reprocess.plan import plan, resume
 from pipelines.reprocess.runs import RefusedError, Request, Run, Staging, UnknownRunError
+from pipelines.reprocess.steps import Steps
 from pipelines.run import logs
 from pipelines.run.pipeline_commands import local_options
 from pipelines.run.table_commands import target
@@ -82,9 +83,24 @@ def run_plan(
     quiet: bool,
 ) -> Run:
     """Plan a run and say how long that took."""
+    return _timed(
+        lambda steps: plan(warehouse, where, request, local_options(list(beam)), files=files, steps=steps), quiet
+    )
+
+
+def resume_plan(
+    beam: Sequence[str], where: Target, warehouse: bigquery.Client, name: str, files: str | None, quiet: bool
+) -> Run:
+    """Go on with a plan that was interrupted, and say how long that took."""
+    return _timed(
+        lambda steps: resume(warehouse, where, name, local_options(list(beam)), files=files, steps=steps), quiet
+    )
+
+
+def _timed(planning: Callable[[Steps], Run], quiet: bool) -> Run:
     started = time.monotonic()
     with failures(), terminal.steps(quiet) as steps:
-        run = plan(warehouse, where, request, local_options(list(beam)), files=files, steps=steps)
+        run = planning(steps)
     seconds = time.monotonic() - started
     if not quiet:
         rate = (run.events or 0) / seconds

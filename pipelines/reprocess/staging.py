@@ -3,6 +3,7 @@
 import time
 from typing import Final
 
+import msgspec
 from apache_beam.io.filesystems import FileSystems
 from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
@@ -93,8 +94,11 @@ def load(client: bigquery.Client, staging: Staging, output: str, steps: Steps, *
     for done, table in enumerate(TABLES):
         steps.progress("loading", done, len(TABLES), "tables")
         note = f"{output.rstrip('/')}/loaded/{table}"
+        held = _files(output, table)
         if again:
-            if _noted(note) == _rows(client, staging, table):
+            # Other files may have as many rows: a segment that has grown since is made again.
+            noted = _noted(note)
+            if noted is not None and noted.files == held and noted.rows == _rows(client, staging, table):
                 continue
             client.delete_table(staging.made(table), not_found_ok=True)
             _create_table(client, table, staging.made(table))
@@ -102,17 +106,33 @@ def load(client: bigquery.Client, staging: Staging, output: str, steps: Steps, *
         if again and rows != _rows(client, staging, table):
             raise RefusedError("BigQuery still loads what was begun before: try again in a minute")
         with FileSystems.create(note, mime_type="text/plain") as file:
-            file.write(str(rows).encode())
+            file.write(msgspec.json.encode(_Loaded(rows, held)))
     steps.progress("loading", len(TABLES), len(TABLES), "tables")
 
 
-def _noted(path: str) -> int | None:
-    """Return how many rows a load was noted to have; None where it was not."""
+class _Loaded(msgspec.Struct, frozen=True):
+    """What a table was loaded from."""
+
+    rows: int
+    files: list[tuple[str, int, float]]
+    """Name, bytes and when each was written, in seconds."""
+
+
+def _files(output: str, table: str) -> list[tuple[str, int, float]]:
+    found = FileSystems.match([f"{output.rstrip('/')}/{table}/*"])[0].metadata_list
+    return sorted((file.path, file.size_in_bytes, float(file.last_updated_in_seconds)) for file in found)
+
+
+def _noted(path: str) -> _Loaded | None:
+    """Return what was noted of a load; None where it did not end."""
     if not FileSystems.exists(path):
         return None
     with FileSystems.open(path) as file:
-        text = file.read()
-    return int(text) if text else None
+        try:
+            return msgspec.json.decode(file.read(), type=_Loaded)
+        except msgspec.DecodeError:
+            # Killed while it was written.
+            return None
 
 
 def _rows(client: bigquery.Client, staging: Staging, table: str) -> int:

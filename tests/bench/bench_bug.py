@@ -2,10 +2,11 @@
 
     python -m tests.bench.bench_bug [events]
 
-The rows of a month of all sources are right but for the messages of 1% of the events. Prints for each step its seconds
-and the rows that it wrote into the tables, and for those that place rows the bytes that BigQuery would bill them for,
-by the schema (`schemas/scans.py`, `pipelines/generate/volume.py`). The older way deleted the rows of every event of
-the range and inserted them again: that is done here as well, at the end. Writes build/bench/bug.json.
+The rows of a month of all sources are right but for the messages of 1% of the events. Prints for each step
+its seconds and the rows that it wrote into the tables, and for those that place rows the bytes that BigQuery
+would bill them for, by the schema (`schemas/scans.py`, `pipelines/generate/volume.py`). The older way deleted
+the rows of every event of the range and inserted them again: that is done here as well, at the end. Writes
+build/bench/bug.json.
 """
 
 import datetime as dt
@@ -112,7 +113,7 @@ class Bench:
         )
 
     def _plain(self, sql: str, place: Staging) -> str:
-        """Return a query with the datasets as `scans` knows them; rows that the run made are as large as the others."""
+        """Return a query with the datasets as `scans` knows them; rows of the run are as large as others."""
         small = {
             AFFECTED: "(SELECT 'x' AS event_id)",
             CHANGES: "(SELECT 'x' AS row_id, '' AS table_name, CURRENT_DATE() AS date_before, "

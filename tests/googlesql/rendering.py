@@ -26,7 +26,7 @@ from pipelines.run.query_command import query
 from pipelines.run.reply_command import reply
 from schemas import loader
 from schemas.raw_event import RawEvent
-from tests.pipelines.reprocess.reprocess_support import Warehouse
+from tests.pipelines.reprocess.reprocess_support import InterruptAt, Warehouse
 from tests.raw_events import NOON, raw_event, text_message
 
 LATER = NOON + dt.timedelta(hours=1)
@@ -65,6 +65,9 @@ class Product:
         warehouse.apply(second, force=True, reason="again")
         warehouse.roll_back(second)
         warehouse.discard(second)
+        with pytest.raises(KeyboardInterrupt):
+            warehouse.plan(InterruptAt("loaded", _interrupt), start=NOON, end=LATER)
+        self._parley(backfill, "resume", "latest", "--quiet")
         self._parley(backfill, "list")
 
     def letters(self) -> None:
@@ -186,6 +189,10 @@ class Product:
             self.deployment,
         ):
             act()
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def _sms(number: int, received: dt.datetime) -> RawEvent:

@@ -1,13 +1,16 @@
 """Killed with SIGKILL, wherever: analysts read all of the old or all of the new, and the run says which."""
 
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 from killed import killed
-from reprocess_support import Warehouse
+from reprocess_support import InterruptAt, Warehouse
 
+from pipelines.core.generation import GENERATION
 from pipelines.reprocess import RefusedError, State
+from pipelines.reprocess.plan import resume
 from pipelines.reprocess.steps import APPLY, DISCARD, PLAN, ROLL_BACK
 from tests.raw_events import text_message
 
@@ -47,6 +50,42 @@ def test_a_killed_plan_has_changed_nothing_and_goes_on_or_is_discarded(wrong: Wa
             wrong.roll_back(resumed)
     assert wrong.discard(run).state is State.DISCARDED
     assert not wrong.kept(run)
+
+
+def test_what_comes_into_the_archive_while_a_plan_is_interrupted_is_planned_when_it_goes_on(wrong: Warehouse):
+    with pytest.raises(KeyboardInterrupt):
+        wrong.plan(InterruptAt("loaded", interrupt))
+    wrong.received([text_message(n) for n in range(6, 9)])
+
+    resumed = wrong.resume(wrong.run("latest"))
+
+    assert (resumed.state, resumed.events) == (State.PLANNED, 9)
+    assert resumed.differences()["messages"] == {"added": 0, "removed": 0, "changed": 6, "unchanged": 3}
+    with pytest.raises(RefusedError, match="is planned: only a plan that was interrupted"):
+        wrong.resume(resumed)
+
+
+def test_a_plan_that_goes_on_makes_and_loads_nothing_twice(wrong: Warehouse, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(KeyboardInterrupt):
+        wrong.plan(InterruptAt("loaded", interrupt))
+    run = wrong.run("latest")
+    for made in ("pipelines.run.batch._run_share", "pipelines.reprocess.staging.load_table"):
+        monkeypatch.setattr(made, lambda *_, **__: pytest.fail("made or loaded again"))
+
+    assert wrong.resume(run).events == 6
+
+
+def test_a_plan_of_another_generation_does_not_go_on(wrong: Warehouse, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(KeyboardInterrupt):
+        wrong.plan(InterruptAt("prepared", interrupt))
+    monkeypatch.setattr(sys.modules[resume.__module__], "GENERATION", GENERATION + 1)
+
+    with pytest.raises(RefusedError, match=f"of generation {GENERATION}, this is {GENERATION + 1}"):
+        wrong.resume(wrong.run("latest"))
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_killed_apply_or_rollback_is_done_or_not_begun_and_can_be_repeated(wrong: Warehouse):
