@@ -55,8 +55,9 @@ run: setup ## Start everything locally and keep it running until Ctrl-C.
 UNIT := tests/pipelines/core tests/pipelines/sources tests/receiver/chatplugin tests/receiver/durable tests/receiver/operate \
 	tests/receiver/proofs tests/receiver/sources tests/receiver/web tests/receiver/test_config.py \
 	tests/receiver/test_event_loop.py tests/schemas/test_custom_sources.py tests/schemas/test_loader.py
-# Every payload that is known, one by one: thousands of tests.
-NOT_UNIT := tests/pipelines/sources/test_every_json_source.py tests/pipelines/sources/test_every_telling.py
+# Every payload that is known, one by one, and bodies that are as heavy as can be: thousands of tests, and slow ones.
+NOT_UNIT := tests/pipelines/sources/test_every_json_source.py tests/pipelines/sources/test_every_telling.py \
+	tests/pipelines/sources/test_hostile_bodies.py
 
 unit: setup ## Run the fast tests: parsers, core, receiver (half a minute).
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not hypothesis" $(UNIT) $(addprefix --ignore=,$(NOT_UNIT))
