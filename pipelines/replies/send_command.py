@@ -64,7 +64,7 @@ class SenderSettings:
         archive = self.config.archive
         self.archive = (str(self.config.data_dir) if archive == "none" else archive).rstrip("/")
         self.register = f"{self.archive}/{REPLIES}"
-        self.answer_days = settings.integer("CHATPLUGIN_ANSWER_DAYS", 30, 1, 3650)
+        self.answer_days = settings.integer("ANSWER_DAYS", 30, 1, 3650)
         settings.check()
 
     def subscriptions(self) -> list[str]:
