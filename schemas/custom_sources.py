@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from schemas.answer_tables import Answer, answer_problems
 from schemas.proof_tables import Proving, proof_problems
 from schemas.sources_table import Path, Table
 
@@ -101,6 +102,7 @@ class Definition(Proving, frozen=True, kw_only=True):
 
     keep_headers: tuple[str, ...] = ()
     """Headers that expressions need; they become attributes of the raw event."""
+    answers: tuple[Answer, ...] = ()
     mapping: BodyMapping | None = None
     """Absent where the source posts Parley's own JSON, or code reads it."""
 
@@ -215,6 +217,7 @@ def _dotted(path: Path) -> str:
 
 def _contradictions(definition: Definition) -> Iterable[tuple[Path, str]]:
     yield from proof_problems(definition)
+    yield from answer_problems(definition, definition.answers)
     if len(definition.keep_headers) > MOST_HEADERS:
         yield ("keep_headers",), f"at most {MOST_HEADERS} headers fit into a raw event"
     kept = {name.lower() for name in definition.keep_headers}

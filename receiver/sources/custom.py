@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, abort, request
 
 from receiver.config import PREFIX, Settings
 from receiver.proofs.key_sets import KeysMissingError
@@ -17,6 +17,7 @@ from receiver.proofs.schemes import bearer_token, proof
 from receiver.proofs.setting import Setting
 from receiver.proofs.signatures import matches_any
 from receiver.proofs.signed import Proof
+from receiver.web.answers import Answers
 from receiver.web.intake import UNSIGNED, receive, reject, try_again
 from schemas.custom_sources import (
     ENTRY_POINTS,
@@ -39,14 +40,20 @@ class CustomSource(NamedTuple):
     definition: Definition
     secrets: tuple[str, ...]
     proven: Proof
+    answers: Answers
 
-    def receive(self) -> Response:
-        """Take the request, whose sender is proven."""
+    @property
+    def methods(self) -> set[str]:
+        """The methods of its events and its handshakes."""
+        return {*self.definition.methods, *(answer.method for answer in self.definition.answers)}
+
+    def receive(self, answer: Response | None = None) -> Response:
+        """Take the request, whose sender is proven, and answer it."""
         scheme = self.definition.scheme
         verified_by = UNSIGNED if scheme == "none" else scheme
         for name in self.definition.query_secrets:
             request.environ["QUERY_STRING"] = without(request.environ["QUERY_STRING"], name)
-        return receive(self.name, verified_by=verified_by, headers=self.definition.keep_headers)
+        return receive(self.name, verified_by=verified_by, headers=self.definition.keep_headers, answer=answer)
 
 
 def blueprint(settings: Settings) -> Blueprint | None:
@@ -56,9 +63,8 @@ def blueprint(settings: Settings) -> Blueprint | None:
         return None
     routes = Blueprint("custom", __name__)
     for source in sources:
-        routes.add_url_rule(
-            f"/sources/{source.name}", source.name, _webhook(source), methods=source.definition.methods
-        )
+        routes.add_url_rule(f"/sources/{source.name}", source.name, _webhook(source), methods=source.methods)
+    routes.register_error_handler(KeysMissingError, lambda _: try_again())
     bearers = [source for source in sources if source.definition.scheme == "bearer"]
 
     @routes.post("/sources.webhook")
@@ -94,14 +100,26 @@ def configured(settings: Settings) -> Iterator[CustomSource]:
             if (owner := owners.setdefault(secret, name)) != name:
                 settings.problems.append(f"{PREFIX}{variable} is a token of {owner} too: give each its own")
         try:
-            yield CustomSource(name, definition, secrets, proof(name, definition, secrets, setting))
+            proven = proof(name, definition, secrets, setting)
         except ValueError as error:
             settings.problems.append(f"{PREFIX}{variable}: {error}")
+        else:
+            yield CustomSource(name, definition, secrets, proven, _answers(name, definition, settings))
 
 
 def secrets_variable(name: str) -> str:
     """Return the variable of a source's secrets, without the prefix that all variables have."""
     return f"SOURCE_{name.upper().replace('-', '_')}_SECRETS"
+
+
+def _answers(name: str, definition: Definition, settings: Settings) -> Answers:
+    variable = secrets_variable(name).removesuffix("SECRETS") + "VERIFY_TOKENS"
+    tokens = settings.secrets(variable)
+    if any(answer.verify for answer in definition.answers) != bool(tokens):
+        settings.problems.append(
+            f"{PREFIX}{variable} {'is set, but no answer has verify' if tokens else 'is not set: verify needs it'}"
+        )
+    return Answers(definition.answers, tokens)
 
 
 def without(query: str, name: str) -> str:
@@ -136,12 +154,25 @@ def _definitions(settings: Settings) -> dict[str, Definition | None]:
 def _webhook(source: CustomSource) -> Callable[[], Response]:
     def webhook() -> Response:
         """Take whatever the source posts."""
-        try:
-            proven = source.proven(request)
-        except KeysMissingError:
-            return try_again()
-        if not proven:
+        if not source.proven(request):
             reject(source.name, f"not proven by {source.definition.scheme}")
         return source.receive()
 
-    return webhook
+    def conversation() -> Response:
+        """Take what the source posts, and answer what its sender wants to hear."""
+        if (handshake := source.answers.before_proof(request)) is not None:
+            return handshake
+        if request.method not in taken:
+            abort(405)
+        if not source.proven(request):
+            reject(source.name, f"not proven by {source.definition.scheme}")
+        given = source.answers.after_proof(request)
+        if given is not None and not given.keep:
+            return given.response
+        if request.method not in source.definition.methods:
+            abort(405)
+        return source.receive(given.response if given else None)
+
+    taken = source.methods
+    # Who takes GET takes HEAD, by Flask's rules: that is no event.
+    return webhook if taken == {"POST"} and not source.definition.answers else conversation
