@@ -1,8 +1,9 @@
-"""Replies while everything fails: sender and receiver killed at every step, answers lost, rates, receipts in disorder.
+"""Replies while everything fails: sender and receiver killed at every step, answers lost, receipts in disorder.
 
     python tests/pipelines/replies/storm.py --replies 100000 --senders 2
 
-Prints what became of every reply, and ends with 1 where one was lost or sent twice, a rate exceeded, or an order broken.
+Prints what became of the replies, and ends with 1 where one was lost or sent twice, a rate exceeded, or an order
+broken.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,11 @@ from dying import RECEIVER_STEPS, SENDER_STEPS, DiesOnOrder
 from outbound import ACCOUNT, ACCOUNTS, CHANNELS, TOKEN, correlation, person
 from werkzeug.serving import make_server
 
+from pipelines.local import ready
 from pipelines.local.pubsub import PubSubServer
 from pipelines.local.topics import create_topics
 from pipelines.replies.send_command import SUBSCRIPTION_PREFIX, TOPICS, serve
+from pipelines.sandbox import deliveries
 from pipelines.sandbox.app import create_app as create_sandbox
 from pipelines.sandbox.clock import MachineClock
 from pipelines.sandbox.deliveries import Deliveries, Webhook
@@ -42,7 +45,7 @@ from pipelines.sandbox.sandbox_command import Handler, accounts
 from pipelines.sandbox.world import Account, World
 from receiver.replies.store import open_store
 from schemas.raw_event import RawEvent
-from schemas.replies import OUTCOME_TYPE, decode_outcome
+from schemas.replies import OUTCOME_TYPE, Outcome, decode_outcome
 
 PROJECT = "parley-storm"
 REPLY_TOKEN = "storm-" + "0" * 32
@@ -50,10 +53,10 @@ PER_SECOND = {"whatsapp": 20, "messenger": 60, "instagram": 60, "twilio": 40}
 """Lower than the providers', so that this machine reaches them."""
 SOURCES = {"whatsapp": "whatsapp", "facebook": "messenger", "instagram": "instagram", "twilio": "twilio"}
 IN_FLIGHT_SECONDS = 2.0
-DOUBT_SECONDS = 30
 DELIVERERS = 6
 POSTERS = 12
 IN_A_CONVERSATION = 8
+DEATHS = tuple(("sender", step) for step in SENDER_STEPS) + tuple(("receiver", step) for step in RECEIVER_STEPS)
 BACKLOG = 60
 """How many replies are acknowledged and not sent at a time."""
 
@@ -62,7 +65,7 @@ _processes.set_forkserver_preload(["pipelines.replies.send_command"])
 
 
 class Weather(Faults):
-    """Of a hundred calls five lose their answer, ten are refused for their rate, one meets a provider that is down."""
+    """Of a hundred calls five lose their answer, ten are refused for their rate, one meets a 503."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -113,10 +116,6 @@ class Deliverers:
     def add(self, seconds: float, webhook: Webhook) -> None:
         next(self._turns).add(seconds, webhook)
 
-    @property
-    def made(self) -> list[Any]:
-        return [made for each in self._each for made in list(each.made)]
-
     def close(self) -> None:
         for each in self._each:
             each.close()
@@ -133,11 +132,12 @@ def _send(environ: dict[str, str], order: str) -> None:
 class Stack:
     """Pub/Sub, the sandbox, a receiver and senders; what dies is started again."""
 
-    def __init__(self, folder: Path, senders: int, seed: int) -> None:
+    def __init__(self, folder: Path, senders: int, seed: int, doubt: float) -> None:
         self.folder = folder
+        self._doubt = doubt
         self.world = Strict(seed)
         self.killed: Counter[str] = Counter()
-        self._deliverers = Deliverers(self.world)
+        self.deliverers = Deliverers(self.world)
         self._pubsub = PubSubServer().__enter__()
         os.environ["PUBSUB_EMULATOR_HOST"] = self._pubsub.address
         os.environ["NO_GCE_CHECK"] = "true"
@@ -146,7 +146,7 @@ class Stack:
         self.port = placeholder.port
         placeholder.server_close()
         public = f"http://127.0.0.1:{self.port}"
-        app = create_sandbox(self.world, self._deliverers, public)
+        app = create_sandbox(self.world, self.deliverers, public)
         self._sandbox = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Handler)
         self._thread = threading.Thread(target=self._sandbox.serve_forever)
         self._thread.start()
@@ -161,7 +161,12 @@ class Stack:
             for source, provider in SOURCES.items()
         }
         channels["twilio/*"]["account"] = ACCOUNT
-        names = ("FACEBOOK_APP_SECRETS", "FACEBOOK_VERIFY_TOKENS", "WHATSAPP_APP_SECRETS", "WHATSAPP_VERIFY_TOKENS")
+        names = (
+            "FACEBOOK_APP_SECRETS",
+            "FACEBOOK_VERIFY_TOKENS",
+            "WHATSAPP_APP_SECRETS",
+            "WHATSAPP_VERIFY_TOKENS",
+        )
         return {
             "PARLEY_PROJECT": PROJECT,
             "PARLEY_ARCHIVE": str(self.folder / "archive"),
@@ -177,7 +182,7 @@ class Stack:
             "PARLEY_TWILIO_URL": sandbox,
             "PARLEY_SEND_CHANNELS": json.dumps(channels),
             "PARLEY_SENDERS": str(senders),
-            "PARLEY_DOUBT_SECONDS": str(DOUBT_SECONDS),
+            "PARLEY_DOUBT_SECONDS": str(self._doubt),
             "PUBSUB_EMULATOR_HOST": self._pubsub.address,
             "NO_GCE_CHECK": "true",
             "PARLEY_LOG_LEVEL": "WARNING",
@@ -218,6 +223,10 @@ class Stack:
         self.killed[f"{part}: {step}"] += 1
         return True
 
+    def listens(self) -> bool:
+        """Return whether the receiver takes requests: nothing is proved while it is away."""
+        return ready.answers(f"http://127.0.0.1:{self.port}/__lbheartbeat__")
+
     def _order(self, part: str) -> Path:
         return self.folder / f"{part}.order"
 
@@ -235,7 +244,7 @@ class Stack:
         self._sandbox.shutdown()
         self._thread.join()
         self._sandbox.server_close()
-        self._deliverers.close()
+        self.deliverers.close()
         self._pubsub.__exit__(None, None, None)
         self._log.close()
 
@@ -337,21 +346,24 @@ class Found(msgspec.Struct):
     """The turns of each conversation, as the provider took them."""
 
 
-def look(stack: Stack, posts: dict[str, Post]) -> Found:
-    """Read what is there."""
-    final: dict[str, str] = {}
-    doubted: set[str] = set()
+def _outcomes(stack: Stack) -> Iterator[Outcome]:
     for path in sorted(stack.folder.glob("archive/source=replies/**/*.avro*")):
         with path.open("rb") as file, contextlib.suppress(EOFError, ValueError):
             for record in fastavro.reader(file):
                 event = RawEvent.from_avro(record)
-                if event.content_type != OUTCOME_TYPE:
-                    continue
-                outcome = decode_outcome(event.data)
-                if outcome.result == "in_doubt":
-                    doubted.add(outcome.reply_id)
-                elif outcome.result != "not_sent":
-                    final[outcome.reply_id] = outcome.result
+                if event.content_type == OUTCOME_TYPE:
+                    yield decode_outcome(event.data)
+
+
+def look(stack: Stack, posts: dict[str, Post]) -> Found:
+    """Read what is there."""
+    final: dict[str, str] = {}
+    doubted: set[str] = set()
+    for outcome in _outcomes(stack):
+        if outcome.result == "in_doubt":
+            doubted.add(outcome.reply_id)
+        elif outcome.result != "not_sent":
+            final[outcome.reply_id] = outcome.result
     sent: Counter[str] = Counter()
     order: dict[tuple[str, str], list[int]] = defaultdict(list)
     for message in list(stack.world.sent):
@@ -360,6 +372,16 @@ def look(stack: Stack, posts: dict[str, Post]) -> Found:
         if sent[reply_id] == 1 and reply_id in posts:
             order[posts[reply_id].conversation].append(posts[reply_id].turn)
     return Found(final, doubted, sent, order)
+
+
+def explain(stack: Stack, found: Found) -> None:
+    """Print all that is known of replies that were sent twice."""
+    for reply_id in (each for each, count in found.sent.items() if count > 1):
+        told = [each for each in _outcomes(stack) if each.reply_id == reply_id]
+        moments = [each.at for each in stack.world.sent if correlation(each.provider, each.request) == reply_id]
+        print(f"{reply_id}: sent at {moments}")
+        for each in told:
+            print(f"  {each.at.timestamp():.3f} attempt {each.number}: {each.result} {each.error_code or ''}")
 
 
 def judge(found: Found, posts: dict[str, Post], exceeded: Counter[str]) -> dict[str, int]:
@@ -390,29 +412,55 @@ def judge(found: Found, posts: dict[str, Post], exceeded: Counter[str]) -> dict[
 
 def failures(figures: dict[str, int]) -> list[str]:
     """Return in words what must not be."""
-    wrong = [f"{name}: {count}" for name, count in figures.items() if name.isupper() or name[:4].isupper() if count]
+    wrong = [
+        f"{name}: {count}" for name, count in figures.items() if name.isupper() or name[:4].isupper() if count
+    ]
     if figures["of these resolved"] < 0.99 * figures["in doubt, and sent"]:
         wrong.append("fewer than 99 % of the doubts resolved")
     return wrong
 
 
-def storm(folder: Path, replies: int, senders: int, seed: int, rounds: int, seconds: float) -> dict[str, int]:
+def _let_run(stack: Stack, seconds: float) -> None:
+    """Let everything run for a while, or it would never get to work."""
+    while not stack.listens():
+        stack.supervise()
+        time.sleep(0.05)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        stack.supervise()
+        time.sleep(0.05)
+
+
+def storm(
+    folder: Path,
+    replies: int,
+    senders: int,
+    seed: int = 20,
+    rounds: int = 1_000,
+    pause: float = 3.0,
+    seconds: float = 600,
+    doubt: float = 120.0,
+    deaths: Sequence[tuple[str, str]] = DEATHS,
+) -> dict[str, int]:
     """Post so many replies while parts die at each step, so many rounds; return the figures."""
     deadline = time.monotonic() + seconds
-    stack = Stack(folder, senders, seed)
+    stack = Stack(folder, senders, seed, doubt)
     try:
+        # Providers try for hours; the sandbox, for as long as a storm lasts.
+        deliveries._RETRIES = (0.5,) + (1.0,) * 60  # type: ignore[misc]
         for source in SOURCES:
             for number in range(replies // IN_A_CONVERSATION + 1):
                 stack.world.wrote(ACCOUNTS[source], person(source, number))
         stack.supervise()
         posters = Posters(stack.port, replies, lambda posted: posted - len(stack.world.sent) > BACKLOG)
         posters.start()
-        orders = [("sender", step) for step in SENDER_STEPS] + [("receiver", step) for step in RECEIVER_STEPS]
+        orders = list(deaths)
         random.Random(seed).shuffle(orders)
         for number, (part, step) in enumerate(itertools.cycle(orders)):
             if number >= len(orders) and (posters.are_through() or number >= rounds * len(orders)):
                 break
             stack.kill_at(part, step, 20)
+            _let_run(stack, pause)
         while not posters.are_through():
             stack.supervise()
             time.sleep(0.1)
@@ -428,6 +476,7 @@ def storm(folder: Path, replies: int, senders: int, seed: int, rounds: int, seco
         found = look(stack, posters.acknowledged)
         figures = judge(found, posters.acknowledged, stack.world.exceeded)
         assert isinstance(stack.world.faults, Weather)
+        explain(stack, found)
         print(f"killed: {dict(stack.killed)}")
         print(f"answers of the receiver: {dict(posters.answers)}")
         print(f"calls to the providers: {stack.world.requests}, of these {dict(stack.world.faults.met)}")
@@ -443,12 +492,13 @@ def storm(folder: Path, replies: int, senders: int, seed: int, rounds: int, seco
 @click.option("--seed", default=20, show_default=True)
 @click.option("--rounds", default=1_000, help="How often to kill at each step at most.")
 @click.option("--seconds", default=0.0, help="How long at most; by default as long as so many should take.")
-def main(replies: int, senders: int, seed: int, rounds: int, seconds: float) -> None:
+@click.option("--pause", default=3.0, show_default=True, help="Seconds between two deaths.")
+def main(replies: int, senders: int, seed: int, rounds: int, seconds: float, pause: float) -> None:
     """Post replies while everything fails, and count what becomes of them."""
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="parley-storm-") as folder:
         begun = time.monotonic()
-        figures = storm(Path(folder), replies, senders, seed, rounds, seconds or 300 + replies / 10)
+        figures = storm(Path(folder), replies, senders, seed, rounds, pause, seconds or 300 + replies / 10)
         print(f"{replies} replies, {senders} senders, {time.monotonic() - begun:.0f} s")
     for name, count in figures.items():
         print(f"{count:>8}  {name}")
