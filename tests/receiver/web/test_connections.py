@@ -5,7 +5,7 @@ import sys
 import pytest
 from receiver_support import wait_until
 
-from receiver.web.connections import LOOK_SECONDS, Connections, _client, _traffic
+from receiver.web.connections import LOOK_SECONDS, Connections, _client, _close, _traffic
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -170,6 +170,58 @@ def test_of_idle_connections_those_give_way_that_idle_longest(world, clock):
     connections.scan()
 
     assert [is_closed(each) for each in answered] == [True, True, False, False]
+
+
+def test_sources_that_idle_are_kept_while_those_give_way_who_say_nothing(world, clock):
+    connections = Connections(100, 10, clock)
+    proven = []
+    for _ in range(4):
+        theirs, ours = world.connect()
+        ask(theirs, ours)
+        answer(theirs, ours)
+        connections.prove(_client(ours))
+        proven.append(theirs)
+        connections.scan()
+        clock.now += 1
+    answered, ours = world.connect()
+    ask(answered, ours)
+    answer(answered, ours)
+    # It has just begun, and its request has not come through yet.
+    asks, ours = world.connect()
+    ask(asks, ours)
+    silent = [world.connect()[0] for _ in range(4)]
+    connections._most = 8
+    connections.scan()
+    # Only four may wait now. Two of those who are proven are kept, before the one that asks.
+    assert all(is_closed(each) for each in silent)
+    assert [is_closed(each) for each in proven] == [True, True, False, False]
+    assert (is_closed(answered), is_closed(asks)) == (False, False)
+    connections._most = 4
+    connections.scan()
+    # Two: one of those who are proven is kept.
+    assert [is_closed(each) for each in proven[2:]] == [True, False]
+    assert (is_closed(answered), is_closed(asks)) == (True, False)
+
+
+def test_who_was_proven_is_forgotten_with_the_connection(world, clock):
+    connections = Connections(100, 10, clock)
+    theirs, ours = world.connect()
+    client = _client(ours)
+    connections.prove(client)
+    connections.scan()
+    assert connections._proven == {client}
+    theirs.close()
+    ours.close()
+    connections.scan()
+    assert connections._proven == set()
+
+
+def test_a_descriptor_that_has_become_anothers_is_left_alone(world):
+    theirs, ours = world.connect()
+    _close("192.0.2.1:1", ours.fileno())
+    assert not is_closed(theirs)
+    _close(_client(ours), ours.fileno())
+    assert is_closed(theirs)
 
 
 def test_who_sends_what_nobody_wants_is_cut_off_once_answered(world, clock):
