@@ -27,6 +27,8 @@ LEFT: Final = 0.5
 """Which part may be taken by those that wait once they have given way."""
 GRACE_SECONDS: Final = 1.0
 """How long who has just come does not give way to those that idle, though it has not been answered yet."""
+ASKING_GRACE_SECONDS: Final = 5.0
+"""How long who has begun a request does not: where all is slow, it may be on its way through."""
 KEPT: Final = 0.25
 """Which part is kept for those that have proven themselves and idle: they give way last."""
 BUSY_SHARE: Final = 0.25
@@ -165,13 +167,14 @@ def _patience(waits: _Waiting, now: float) -> tuple[int, float]:
     """Sort by who gives way first.
 
     Who has had time to ask; then who has just come and said nothing; then who idles longest; then who has just
-    come and asks: its request may be on its way through.
+    begun to ask.
     """
     if not waits.asks:
         return 2, waits.since
-    if now - waits.since > GRACE_SECONDS:
+    said_something = waits.traffic.received > 0
+    if now - waits.since > (ASKING_GRACE_SECONDS if said_something else GRACE_SECONDS):
         return 0, waits.since
-    return (3 if waits.traffic.received else 1), waits.since
+    return (3 if said_something else 1), waits.since
 
 
 def _connections(known: Container[str] = ()) -> Iterator[tuple[str, _Found]]:

@@ -1,6 +1,6 @@
 """Measures what those who prove themselves notice of 64 attackers who cannot, beside the same without attackers.
 
-    python tests/bench/bench_attacked.py [--seconds 10] [--rate 50] [--only KIND ...]
+    python tests/bench/bench_attacked.py [--seconds 10] [--rate 50] [--only KIND ...] [--folder FOLDER]
 
 A receiver runs as the README starts it, a sender posts signed webhooks at a steady rate, and a process of its own
 attacks (`attack.py`), with less right to the processors: real attackers have their own. An answer's time counts
@@ -166,11 +166,12 @@ def table(rows: list[Measured]) -> Table:
 @click.option("--seconds", default=10.0, show_default=True, help="How long the sender sends in each row.")
 @click.option("--rate", default=50.0, show_default=True, help="Signed webhooks a second.")
 @click.option("--only", "kinds", multiple=True, type=click.Choice(list(KINDS)), help="Only these attacks.")
-def main(seconds: float, rate: float, kinds: tuple[str, ...]) -> None:
+@click.option("--folder", type=Path, default=OUT.parent, show_default=True, help="On the disk that is to be used.")
+def main(seconds: float, rate: float, kinds: tuple[str, ...], folder: Path) -> None:
     """Measure what the proven notice of an attack."""
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    with local_pubsub() as pubsub, tempfile.TemporaryDirectory(dir=OUT.parent) as folder:
-        bench = Bench(pubsub, Path(folder), seconds, 64)
+    with local_pubsub() as pubsub, tempfile.TemporaryDirectory(dir=folder) as data:
+        bench = Bench(pubsub, Path(data), seconds, 64)
         rows = [measure(bench, kind, seconds, rate) for kind in (NOBODY, *(kinds or KINDS))]
     OUT.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")
     Console(width=max(160, Console().width)).print(table(rows))

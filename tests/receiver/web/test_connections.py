@@ -189,6 +189,9 @@ def test_sources_that_idle_are_kept_while_those_give_way_who_say_nothing(world, 
     # It has just begun, and its request has not come through yet.
     asks, ours = world.connect()
     ask(asks, ours)
+    connections.scan()
+    # All is slow: who said something may wait longer than who said nothing.
+    clock.now += 2
     silent = [world.connect()[0] for _ in range(4)]
     connections._most = 8
     connections.scan()
@@ -201,6 +204,11 @@ def test_sources_that_idle_are_kept_while_those_give_way_who_say_nothing(world, 
     # Two: one of those who are proven is kept.
     assert [is_closed(each) for each in proven[2:]] == [True, False]
     assert (is_closed(answered), is_closed(asks)) == (True, False)
+    clock.now += 4
+    connections._most = 2
+    connections.scan()
+    # One: who did not go on has had its time.
+    assert (is_closed(proven[3]), is_closed(asks)) == (False, True)
 
 
 def test_who_was_proven_is_forgotten_with_the_connection(world, clock):
