@@ -1,5 +1,6 @@
 """Serves the app with granian: worker processes, each with an event loop (see `receiver.web.gateway`)."""
 
+import asyncio
 import ctypes
 import logging.config
 import multiprocessing
@@ -21,6 +22,7 @@ from receiver.operate import logs
 from receiver.web.connections import Connections
 from receiver.web.gateway import MAX_HEADER_BYTES, Gateway
 from receiver.web.limits import by_path
+from receiver.web.streams import before_signals
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -94,7 +96,9 @@ def _load() -> Gateway:
     _return_memory()
     connections = Connections(config.limits.connections, config.limits.header_seconds)
     connections.start()
-    return Gateway(app, config.limits, by_path(app, config.max_body_bytes), connections)
+    gateway = Gateway(app, config.limits, by_path(app, config.max_body_bytes), connections)
+    before_signals(asyncio.get_event_loop(), gateway.end_streams)
+    return gateway
 
 
 def _app() -> "Flask":

@@ -11,6 +11,10 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from schemas.answer_tables import Answer, answer_problems
+from schemas.proof_tables import Proving, proof_problems
+from schemas.sources_table import Path, Table
+
 VARIABLE: Final = "PARLEY_SOURCES_FILE"
 ENTRY_POINTS: Final = "parley.sources"
 """The entry point group in which installed packages register classes that read a source."""
@@ -21,7 +25,9 @@ BUILT_IN: Final = frozenset(
 
 MOST_HEADERS: Final = 20
 """Pub/Sub takes 100 attributes, of which a long query needs 32."""
-SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "webhook-signature"})
+SECRET_HEADERS: Final = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "webhook-signature", "svix-signature"}
+)
 
 # A name is part of a URL, of a topic's id, of the archive's folders and of environment variables.
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,62}")
@@ -29,9 +35,6 @@ _KEY: Final = re.compile(r"[a-z0-9_.]+")
 _AT: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _UNKNOWN_FIELD: Final = re.compile(r"unknown field `(?P<field>[^`]*)`")
 _STEP: Final = re.compile(r"[^.\[\]]+")
-
-Path = tuple[str | int, ...]
-"""Where a value lies in the file: keys, and numbers in arrays."""
 
 
 class SourcesFileError(ValueError):
@@ -42,26 +45,7 @@ class SourcesFileError(ValueError):
         self.problems = problems
 
 
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of the file: a misspelt key is an error."""
-
-
-class Hmac(_Table, frozen=True, kw_only=True):
-    """How a source signs: an HMAC, written into a header."""
-
-    header: str
-    algorithm: Literal["sha1", "sha256", "sha512"] = "sha256"
-    encoding: Literal["hex", "base64"] = "hex"
-    prefix: str = ""
-    """What stands before the signature in the header, such as `sha256=`."""
-    signed: str = "{body}"
-    """What is signed: `{body}`, and `{timestamp}` where the source sends one, with what joins them."""
-    timestamp_header: str | None = None
-    tolerance_seconds: int = 300
-    """How old a signed timestamp may be, and how far in the future."""
-
-
-class Whereabouts(_Table, frozen=True, kw_only=True):
+class Whereabouts(Table, frozen=True, kw_only=True):
     """Where items lie, and JMESPath expressions that say where an item belongs.
 
     They speak of `item`, `ancestors` (the objects around the item, nearest first, each without the member that
@@ -109,17 +93,16 @@ class MetadataRule(Rule, frozen=True, kw_only=True):
 class BodyMapping(Whereabouts, frozen=True, kw_only=True):
     """What a source's bodies mean; its own expressions hold for every rule that has none."""
 
-    message: list[MessageRule] = []
-    metadata: list[MetadataRule] = []
+    message: tuple[MessageRule, ...] = ()
+    metadata: tuple[MetadataRule, ...] = ()
 
 
-class Definition(_Table, frozen=True, kw_only=True):
+class Definition(Proving, frozen=True, kw_only=True):
     """One custom source."""
 
-    scheme: Literal["standard-webhooks", "hmac", "bearer", "code", "none"] = "standard-webhooks"
-    hmac: Hmac | None = None
-    keep_headers: list[str] = []
+    keep_headers: tuple[str, ...] = ()
     """Headers that expressions need; they become attributes of the raw event."""
+    answers: tuple[Answer, ...] = ()
     mapping: BodyMapping | None = None
     """Absent where the source posts Parley's own JSON, or code reads it."""
 
@@ -233,22 +216,21 @@ def _dotted(path: Path) -> str:
 
 
 def _contradictions(definition: Definition) -> Iterable[tuple[Path, str]]:
-    hmac = definition.hmac
-    if (definition.scheme == "hmac") != (hmac is not None):
-        yield ("scheme",), 'scheme = "hmac" and a table `hmac` belong together'
-    if hmac is not None:
-        fields = set(re.findall(r"\{(.*?)\}", hmac.signed))
-        if "body" not in fields or fields - {"body", "timestamp"}:
-            yield ("hmac", "signed"), "must contain {body}, and may contain {timestamp}"
-        elif ("timestamp" in fields) != (hmac.timestamp_header is not None):
-            yield ("hmac", "signed"), "{timestamp} and timestamp_header belong together"
+    yield from proof_problems(definition)
+    yield from answer_problems(definition, definition.answers)
     if len(definition.keep_headers) > MOST_HEADERS:
         yield ("keep_headers",), f"at most {MOST_HEADERS} headers fit into a raw event"
-    if secret := {name.lower() for name in definition.keep_headers} & SECRET_HEADERS:
+    kept = {name.lower() for name in definition.keep_headers}
+    if secret := kept & (SECRET_HEADERS | _secret_headers(definition)):
         yield ("keep_headers",), f"{secret.pop()} is a credential, which no raw event may carry"
     mapping = definition.mapping
     if mapping is not None:
         yield from _mapping_contradictions(mapping)
+
+
+def _secret_headers(definition: Definition) -> set[str]:
+    tables = (definition.token, definition.signing, definition.jwt)
+    return {table.header.lower() for table in tables if table is not None and table.header}
 
 
 def _mapping_contradictions(mapping: BodyMapping) -> Iterable[tuple[Path, str]]:

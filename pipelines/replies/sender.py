@@ -10,13 +10,14 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.cloud import pubsub_v1
 
 from pipelines.replies import proofs
-from pipelines.replies.channels import CHANNEL_RATES, Channels, ChannelsError
+from pipelines.replies.channels import Channels, ChannelsError
+from pipelines.replies.chats import Chats
 from pipelines.replies.gates import Gates
 from pipelines.replies.register import Register, Waiting, is_reply_id, key
 from pipelines.replies.turns import Turns
 from pipelines.replies.work import Worker, channel_rate
 from schemas.raw_event import InvalidRawEventError, RawEvent
-from schemas.replies import REPLY_ID, REPLY_TYPE, SOURCE, InvalidReplyError, decode_reply, kind
+from schemas.replies import CHAT, REPLY_ID, REPLY_TYPE, SOURCE, InvalidReplyError, decode_reply, kind
 
 THREADS: Final = 16
 SCAN_SECONDS: Final = 10.0
@@ -33,7 +34,10 @@ _log = logging.getLogger(__name__)
 class Hearing:
     """What is done with each message of the subscriptions: it is acknowledged when this returns."""
 
-    def __init__(self, register: Register, turns: Turns, channels: Channels, gates: Gates) -> None:
+    def __init__(
+        self, register: Register, turns: Turns, channels: Channels, gates: Gates, chats: Chats | None = None
+    ) -> None:
+        self._chats = chats
         self._register = register
         self._turns = turns
         self._channels = channels
@@ -47,6 +51,9 @@ class Hearing:
         """
         if event.attributes.get("source") == SOURCE:
             self._hear_reply(event)
+            return
+        if event.attributes.get("source") == CHAT and self._chats is not None:
+            self._chats.hear(event)
             return
         if event.attributes.get("source") not in proofs.SOURCES:
             return
@@ -70,7 +77,7 @@ class Hearing:
         if not is_reply_id(reply_id):
             _log.error("a reply without an id of the receiver's, so it is not sent")
             return
-        if reply.sent_by_others or reply.source not in CHANNEL_RATES:
+        if reply.sent_by_others:
             return
         conversation = key(reply.conversation)
         self._register.add(conversation, Waiting(reply_id, received_at, event.data))
@@ -88,7 +95,9 @@ class Sender:
         channels: Channels,
         gates: Gates,
         threads: int = THREADS,
+        chats: Chats | None = None,
     ) -> None:
+        self._chats = chats
         self._worker = worker
         self._register = register
         self._turns = turns
@@ -137,6 +146,8 @@ class Sender:
                 if self._channels.refresh():
                     _log.info("the channels were read again")
                     self._gates.go_all()
+                if self._chats is not None:
+                    self._chats.tidy()
                 if time.monotonic() < next_scan:
                     continue
                 next_scan = time.monotonic() + SCAN_SECONDS

@@ -11,7 +11,8 @@ from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from jmespath.functions import Functions, signature
 
 from pipelines.core.times import Written
-from schemas.custom_sources import BodyMapping, Path, Whereabouts
+from schemas.custom_sources import BodyMapping, Whereabouts
+from schemas.sources_table import Path
 
 CONTEXT: Final = frozenset({"item", "parent", "body", "ancestors", "headers", "query"})
 """What an expression can speak of."""

@@ -12,7 +12,7 @@ from receiver.chatplugin.limits import RateLimit
 from receiver.chatplugin.tokens import ExpiredTokenError, InvalidTokenError, Tokens, Visitor
 
 PREFLIGHT_SECONDS: Final = 7200
-ALLOWED_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key"
+ALLOWED_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID"
 
 
 class Door:
@@ -32,9 +32,13 @@ class Door:
             HTTPException: 403 for an origin of no channel, 429 for too many requests of an address.
         """
         after_this_request(self.share)
-        if request.headers.get("Origin") not in self._origins:
+        if request.headers.get("Origin") not in self._origins and not _is_own():
             refuse(403, "origin_not_allowed", "This web site may not use the chat.")
-        _within(self._addresses, _address(self._chat.trusted_proxies))
+        _within(self._addresses, self.address())
+
+    def address(self) -> str:
+        """Return what counts as one sender."""
+        return _address(self._chat.trusted_proxies)
 
     def share(self, response: Response) -> Response:
         """Let the scripts of an allowed origin, and only those, read an answer."""
@@ -48,7 +52,7 @@ class Door:
     def preflight(self) -> Response:
         """Answer a browser's question what may be sent, https://fetch.spec.whatwg.org/#cors-preflight-fetch."""
         response = self.share(Response(status=204))
-        response.headers["Access-Control-Allow-Methods"] = "POST"
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST"
         response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
         response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
         return response
@@ -62,7 +66,7 @@ class Door:
         origins = self._chat.channels.get(channel_id)
         if origins is None:
             refuse(404, "unknown_channel", "There is no such channel.")
-        if request.headers["Origin"] not in origins:
+        if request.headers.get("Origin") not in origins and not _is_own():
             refuse(403, "origin_not_allowed", "This web site may not use this channel.")
 
     def visitor(self, token: str, purpose: str) -> Visitor:
@@ -95,6 +99,15 @@ class Door:
             HTTPException: 429 for too many of them.
         """
         _within(self._conversations, visitor.conversation_id)
+
+
+def _is_own() -> bool:
+    """Say whether a page asks that is of the receiver's own origin: to read, browsers do not name it then.
+
+    Scripts cannot set this header, https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header.
+    """
+    headers = request.headers
+    return request.method == "GET" and "Origin" not in headers and headers.get("Sec-Fetch-Site") == "same-origin"
 
 
 def _within(limit: RateLimit, key: str) -> None:

@@ -26,7 +26,6 @@ from schemas.replies import (
     REPLY_ID,
     REPLY_TYPE,
     SOURCE,
-    SOURCES,
     InvalidReplyError,
     Reply,
     decode_reply,
@@ -121,8 +120,6 @@ def _reply(body: bytes, entry: Entry) -> Reply:
         reply = in_thread(lambda: decode_reply(body)) if len(body) > LARGE_BYTES else decode_reply(body)
     except InvalidReplyError as error:
         refuse(400, "invalid_reply", str(error))
-    if reply.source not in SOURCES:
-        refuse(400, "invalid_reply", f"Replies go to {', '.join(SOURCES)}; not to {reply.source} yet.")
     if not entry.may_reply(reply.source, reply.channel):
         refuse(403, "other_channel", "This token may not reply on this channel.")
     return reply

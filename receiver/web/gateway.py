@@ -20,6 +20,7 @@ from receiver.config import Limits
 from receiver.event_loop import Fibers
 from receiver.web.bodies import Bodies, NotReceived, Parts
 from receiver.web.connections import Connections
+from receiver.web.streams import Parts, Streams
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -29,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
 """Status, headers and body."""
+STREAM: Final = "parley.stream"
+"""The variable by which a view says that its answer is to be sent part by part, for as long as it lasts."""
 
 MAX_HEADER_BYTES: Final = 64 * 1024
 """Bytes of a request's headers: granian reads a little more than it is told."""
@@ -87,10 +90,15 @@ class Gateway:
         """Take the event loop, before the first request."""
         self._loop = loop
         self._fibers = Fibers(loop)
+        self._streams = Streams(loop, self._fibers)
         self._threads = ThreadPoolExecutor(_THREADS, "large-body")
         self._large_bytes = 0
         limits = self._limits
         self._bodies = Bodies(loop, limits.body_seconds, limits.body_budget_bytes, limits.requests)
+
+    def end_streams(self) -> None:
+        """End the answers that last: the server is about to wait for all."""
+        self._streams.end()
 
     async def __call__(self, scope: "Scope", protocol: "HTTPProtocol") -> None:
         """Answer a request."""
@@ -98,11 +106,15 @@ class Gateway:
         busy = self._connections.busy
         busy.add(client)
         try:
-            protocol.response_bytes(*await self._answered(scope, protocol, client))
+            answer = await self._answered(scope, protocol, client)
+            if isinstance(answer, Parts):
+                await self._streams.send(answer, protocol)
+            else:
+                protocol.response_bytes(*answer)
         finally:
             busy.discard(client)
 
-    async def _answered(self, scope: "Scope", protocol: "HTTPProtocol", client: str) -> Answer:
+    async def _answered(self, scope: "Scope", protocol: "HTTPProtocol", client: str) -> "Answer | Parts":
         variables = environ(scope)
         if variables[HEADER_BYTES] > _USUAL_HEADER_BYTES and (refusal := _refusal(variables)):
             return refusal
@@ -137,7 +149,7 @@ class Gateway:
         finally:
             self._large_bytes -= size
 
-    def _answer(self, variables: "WSGIEnvironment") -> Answer:
+    def _answer(self, variables: "WSGIEnvironment") -> "Answer | Parts":
         head: list[Any] = []
         if isinstance(body := variables["wsgi.input"], Parts):
             variables["wsgi.input"] = body.joined()
@@ -146,6 +158,8 @@ class Gateway:
             head[:] = int(status[:3]), headers
 
         chunks = self._app(variables, start_response)
+        if STREAM in variables:
+            return Parts(head[0], head[1], chunks)
         try:
             body = b"".join(chunks)
         finally:
