@@ -33,7 +33,7 @@ class Bodies:
         self.held = 0
         """Bytes that are held of bodies that are not whole yet."""
 
-    async def receive(self, protocol: "HTTPProtocol", length: int) -> "io.BytesIO | Parts | NotReceived":
+    async def receive(self, protocol: "HTTPProtocol", length: int) -> "io.BytesIO | LargeBody | NotReceived":
         """Return a request's body, in parts if it is large, or what tells the app why there is none."""
         coming = _Coming(cast("asyncio.Task[None]", asyncio.current_task()))
         # asyncio.timeout costs ten times as much.
@@ -52,9 +52,9 @@ class Bodies:
             too_late.cancel()
             self._forget(coming)
 
-    async def _receive_in_parts(self, protocol: "HTTPProtocol", coming: "_Coming") -> "Parts":
+    async def _receive_in_parts(self, protocol: "HTTPProtocol", coming: "_Coming") -> "LargeBody":
         # What is announced costs the sender nothing, so only what has come counts.
-        parts = Parts()
+        parts = LargeBody()
         async for part in protocol:
             parts.append(part)
             self._hold(coming, len(part))
@@ -90,7 +90,7 @@ class Bodies:
             coming.held = 0
 
 
-class Parts(list[bytes]):
+class LargeBody(list[bytes]):
     """A large body, as it came: to put it together takes longer than an event loop should be held up."""
 
     def joined(self) -> io.BytesIO:

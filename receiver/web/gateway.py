@@ -18,7 +18,7 @@ from werkzeug.exceptions import ServiceUnavailable
 
 from receiver.config import Limits
 from receiver.event_loop import Fibers
-from receiver.web.bodies import Bodies, NotReceived, Parts
+from receiver.web.bodies import Bodies, LargeBody, NotReceived
 from receiver.web.connections import Connections
 from receiver.web.streams import Parts, Streams
 
@@ -125,7 +125,7 @@ class Gateway:
             if isinstance(body, NotReceived):
                 self._connections.condemn(client)
         try:
-            if isinstance(variables["wsgi.input"], Parts):
+            if isinstance(variables["wsgi.input"], LargeBody):
                 answer = await self._answered_in_a_thread(variables, size)
             else:
                 answer = await self._fibers.run(self._answer, variables)
@@ -151,7 +151,7 @@ class Gateway:
 
     def _answer(self, variables: "WSGIEnvironment") -> "Answer | Parts":
         head: list[Any] = []
-        if isinstance(body := variables["wsgi.input"], Parts):
+        if isinstance(body := variables["wsgi.input"], LargeBody):
             variables["wsgi.input"] = body.joined()
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Any:

@@ -4,7 +4,7 @@ import pytest
 from receiver_support import run_loop
 from werkzeug.exceptions import RequestTimeout, ServiceUnavailable
 
-from receiver.web.bodies import WHOLE_BYTES, Bodies, NotReceived, Parts
+from receiver.web.bodies import WHOLE_BYTES, Bodies, NotReceived, LargeBody
 
 
 class Sender:
@@ -44,7 +44,7 @@ def within(test, **limits):
 
 
 def whole(body) -> bytes:
-    return (body.joined() if isinstance(body, Parts) else body).read()
+    return (body.joined() if isinstance(body, LargeBody) else body).read()
 
 
 def reason(body) -> type:
@@ -67,9 +67,9 @@ def test_a_body_is_received_whole(length):
         data = b"x" * (length - 3)
         body = await bodies.receive(Sender(data, b"abc"), length)
         # What is large is put together elsewhere.
-        assert isinstance(body, Parts) is (length > WHOLE_BYTES)
+        assert isinstance(body, LargeBody) is (length > WHOLE_BYTES)
         assert whole(body) == data + b"abc"
-        assert not isinstance(body, Parts) or not body
+        assert not isinstance(body, LargeBody) or not body
 
     within(test)
 

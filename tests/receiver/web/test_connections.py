@@ -174,42 +174,46 @@ def test_of_idle_connections_those_give_way_that_idle_longest(world, clock):
 
 def test_sources_that_idle_are_kept_while_those_give_way_who_say_nothing(world, clock):
     connections = Connections(100, 10, clock)
-    proven = []
-    for _ in range(4):
-        theirs, ours = world.connect()
-        ask(theirs, ours)
-        answer(theirs, ours)
-        connections.prove(_client(ours))
-        proven.append(theirs)
+    ends = {}
+
+    def connect(name: str, asks: bool = False, answered: bool = False, proven: bool = False) -> None:
+        ends[name] = theirs, ours = world.connect()
+        if asks or answered:
+            ask(theirs, ours)
+        if answered:
+            answer(theirs, ours)
+        if proven:
+            connections.prove(_client(ours))
+
+    def left_of(most: int) -> set[str]:
+        connections._most = most
+        connections.scan()
+        for name in [name for name, (theirs, _) in ends.items() if is_closed(theirs)]:
+            # As the server does.
+            for each in ends.pop(name):
+                each.close()
+        return set(ends)
+
+    for number in range(4):
+        connect(f"proven {number}", answered=True, proven=True)
         connections.scan()
         clock.now += 1
-    answered, ours = world.connect()
-    ask(answered, ours)
-    answer(answered, ours)
+    connect("answered", answered=True)
     # It has just begun, and its request has not come through yet.
-    asks, ours = world.connect()
-    ask(asks, ours)
+    connect("asks", asks=True)
     connections.scan()
     # All is slow: who said something may wait longer than who said nothing.
     clock.now += 2
-    silent = [world.connect()[0] for _ in range(4)]
-    connections._most = 8
-    connections.scan()
-    # Only four may wait now. Two of those who are proven are kept, before the one that asks.
-    assert all(is_closed(each) for each in silent)
-    assert [is_closed(each) for each in proven] == [True, True, False, False]
-    assert (is_closed(answered), is_closed(asks)) == (False, False)
-    connections._most = 4
-    connections.scan()
-    # Two: one of those who are proven is kept.
-    assert [is_closed(each) for each in proven[2:]] == [True, False]
-    assert (is_closed(answered), is_closed(asks)) == (True, False)
+    for number in range(4):
+        connect(f"silent {number}")
+    # Only half of them may wait. A quarter, two, are kept of those who are proven.
+    assert left_of(8) == {"proven 2", "proven 3", "answered", "asks"}
+    assert left_of(4) == {"proven 3", "asks"}
     clock.now += 4
-    for _ in range(2):
-        ask(*world.connect())
-    connections.scan()
+    connect("asks later", asks=True)
+    connect("asks last", asks=True)
     # Who did not go on has had its time.
-    assert (is_closed(proven[3]), is_closed(asks)) == (False, True)
+    assert left_of(4) == {"proven 3", "asks last"}
 
 
 def test_who_was_proven_is_forgotten_with_the_connection(world, clock):
