@@ -13,9 +13,10 @@ from pipelines.replies import proofs
 from pipelines.replies.channels import Channels, ChannelsError
 from pipelines.replies.chats import Chats
 from pipelines.replies.gates import Gates
-from pipelines.replies.register import Register, Waiting, is_reply_id, key
+from pipelines.replies.register import Register, is_reply_id
 from pipelines.replies.turns import Turns
 from pipelines.replies.work import Worker, channel_rate
+from receiver.replies.queue import Waiting, queue_name
 from schemas.raw_event import InvalidRawEventError, RawEvent
 from schemas.replies import CHAT, REPLY_ID, REPLY_TYPE, SOURCE, InvalidReplyError, decode_reply, kind
 
@@ -28,6 +29,8 @@ _TROUBLE_SECONDS: Final = 2.0
 _SETTLE_SECONDS: Final = 1.0
 """What others have just received is left to them."""
 _MOST_MESSAGES: Final = 500
+_LEASE_SECONDS: Final = 10
+"""After that what a process that died had taken comes again: receipts are waited for. Pub/Sub takes no less."""
 _log = logging.getLogger(__name__)
 
 
@@ -79,7 +82,7 @@ class Hearing:
             return
         if reply.sent_by_others:
             return
-        conversation = key(reply.conversation)
+        conversation = queue_name(reply.conversation)
         self._register.add(conversation, Waiting(reply_id, received_at, event.data))
         self._turns.nudge(conversation)
 
@@ -123,7 +126,7 @@ class Sender:
 
     def scan(self, settle: float = _SETTLE_SECONDS) -> int:
         """Take up the conversations in which replies wait and that nobody here knows; return how many wait."""
-        waiting = self._register.conversations()
+        waiting = self._register.queue.conversations()
         for conversation in waiting:
             if not self._turns.knows(conversation):
                 self._turns.nudge(conversation, settle)
@@ -169,7 +172,9 @@ class Subscriptions:
         """Take `projects/…/subscriptions/…`, and what is to be done with each event; it starts at once."""
         self._hear = hear
         self._client = pubsub_v1.SubscriberClient()
-        limits = pubsub_v1.types.FlowControl(max_messages=_MOST_MESSAGES)
+        limits = pubsub_v1.types.FlowControl(
+            max_messages=_MOST_MESSAGES, max_duration_per_lease_extension=_LEASE_SECONDS
+        )
         self._streams = [
             self._client.subscribe(
                 name, callback=self._take, flow_control=limits, await_callbacks_on_shutdown=True

@@ -21,8 +21,9 @@ from pipelines.replies.chats import Chats
 from pipelines.replies.conclusions import NO_STEPS, SOONEST_LOOK, Attempted, Steps
 from pipelines.replies.gates import Gates
 from pipelines.replies.provider import CALL_SECONDS, Provider, Response
-from pipelines.replies.register import Claim, Register, State, Waiting
+from pipelines.replies.register import Claim, Register, State
 from pipelines.replies.told import Told
+from receiver.replies.queue import Waiting
 from schemas.replies import CHAT, Attempt, InvalidReplyError, Reply, decode_reply
 
 _FIRST_RETRY_SECONDS: Final = 1.0
@@ -90,14 +91,14 @@ class Worker:
         Raises:
             Exception: the register or the archive fails; it can be tried again.
         """
-        names = self._register.waiting(conversation)
+        names = self._register.queue.names(conversation)
         if not names:
             return None
-        entry = self._register.read(conversation, names[0])
+        entry = self._register.queue.read(conversation, names[0])
         wait = 0.0 if entry is None else self._step(entry)
         if wait > 0:
             return wait
-        self._register.remove(conversation, names[0])
+        self._register.queue.remove(conversation, names[0])
         self._steps.reached("removed")
         return 0.0
 

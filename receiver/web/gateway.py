@@ -137,7 +137,7 @@ class Gateway:
             self._connections.prove(client)
         return answer
 
-    async def _answered_in_a_thread(self, variables: "WSGIEnvironment", size: int) -> Answer:
+    async def _answered_in_a_thread(self, variables: "WSGIEnvironment", size: int) -> "Answer | Parts":
         """Answer a request with a large body: only to hash it takes longer than others should have to wait."""
         if self._large_bytes + size > self._limits.body_budget_bytes:
             # Nobody knows yet whether its sender is proven, and what waits for a thread is held, too.

@@ -12,13 +12,14 @@ from pipelines.replies.channels import Channels
 from pipelines.replies.chats import Chats
 from pipelines.replies.gates import Gates
 from pipelines.replies.provider import Provider
-from pipelines.replies.register import Register, key
+from pipelines.replies.register import Register
 from pipelines.replies.sender import Hearing
 from pipelines.replies.told import Told
 from pipelines.replies.turns import Turns
 from pipelines.replies.work import Worker
 from pipelines.sources.normalization import normalize
 from receiver.answers.conversations import MOST_BYTES, Conversations, conversation_key
+from receiver.replies.queue import queue_name
 from receiver.replies.store import FolderStore
 from schemas.raw_event import RawEvent
 from schemas.replies import ATTEMPT_TYPE, OUTCOME_TYPE, REPLY_ID, Outcome, decode_outcome
@@ -96,7 +97,7 @@ class Office:
 
     def attend(self, worker: Worker) -> None:
         """Let a sender do what is to be done, and time go on whenever it waits."""
-        while (wait := worker.attend(key(("chatplugin", "shop", VISITOR)))) is not None:
+        while (wait := worker.attend(queue_name(("chatplugin", "shop", VISITOR)))) is not None:
             self.clock.now += dt.timedelta(seconds=wait)
 
 

@@ -4,7 +4,7 @@ import pytest
 from receiver_support import run_loop
 from werkzeug.exceptions import RequestTimeout, ServiceUnavailable
 
-from receiver.web.bodies import WHOLE_BYTES, Bodies, NotReceived, LargeBody
+from receiver.web.bodies import WHOLE_BYTES, Bodies, LargeBody, NotReceived
 
 
 class Sender:
