@@ -1,5 +1,6 @@
 """Answers in the live chat: a visitor in a real browser, and whoever answers by `POST /replies`."""
 
+import json
 import uuid
 from collections.abc import Callable
 
@@ -115,3 +116,28 @@ def test_an_answer_that_came_while_the_network_was_lost_is_shown_once_it_is_back
 
     expect(answers(page, "meanwhile")).to_be_visible()
     expect(page.locator("li[data-state=received]")).to_have_count(2)
+
+
+def test_each_side_sees_that_the_other_types_and_has_read(shop: Shop, desk: Desk, visit: Visit, text: str):
+    page = visit(shop.site)
+    write(page, text)
+    visitor = asked(shop, text).attributes["conversation_id"]
+
+    desk.answer(asked(shop, text), {"sender_action": "typing_on"})
+    expect(page.get_by_text("is typing …")).to_be_visible()
+    desk.answer(asked(shop, text), {"sender_action": "mark_seen"})
+    expect(page.locator("li[data-state=seen]", has_text=text)).to_contain_text("Seen")
+    reply_id = desk.answer(asked(shop, text), f"answer to {text}")
+    expect(answers(page, text)).to_be_visible()
+    expect(page.get_by_text("is typing …")).to_be_hidden()
+    page.locator("textarea").press_sequentially("Th")
+
+    def told(what: str) -> list[dict[str, object]]:
+        events = [json.loads(event.data) for event in shop.raw_events(f'"event": "{what}"') if is_theirs(event)]
+        return [{name: value for name, value in event.items() if name != "sent_at"} for event in events]
+
+    def is_theirs(event: RawEvent) -> bool:
+        return event.attributes.get("conversation_id") == visitor
+
+    wait_until(lambda: told("typing") == [{"event": "typing", "on": True}])
+    wait_until(lambda: told("seen") == [{"event": "seen", "message_ids": [reply_id]}])

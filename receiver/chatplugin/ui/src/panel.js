@@ -31,13 +31,14 @@ export class Panel {
    * @param {(id: string) => void} retry
    * @param {import('./memory.js').Memory} memory
    * @param {() => void} shown called when the visitor has opened the chat
+   * @param {() => void} typed called while the visitor writes
    */
-  constructor(config, post, retry, memory, shown) {
+  constructor(config, post, retry, memory, shown, typed) {
     this.#shown = shown;
     this.#texts = config.texts;
     this.#memory = memory;
     this.#messages = new MessageList(config, retry);
-    this.#composer = new Composer(config.texts, (text) => post({ text }, text), memory);
+    this.#composer = new Composer(config.texts, (text) => post({ text }, text), memory, typed);
     this.#replies = this.#quickReplies(config.quickReplies, post);
     this.#launcher = this.#makeLauncher();
     this.#dialog = this.#makeDialog();
