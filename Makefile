@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 # Some images forbid Python to keep bytecode: then each of the many processes that tests start compiles all it imports.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm storm-replies mutants siege recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners sbom audit widget clean
+.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm storm-replies mutants siege recount golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-batch bench-streaming bench-reprocess runners flink terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -102,6 +102,9 @@ bench-reprocess: setup ## Plan, apply and roll back 100,000 and 1,000,000 events
 
 bench-receiver: setup
 	@$(BIN)/python tests/bench/bench_receiver.py
+
+bench-attacked: setup ## Measure what proven senders notice of 64 attackers (about two minutes).
+	@$(BIN)/python tests/bench/bench_attacked.py
 
 # PARLEY_BENCH_EVENTS="10000 100000 1000000 10000000" asks for other volumes.
 bench-batch: setup
