@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+
 from pipelines.core import ids
 from pipelines.core.item import Lineage
 from pipelines.core.rows import DeadLetter, Row
