@@ -38,7 +38,7 @@ ENDS: Final = {"sender": {"id": "5"}, "recipient": {"id": "1"}}
 LONG: Final = "x" * 1024 * 1024
 DELAYS: Final = """
     SELECT event_id, MIN(received_at), TIMESTAMP_DIFF(MIN(processed_at), MIN(received_at), MILLISECOND)
-    FROM `{}` WHERE source = 'whatsapp' GROUP BY event_id
+    FROM `{}` WHERE source = 'whatsapp' GROUP BY event_id ORDER BY 2
 """
 LETTERS: Final = """
     SELECT event.event_id, ANY_VALUE(event.outcome), COUNT(letter.event_id)
