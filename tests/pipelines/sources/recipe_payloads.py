@@ -1,7 +1,7 @@
 """Payloads of the recipes' providers, written after their public documentation, values our own.
 
-Each is (body, what it becomes): a text, a (type, url or id) of media, or a `{key: value}` of metadata, which is about
-the source's first message where `JOINED` has its key.
+Each is (body, what it becomes): a text, a (type, url or id) of media, or a `{key: value}` of metadata, which is
+about the source's first message where `JOINED` has its key.
 """
 
 from urllib.parse import urlencode
