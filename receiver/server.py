@@ -31,6 +31,10 @@ _M_MMAP_THRESHOLD: Final = -3
 _LARGE_BYTES: Final = 128 * 1024
 _OTHER_DESCRIPTORS: Final = 256
 """Files that are open beside connections: segments, spools, and those of the clients of Google."""
+_BACKLOG: Final = 4096
+"""Connections that may wait to be taken, if the system allows it: one too many comes again after a second."""
+_HEADROOM: Final = 2
+"""How many times as many connections are taken as there may be, so that nobody waits for others to give way."""
 _PR_SET_PDEATHSIG: Final = 1
 
 _log = logging.getLogger(__name__)
@@ -54,7 +58,7 @@ def main() -> None:
 
 def serve(config: Config) -> None:
     """Serve until SIGTERM or SIGINT: then finish what is in flight, flush, and return."""
-    _allow_descriptors(config.limits.connections)
+    most_connections = _allowed_connections(config.limits.connections)
     port = _free_port(config.host, config.port)
     _log.info("listening on http://%s:%d", config.host, port)
     Granian(
@@ -66,7 +70,8 @@ def serve(config: Config) -> None:
         http=HTTPModes.http1,
         websockets=False,
         workers=config.workers,
-        backpressure=config.limits.connections,
+        backlog=_BACKLOG,
+        backpressure=most_connections,
         http1_settings=HTTP1Settings(
             # It is the limit for the time between two requests, and for headers as well: these have a shorter one
             # of ours, see `receiver.web.connections`.
@@ -124,16 +129,23 @@ def _return_memory() -> None:
         library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
-def _allow_descriptors(connections: int) -> None:
-    """Let a worker have as many connections as it may have, where the system lets us say so."""
+def _allowed_connections(connections: int) -> int:
+    """Let a worker have some more connections than it may keep, and return how many the system allows.
+
+    Raises:
+        ConfigError: it does not even allow as many as it may keep.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + _OTHER_DESCRIPTORS
-    if hard != resource.RLIM_INFINITY and hard < wanted:
+    wanted = _HEADROOM * connections + _OTHER_DESCRIPTORS
+    if hard != resource.RLIM_INFINITY and hard < connections + _OTHER_DESCRIPTORS:
         raise ConfigError(
             [f"PARLEY_CONNECTIONS must be at most {hard - _OTHER_DESCRIPTORS} here: {hard} open files are allowed"]
         )
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted - _OTHER_DESCRIPTORS
 
 
 def _free_port(host: str, port: int) -> int:

@@ -13,11 +13,14 @@ from msgspec import Raw
 
 from receiver.answers.conversations import MOST_BYTES, Conversations, conversation_key
 from receiver.answers.entries import Entry
+from receiver.answers.news import What
 from schemas.raw_event import InvalidRawEventError, RawEvent
 from schemas.replies import Reply
 
 _TIDY_SECONDS: Final = 3600.0
 _LONGEST_TIME: Final = 40
+_TYPING: Final[dict[str, What]] = {"typing_on": "typing_on", "typing_off": "typing_off"}
+_TYPING_SECONDS: Final = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -28,7 +31,14 @@ class _Sent(msgspec.Struct):
     sent_at: Raw = Raw()
 
 
+class _Content(msgspec.Struct):
+    """What the content of an answer may say instead of a message."""
+
+    sender_action: str = ""
+
+
 _SENT: Final = msgspec.json.Decoder(_Sent)
+_CONTENT: Final = msgspec.json.Decoder(_Content)
 
 
 class Chats:
@@ -41,10 +51,18 @@ class Chats:
         self._tidied: float | None = None
 
     def show(self, reply: Reply, reply_id: str, posted_at: dt.datetime) -> None:
-        """Show an answer to its visitor, now or when they come back; once, however often this is called."""
-        actor = reply.actor
+        """Show an answer to its visitor, now or when they come back; once, however often this is called.
+
+        That somebody types is told to who is there, and to nobody later.
+        """
+        key, actor, action = conversation_key(reply.channel, reply.to), reply.actor, _action(reply)
+        if typing := _TYPING.get(action):
+            if (dt.datetime.now(dt.UTC) - posted_at).total_seconds() < _TYPING_SECONDS:
+                self._conversations.news.tell(key, typing)
+            return
         entry = Entry(
             id=reply_id,
+            kind="seen" if action == "mark_seen" else "message",
             from_contact=False,
             sent_at=_written(posted_at),
             content=reply.content,
@@ -53,7 +71,7 @@ class Chats:
             sender_name=(actor.name if actor else None) or "",
             sender_kind=actor.kind if actor else "",
         )
-        self._conversations.append(conversation_key(reply.channel, reply.to), entry)
+        self._conversations.append(key, entry)
 
     def hear(self, event: RawEvent) -> None:
         """Keep what a visitor wrote, for their other devices and their next visits."""
@@ -85,6 +103,14 @@ class Chats:
             self._tidied = now
             if removed := self._conversations.forget_older(self._days):
                 _log.info("%d entries of live chats were older than %d days: removed", removed, self._days)
+
+
+def _action(reply: Reply) -> str:
+    """Return Messenger's word for what an answer does (typing_on, mark_seen, …), empty where it is a message."""
+    try:
+        return _CONTENT.decode(reply.content).sender_action
+    except msgspec.DecodeError:
+        return ""
 
 
 def _written(moment: dt.datetime) -> str:

@@ -24,6 +24,7 @@ class Door:
         self._origins = chat.origins
         self._addresses = RateLimit(chat.requests_per_minute)
         self._conversations = RateLimit(chat.messages_per_minute)
+        self._events = RateLimit(chat.messages_per_minute)
 
     def enter(self) -> None:
         """Check what can be checked of any request, and let the origin's scripts read the answer.
@@ -99,6 +100,14 @@ class Door:
             HTTPException: 429 for too many of them.
         """
         _within(self._conversations, visitor.conversation_id)
+
+    def pace_events(self, visitor: Visitor) -> None:
+        """Count what a visitor does besides writing, apart from their messages.
+
+        Raises:
+            HTTPException: 429 for too much of it.
+        """
+        _within(self._events, visitor.conversation_id)
 
 
 def _is_own() -> bool:

@@ -11,7 +11,7 @@ from flask import Flask, Response, abort, current_app, request
 
 from receiver import metrics
 from receiver.durable.committer import Committers, UnavailableError
-from receiver.web.gateway import UNREADABLE
+from receiver.web.gateway import PROVEN, UNREADABLE
 from schemas import raw_event
 from schemas.raw_event import RawEvent
 
@@ -69,6 +69,8 @@ def receive(
     except UnavailableError as error:
         _log.warning("not durable: %s", error, extra={"source": source, "event_id": event.event_id})
         return try_again()
+    if verified_by != UNSIGNED and not anonymous:
+        environ[PROVEN] = True
     _log.debug("received", extra={"source": source, "event_id": event.event_id})
     return answer or Response(status=200, content_type="text/plain")
 

@@ -7,6 +7,7 @@ a core of the sender does is counted in its own processor time.
 """
 
 import json
+import logging
 import os
 import statistics
 import sys
@@ -82,6 +83,7 @@ def measure(folder: Path, replies: int) -> dict[str, float]:
 @click.option("--replies", default=1_000, show_default=True)
 def main(replies: int) -> None:
     """Measure, print and keep."""
+    logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
         figures = measure(Path(folder), replies)
     for name, value in figures.items():

@@ -1,7 +1,9 @@
 """Answers in the live chat: a visitor in a real browser, and whoever answers by `POST /replies`."""
 
+import json
 import uuid
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -115,3 +117,54 @@ def test_an_answer_that_came_while_the_network_was_lost_is_shown_once_it_is_back
 
     expect(answers(page, "meanwhile")).to_be_visible()
     expect(page.locator("li[data-state=received]")).to_have_count(2)
+
+
+def test_each_side_sees_that_the_other_types_and_has_read(shop: Shop, desk: Desk, visit: Visit, text: str):
+    page = visit(shop.site)
+    write(page, text)
+    visitor = asked(shop, text).attributes["conversation_id"]
+
+    desk.answer(asked(shop, text), {"sender_action": "typing_on"})
+    expect(page.get_by_text("is typing …")).to_be_visible()
+    desk.answer(asked(shop, text), {"sender_action": "mark_seen"})
+    expect(page.locator("li[data-state=seen]", has_text=text)).to_contain_text("Seen")
+    reply_id = desk.answer(asked(shop, text), f"answer to {text}")
+    expect(answers(page, text)).to_be_visible()
+    expect(page.get_by_text("is typing …")).to_be_hidden()
+    page.locator("textarea").press_sequentially("Th")
+
+    def told(what: str) -> list[dict[str, object]]:
+        events = [json.loads(event.data) for event in shop.raw_events(f'"event": "{what}"') if is_theirs(event)]
+        return [{name: value for name, value in event.items() if name != "sent_at"} for event in events]
+
+    def is_theirs(event: RawEvent) -> bool:
+        return event.attributes.get("conversation_id") == visitor
+
+    wait_until(lambda: told("typing") == [{"event": "typing", "on": True}])
+    wait_until(lambda: told("seen") == [{"event": "seen", "message_ids": [reply_id]}])
+
+
+def test_a_visitor_may_leave_an_address_and_hears_that_nobody_is_there(shop: Shop, visit: Visit, text: str):
+    closed = "{&quot;zone&quot;:&quot;UTC&quot;}"
+    page = visit(f"{shop.site}?{urlencode({'email': 'on', 'office-hours': closed})}")
+    address = page.get_by_role("textbox", name="Your e-mail address, if you like")
+    page.locator(".launcher").click()
+    expect(page.locator("header")).to_contain_text("We are away.")
+    expect(address).to_be_hidden()
+    write(page, text)
+
+    address.fill("no address")
+    address.press("Enter")
+    expect(address).to_be_visible()
+    address.fill(f"{text[-36:]}@shop.example")
+    address.press("Enter")
+
+    expect(address).to_be_hidden()
+    message = shop.wait_for(f"{text[-36:]}@shop.example")
+    assert json.loads(message.content or "") == {
+        "text": f"{text[-36:]}@shop.example",
+        "email": f"{text[-36:]}@shop.example",
+    }
+    page.reload()
+    expect(page.locator("li")).to_have_count(2)
+    expect(address).to_be_hidden()

@@ -228,3 +228,30 @@ def test_a_time_that_is_none_is_that_of_receipt(office: Office, given: str):
 
     (entry,) = [entry for _, entry in office.conversations.read(conversation_key("shop", VISITOR))]
     assert entry.sent_at == "2026-11-28T12:00:00.000Z"
+
+
+def test_who_types_is_told_now_and_never_later(office: Office):
+    event = posted(content='{"sender_action": "typing_on"}')
+    office.hear(RawEvent(event.data, event.attributes | {"received_at": "2026-01-01T12:00:00.000000Z"}))
+    event = posted(f"1{REPLY[1:]}", content='{"sender_action": "typing_off"}')
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    office.hear(RawEvent(event.data, event.attributes | {"received_at": now}))
+    office.attend(office.sender("one"))
+
+    assert office.shown() == []
+    assert [notice.what for notice in office.conversations.news.read()] == ["typing_off"]
+    assert [each.result for each in office.archive.outcomes()] == ["accepted", "accepted"]
+
+
+def test_that_somebody_has_seen_what_was_written_is_kept(office: Office):
+    office.hear(posted(content='{"sender_action": "mark_seen"}'))
+    office.attend(office.sender("one"))
+
+    (entry,) = [entry for _, entry in office.conversations.read(conversation_key("shop", VISITOR))]
+    assert (entry.kind, entry.event()) == ("seen", {"sent_at": "2026-11-28T12:00:00.000Z"})
+
+
+def test_what_visitors_do_besides_writing_is_no_message_of_theirs(office: Office):
+    office.hear(RawEvent(b'{"event":"typing","on":true}', wrote().attributes))
+
+    assert office.shown() == []

@@ -231,3 +231,55 @@ def test_without_an_archive_there_are_no_answers(pubsub: PubSubServer, tmp_path:
         response = ask(without, opened["token"])
 
         assert (response.status_code, response.json["error"]) == (404, "no_answers")
+
+
+def tell(shop: Chat, token: str, body: object, **headers: str):
+    sent = {"Authorization": f"Bearer {token}", "Origin": SHOP, "Content-Type": "application/json"} | headers
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return shop.client.post("/chatplugin.events", data=data, headers=sent)
+
+
+def test_what_a_visitor_does_besides_writing_is_a_raw_event_of_the_verified_conversation(shop: Chat, visitor):
+    told = [{"event": "typing", "on": True}, {"event": "seen", "message_ids": ["a"], "later": 1}]
+    for body in told:
+        response = tell(shop, visitor["token"], body)
+        assert (response.status_code, response.json) == (200, {})
+        assert response.headers["Access-Control-Allow-Origin"] == SHOP
+
+    events = shop.stored()
+    assert [json.loads(event.data) for event in events] == told
+    assert {event.attributes["conversation_id"] for event in events} == {visitor["conversation_id"]}
+    # Two visitors who do the same at once are not one request that came twice.
+    assert len({event.attributes["message_id"] for event in events}) == 2
+    assert "header.user-agent" not in events[0].attributes
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "error"),
+    [
+        ({"event": "left"}, {}, 400, "invalid_request"),
+        ({"event": "seen", "message_ids": ["x"] * 51}, {}, 400, "invalid_request"),
+        ({"event": "seen", "message_ids": ["x" * 65]}, {}, 400, "invalid_request"),
+        ({"event": "typing", "on": "yes"}, {}, 400, "invalid_request"),
+        (b"[" * 4000, {}, 400, "invalid_request"),
+        (b"\xff", {}, 400, "invalid_request"),
+        (b"", {}, 400, "invalid_request"),
+        ({"event": "seen", "message_ids": ["x" * 5000]}, {}, 413, "too_large"),
+        ({"event": "typing"}, {"Content-Type": "text/plain"}, 415, "not_json"),
+        ({"event": "typing"}, {"Authorization": "Bearer nobody"}, 401, "invalid_token"),
+        ({"event": "typing"}, {"Origin": "https://evil.example"}, 403, "origin_not_allowed"),
+        ({"event": "typing"}, {"Origin": HELP}, 403, "origin_not_allowed"),
+    ],
+)
+def test_what_is_no_event_of_a_visitor_is_refused(shop: Chat, visitor, body, headers, status, error):
+    response = tell(shop, visitor["token"], body, **headers)
+
+    assert (response.status_code, response.json["error"]) == (status, error)
+    assert shop.stored() == []
+
+
+def test_who_types_too_much_can_still_write(pubsub: PubSubServer, tmp_path: Path):
+    with chat(tmp_path, CHATPLUGIN_MESSAGES_PER_MINUTE="3") as slow:
+        token = slow.authenticate()["token"]
+        assert [tell(slow, token, {"event": "typing"}).status_code for _ in range(2)] == [200, 429]
+        assert slow.send(token).status_code == 200

@@ -9,11 +9,15 @@ import { Store } from './store.js';
 import { exclusively, inFront } from './tabs.js';
 import { fromServer } from './told.js';
 
-const TYPING_MILLISECONDS = 8_000;
+const TYPING_MILLISECONDS = 12_000;
+const TOLD_TYPING_MILLISECONDS = 10_000;
+/** So many answers are told at once to be read. */
+const MOST_SEEN = 50;
 
 /** One channel's chat on one page, with what host pages may do with it. */
 export class Chat {
   #store;
+  #session;
   #memory;
   #outbox;
   #listening;
@@ -23,6 +27,7 @@ export class Chat {
   #behind = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #typing;
+  #toldTyping = 0;
 
   /** @param {import('./config.js').Config} config */
   constructor(config) {
@@ -33,6 +38,7 @@ export class Chat {
     this.#attention = new Attention(config.sound);
     const api = new Api(config.api, channelId);
     const session = new Session(api, this.#store);
+    this.#session = session;
     this.#outbox = new Outbox(
       this.#store,
       session,
@@ -52,6 +58,7 @@ export class Chat {
       (id) => this.#outbox.retry(id),
       this.#memory,
       () => this.#show(),
+      () => this.#typed(),
     );
     addEventListener('storage', (event) => this.#store.concerns(event) && this.#show());
     addEventListener('online', () => this.#resume());
@@ -151,12 +158,25 @@ export class Chat {
     if (isTyping) this.#typing = setTimeout(() => this.#panel.showTyping(false), TYPING_MILLISECONDS);
   }
 
+  /** Tell that the visitor writes, now and then while they do. */
+  #typed() {
+    if (!this.#session.isOpen || Date.now() - this.#toldTyping < TOLD_TYPING_MILLISECONDS) return;
+    this.#toldTyping = Date.now();
+    this.#tell({ event: 'typing', on: true });
+  }
+
+  /** @param {object} event what may get lost, and nothing waits for */
+  #tell(event) {
+    this.#session.tell({ ...event, sent_at: new Date().toISOString() }).catch(() => {});
+  }
+
   #show() {
     this.#listening.check();
     const { messages, marks } = this.#store;
     const answers = messages.filter(({ state, at }) => state === 'received' && at > marks.read);
     if (answers.length && this.#panel.isOpen && !document.hidden) {
       this.#store.marks = { ...marks, read: Number(answers.at(-1)?.at) };
+      this.#tell({ event: 'seen', message_ids: answers.slice(-MOST_SEEN).map(({ id }) => id) });
       answers.length = 0;
     }
     this.#attention.show(answers.length);

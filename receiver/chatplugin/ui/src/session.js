@@ -35,8 +35,13 @@ export class Session {
     }
   }
 
+  /** Whether the receiver knows of the conversation, so that it can be told what the visitor does. */
+  get isOpen() {
+    return Boolean(this.#current);
+  }
+
   /**
-   * Tell what the visitor does besides writing, in a conversation that is open; of no other anything is told.
+   * Tell what the visitor does besides writing.
    * @param {object} event
    * @throws {ApiError}
    */
