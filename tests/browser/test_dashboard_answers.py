@@ -1,4 +1,4 @@
-"""Somebody answers in a real browser: hostile text, the button, and what becomes of it, with scripts and without."""
+"""Somebody answers in a real browser: hostile text, the button, and what becomes of it; without scripts, too."""
 
 import datetime as dt
 import json
