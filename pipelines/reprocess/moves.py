@@ -61,10 +61,11 @@ def commit(
     """
     table = live.table("reprocessing_lock")
     since = f"(SELECT SUM(moves) FROM `{table}`) != {lock.moves}"  # noqa: S608
+    conditions = (since, " OR ".join(unless))
     script = [
         "BEGIN TRANSACTION",
-        # One condition: each would be a job of BigQuery's.
-        f"IF {' OR '.join((since, *unless))} THEN RAISE USING MESSAGE = {literal(MOVED)}; END IF",
+        # The lock by itself, since what the other conditions read may be gone where somebody has moved.
+        *(f"IF {each} THEN RAISE USING MESSAGE = {literal(MOVED)}; END IF" for each in conditions if each),
         f"UPDATE `{table}` SET moves = moves + 1, moved_at = {moment(lock.at)} WHERE TRUE",  # noqa: S608
         *statements,
         "COMMIT TRANSACTION",

@@ -1,8 +1,10 @@
 """A warehouse with an archive: what is received is archived, and stored by live where a test says so."""
 
 import dataclasses
+import datetime as dt
 import hashlib
 import itertools
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,14 @@ from pipelines.core.rows import TABLE_OF, TABLES, Row
 from pipelines.demo import miscounting
 from pipelines.io.archive_segments import Selection
 from pipelines.normalize import NormalizeEvents
-from pipelines.reprocess import Request, Run, Steps, apply, discard, plan, roll_back
+from pipelines.reprocess import Request, Run, Steps, apply, discard, plan, previewing, roll_back
 from pipelines.reprocess.plan import resume
 from pipelines.reprocess.runs import Runs, Staging
 from pipelines.reprocess.sql import columns
 from schemas import loader
 from schemas.archive_layout import folder
 from schemas.raw_event import RawEvent
-from tests.raw_events import write_segment
+from tests.raw_events import NOON, raw_event, write_segment
 
 ACTOR = "test"
 
@@ -44,7 +46,11 @@ class Warehouse:
     _segments: "itertools.count[int]" = dataclasses.field(default_factory=itertools.count)
 
     def empty(self) -> None:
-        """Delete every row, and forget every run."""
+        """Delete every row, and every run with what it kept."""
+        of_runs = (f"{self.target.views_dataset}_run_", previewing.prefix(self.target, "")[:-1])
+        for dataset in self.client.list_datasets():
+            if dataset.dataset_id.startswith(of_runs):
+                self.client.delete_dataset(dataset.reference, delete_contents=True)
         self.query("; ".join(f"DELETE FROM `T.{table}` WHERE TRUE" for table in loader.tables()))
 
     def archived(self, events: Sequence[RawEvent]) -> Path:
@@ -135,6 +141,18 @@ class Warehouse:
             rows = self.query(f"SELECT * FROM `V.{view}`")
             found[view] = sorted(repr({k: v for k, v in row.items() if k not in made}) for row in rows)
         return found
+
+
+def reaction(number: int) -> RawEvent:
+    """Return a reaction to the message of the same number."""
+    item = {
+        "sender": {"id": f"contact-{number % 7}"},
+        "recipient": {"id": "page-1"},
+        "timestamp": int(NOON.timestamp() * 1000) + number,
+        "reaction": {"mid": f"m_{number}", "action": "react", "reaction": "love", "emoji": "❤"},
+    }
+    body = {"object": "page", "entry": [{"id": "page-1", "time": item["timestamp"], "messaging": [item]}]}
+    return raw_event(json.dumps(body).encode(), received_at=NOON + dt.timedelta(minutes=1), number=1_000 + number)
 
 
 class InterruptAt(Steps):
