@@ -80,7 +80,7 @@ def examine(environ: Mapping[str, str]) -> Report:
     endpoints = [
         Endpoint(source, base + rule.rule)
         for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule)
-        if "POST" in (rule.methods or ()) and (source := rule.endpoint.partition(".")[0])
+        if (source := rule.endpoint.partition(".")[0]) == "custom" or "POST" in (rule.methods or ())
     ]
     configured = {endpoint.source for endpoint in endpoints}
     problems = [*settings.problems, *_missing_handshakes(settings, configured), *_wrong_expressions(settings)]
@@ -121,3 +121,9 @@ def _notes(settings: Settings, configured: set[str], urls: tuple[str, ...]) -> I
 
 def _checks_expressions() -> bool:
     return all(importlib.util.find_spec(package) for package in ("jmespath", "pyarrow"))
+
+
+if _checks_expressions():
+    from pipelines.run.try_command import try_request
+
+    sources.add_command(try_request)

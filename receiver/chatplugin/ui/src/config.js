@@ -1,6 +1,7 @@
 /**
  * What a host page says about its chat: attributes of the script tag, and the global object `parley`.
  */
+import { readHours } from './hours.js';
 import { textsFor } from './texts.js';
 
 /**
@@ -14,6 +15,9 @@ import { textsFor } from './texts.js';
  * @property {string} language
  * @property {'ltr' | 'rtl'} direction
  * @property {QuickReply[]} quickReplies
+ * @property {boolean} sound whether an answer is heard
+ * @property {boolean} email whether visitors are asked for their address
+ * @property {import('./hours.js').Hours | null} officeHours
  * @property {import('./texts.js').Texts} texts
  */
 
@@ -40,6 +44,9 @@ export function readConfig(given, scriptUrl, language) {
     language: spoken,
     direction,
     quickReplies: quickReplies(given.quickReplies),
+    sound: isOn(given.sound),
+    email: isOn(given.email),
+    officeHours: readHours(given.officeHours),
     texts: { ...textsFor(spoken), ...onlyTexts(given.texts), ...onlyTexts(given) },
   };
 }
@@ -51,6 +58,11 @@ export function readConfig(given, scriptUrl, language) {
  */
 function oneOf(value, allowed) {
   return allowed.find((word) => word === value);
+}
+
+/** @param {any} value */
+function isOn(value) {
+  return value === 'on' || value === true;
 }
 
 /** @param {any} value */

@@ -5,6 +5,8 @@
  *   title: string, subtitle: string, welcome: string, open: string, close: string, messages: string,
  *   placeholder: string, send: string, emoji: string, you: string, today: string, sending: string,
  *   sent: string, waiting: string, tryNow: string, failed: string, tooLong: string, tryAgain: string,
+ *   answer: string, unread: string, typing: string, seen: string, unshown: string,
+ *   away: string, emailHint: string, sendEmail: string,
  * }} Texts
  */
 
@@ -28,6 +30,14 @@ const en = {
   failed: 'This could not be sent.',
   tooLong: 'This is too long to be sent.',
   tryAgain: 'Try again',
+  answer: 'Answer:',
+  unread: 'New messages:',
+  typing: 'is typing …',
+  seen: 'Seen',
+  unshown: 'This message cannot be shown here.',
+  away: 'We are away. We answer as soon as we are back.',
+  emailHint: 'Your e-mail address, if you like',
+  sendEmail: 'Send address',
 };
 
 /** @type {Texts} */
@@ -50,6 +60,14 @@ const de = {
   failed: 'Das konnte nicht gesendet werden.',
   tooLong: 'Das ist zu lang, um gesendet zu werden.',
   tryAgain: 'Noch einmal',
+  answer: 'Antwort:',
+  unread: 'Neue Nachrichten:',
+  typing: 'schreibt …',
+  seen: 'Gelesen',
+  unshown: 'Diese Nachricht kann hier nicht gezeigt werden.',
+  away: 'Wir sind gerade nicht da. Wir antworten, sobald wir zurück sind.',
+  emailHint: 'Ihre E-Mail-Adresse, wenn Sie mögen',
+  sendEmail: 'Adresse senden',
 };
 
 /** @type {Texts} */
@@ -72,6 +90,14 @@ const es = {
   failed: 'No se pudo enviar.',
   tooLong: 'Es demasiado largo para enviarlo.',
   tryAgain: 'Reintentar',
+  answer: 'Respuesta:',
+  unread: 'Mensajes nuevos:',
+  typing: 'está escribiendo…',
+  seen: 'Visto',
+  unshown: 'Este mensaje no se puede mostrar aquí.',
+  away: 'No estamos ahora. Responderemos en cuanto volvamos.',
+  emailHint: 'Su correo electrónico, si lo desea',
+  sendEmail: 'Enviar dirección',
 };
 
 /** @type {Texts} */
@@ -94,6 +120,14 @@ const fr = {
   failed: 'L’envoi n’a pas abouti.',
   tooLong: 'C’est trop long pour être envoyé.',
   tryAgain: 'Réessayer',
+  answer: 'Réponse :',
+  unread: 'Nouveaux messages :',
+  typing: 'est en train d’écrire…',
+  seen: 'Vu',
+  unshown: 'Ce message ne peut pas être affiché ici.',
+  away: 'Nous sommes absents. Nous répondrons dès notre retour.',
+  emailHint: 'Votre adresse e-mail, si vous le souhaitez',
+  sendEmail: 'Envoyer l’adresse',
 };
 
 /** @type {Texts} */
@@ -116,6 +150,14 @@ const ar = {
   failed: 'تعذّر إرسال هذه الرسالة.',
   tooLong: 'هذه الرسالة أطول من أن تُرسل.',
   tryAgain: 'أعد المحاولة',
+  answer: 'الرد:',
+  unread: 'رسائل جديدة:',
+  typing: 'يكتب الآن…',
+  seen: 'تمت القراءة',
+  unshown: 'لا يمكن عرض هذه الرسالة هنا.',
+  away: 'نحن غير متاحين الآن. سنرد فور عودتنا.',
+  emailHint: 'بريدك الإلكتروني، إن أردت',
+  sendEmail: 'إرسال العنوان',
 };
 
 /** @type {Record<string, Texts>} */
