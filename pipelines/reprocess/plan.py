@@ -43,7 +43,7 @@ def plan(
         FileNotFoundError: there is no archive.
         google.api_core.exceptions.GoogleAPICallError: BigQuery refuses something.
     """
-    steps, run_id = steps or Steps(), new_id()
+    steps, run_id = steps or Steps(), str(uuid_utils.uuid7())
     with folder.kept(files, run_id) as output:
         folder.note_events(output, request.selection)
         Runs(client, live).begin(run_id, request)
@@ -97,7 +97,7 @@ def plan_if_different(
     Raises:
         FileNotFoundError, google.api_core.exceptions.GoogleAPICallError: as `plan`.
     """
-    steps, run_id = steps or Steps(), new_id()
+    steps, run_id = steps or Steps(), str(uuid_utils.uuid7())
     place = Staging.of(live, run_id)
     with _folder(files, run_id) as output:
         _make(client, live, run_id, request, options, output, steps)
@@ -172,11 +172,6 @@ def _planned(client: bigquery.Client, live: Target, run_id: str, output: str, st
     client.query_and_wait(runs.insertion(run, State.PLANNED, begun.history[-1].actor, begun.history[-1].reason))
     steps.reached("planned")
     return runs.get(run_id)
-
-
-def new_id() -> str:
-    """Return the id of a new run, which sorts behind those of earlier ones."""
-    return str(uuid_utils.uuid7())
 
 
 def narrowed(selection: Selection) -> Selection:

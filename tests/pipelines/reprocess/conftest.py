@@ -1,7 +1,5 @@
 """A warehouse that is empty for every test, in tables that a module's tests share."""
 
-import itertools
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +11,7 @@ from reprocess_support import Warehouse
 
 from pipelines.bigquery import deploy
 from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR, Target, client
-from pipelines.reprocess import plan, streamed
+from pipelines.reprocess import streamed
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +29,10 @@ def deployed(bigquery_emulator: Emulator) -> Iterator[tuple[bigquery.Client, Tar
 
 
 @pytest.fixture
-def warehouse(
-    deployed: tuple[bigquery.Client, Target], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Warehouse:
-    """BigQuery without a row, and no archive yet.
-
-    The first run of every test has the same id, and so have the others: the local BigQuery knows a query again by
-    its words, and to translate one takes it longer than to answer it.
-    """
+def warehouse(deployed: tuple[bigquery.Client, Target], tmp_path: Path) -> Warehouse:
+    """BigQuery without a row, and no archive yet."""
     warehouse = Warehouse(*deployed, tmp_path / "archive")
     warehouse.empty()
-    numbers = itertools.count(1)
-    # The package has a function of the module's name.
-    planning = sys.modules[plan.__module__]
-    monkeypatch.setattr(planning, "new_id", lambda: f"019a0000-0000-7000-8000-{next(numbers):012}")
     return warehouse
 
 

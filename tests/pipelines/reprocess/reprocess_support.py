@@ -20,7 +20,7 @@ from pipelines.core.rows import TABLE_OF, TABLES, Row
 from pipelines.demo import miscounting
 from pipelines.io.archive_segments import Selection
 from pipelines.normalize import NormalizeEvents
-from pipelines.reprocess import Request, Run, Steps, apply, discard, plan, previewing, roll_back
+from pipelines.reprocess import Request, Run, Steps, apply, discard, plan, roll_back
 from pipelines.reprocess.plan import resume
 from pipelines.reprocess.runs import Runs, Staging
 from pipelines.reprocess.sql import columns
@@ -46,11 +46,7 @@ class Warehouse:
     _segments: "itertools.count[int]" = dataclasses.field(default_factory=itertools.count)
 
     def empty(self) -> None:
-        """Delete every row, and every run with what it kept."""
-        of_runs = (f"{self.target.views_dataset}_run_", previewing.prefix(self.target, "")[:-1])
-        for dataset in self.client.list_datasets():
-            if dataset.dataset_id.startswith(of_runs):
-                self.client.delete_dataset(dataset.reference, delete_contents=True)
+        """Delete every row, and forget every run."""
         self.query("; ".join(f"DELETE FROM `T.{table}` WHERE TRUE" for table in loader.tables()))
 
     def archived(self, events: Sequence[RawEvent]) -> Path:
