@@ -94,6 +94,13 @@ def test_refuses_whoever_has_no_token_before_anything_else(replies, bus, environ
         ({"source": "google"}, {}, (400, "invalid_reply")),
         ({"to": ""}, {}, (400, "invalid_reply")),
         ({"channel": "1" * 257}, {}, (400, "invalid_reply")),
+        ({"channel": "1003/deregister?"}, {"token": OTHER}, (400, "invalid_reply")),
+        (json.dumps(REPLY).encode("utf-16"), {}, (400, "invalid_reply")),
+        (
+            b'{"source":"whatsapp","channel":"1003","to":"2","content":' + b'{"a":' * 9_000,
+            {},
+            (400, "invalid_reply"),
+        ),
         ({"expires_at": "2026-03-01T10:00:00"}, {}, (400, "invalid_reply")),
         ({"sent_by_others": True}, {}, (400, "invalid_reply")),
         ({"channel": "1004"}, {}, (403, "other_channel")),
