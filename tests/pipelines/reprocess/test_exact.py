@@ -1,8 +1,8 @@
 """Every base view is a plain recount of what the archive tells, whatever was stored, applied, undone and settled.
 
 Of as many conversations as the profile of hypothesis has examples: 200 by default, 15,000 with `make fuzz`; or as
-`PARLEY_RECOUNT_HISTORIES` says, 2,000 with `make recount`. They share a warehouse and a random order of moves, and the
-seed tells which they were.
+`PARLEY_RECOUNT_HISTORIES` says, 2,000 with `make recount`. They share a warehouse and a random order of moves, and
+the seed tells which they were.
 """
 
 import datetime as dt
