@@ -84,8 +84,9 @@ mutants: setup ## Change the code in small ways, and see whether its tests notic
 siege: setup ## Besiege a whole stack (SECONDS=1800), and account for every acknowledged event.
 	@$(BIN)/python -m tests.siege --seconds $(SECONDS)
 
-recount: setup ## Compare the views with generated worlds: of 100,000 messages, and of 10,000 people.
-	@PARLEY_RECOUNT_CONVERSATIONS=15500 PARLEY_RECOUNT_PEOPLE=10000 $(BIN)/python -m pytest --timeout=1800 --durations=3 \
+recount: setup ## Compare the views with generated worlds: of 100,000 messages, of 10,000 people, and of 2,000 histories.
+	@PARLEY_RECOUNT_CONVERSATIONS=15500 PARLEY_RECOUNT_PEOPLE=10000 PARLEY_RECOUNT_HISTORIES=2000 \
+		$(BIN)/python -m pytest --timeout=1800 --durations=3 tests/pipelines/reprocess/test_exact.py \
 		tests/schemas/test_recount_of_a_generated_world.py tests/schemas/test_people_of_a_generated_world.py
 
 graph: setup ## Draw who imports whom into docs/architecture.md.
