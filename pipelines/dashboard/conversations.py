@@ -51,7 +51,8 @@ def conversations() -> str:
         waiting=waiting,
         conversations=shown,
         contacts=_contacts(
-            [row["contact_id"] for row in shown if row["contact_id"]], {row["last_name_date"] for row in shown}
+            [row["naming_contact_id"] for row in shown if row["naming_contact_id"]],
+            {row["last_name_date"] for row in shown},
         ),
         texts=texts,
         is_first=before == END_OF_TIME,
@@ -67,16 +68,18 @@ def conversation(conversation_id: str) -> str | tuple[str, int]:
     last_day = day("day", chosen.last_day)
     window = Period(last_day - SPAN, last_day)
     days = {"first_day": window.first_day, "last_day": window.last_day}
-    spoken = warehouse().first("spoken", conversation_id=conversation_id, **days) or {}
+    same = warehouse().ask("same_conversation", conversation_id=conversation_id, **days)
+    ids = sorted({conversation_id, *(row["conversation_id"] for row in same)})
+    spoken = warehouse().first("spoken", conversation_ids=ids, **days) or {}
     seen: dt.date | None = spoken.get("day") or spoken.get("earlier_day") or spoken.get("later_day")
-    known = warehouse().first("sighting", conversation_id=conversation_id, day=seen) if seen else None
+    known = warehouse().first("sighting", conversation_ids=ids, day=seen) if seen else None
     around = Period(window.first_day - REACH, window.last_day + REACH)
     about = {"period": chosen, "window": window, "around": around, "conversation_id": conversation_id}
     if seen is None or known is None:
         return render_template("conversation_elsewhere.html", **about), 404
     keys = warehouse().ask(
         "message_keys",
-        conversation_id=conversation_id,
+        conversation_ids=ids,
         before=before,
         before_id=before_id,
         page_size=PAGE_SIZE + 1,
@@ -84,14 +87,15 @@ def conversation(conversation_id: str) -> str | tuple[str, int]:
     )
     shown, more = keys[:PAGE_SIZE], keys[PAGE_SIZE:]
     since = shown[-1]["last_sent_at"] if more else window.since
-    entries = _entries(conversation_id, shown, since, min(before, window.until))
-    contacts = _contacts([known["contact_id"]], {seen, *window.each_day()})
+    entries = _entries(ids, shown, since, min(before, window.until))
+    people = sorted({known["contact_id"], *(row["contact_id"] for row in same)})
+    contacts = _contacts(people, {seen, *window.each_day()})
     return render_template(
         "conversation.html",
         **about,
         known=known,
         spoken=spoken,
-        contact=contacts.get(known["contact_id"]),
+        contact=_together([contacts[each] for each in [known["contact_id"], *people] if each in contacts]),
         channel=warehouse().first("channel", channel_id=known["channel_id"], day=seen),
         days=[(date, list(group)) for date, group in groupby(entries, key=lambda entry: entry.at.date())],
         is_last=before == END_OF_TIME,
@@ -99,21 +103,23 @@ def conversation(conversation_id: str) -> str | tuple[str, int]:
     )
 
 
-def _entries(conversation_id: str, keys: list[Row], since: dt.datetime, until: dt.datetime) -> list[reader.Entry]:
+def _entries(
+    conversation_ids: list[str], keys: list[Row], since: dt.datetime, until: dt.datetime
+) -> list[reader.Entry]:
     ids = [row["message_id"] for row in keys]
     stored_on = {row[name] for row in keys for name in ("first_sent_date", "sent_date")}
     # Stored in two partitions, it is shown once; and a run of reprocessing may just have moved it elsewhere.
     messages = {
-        row["message_id"]: row for row in _texts(ids, stored_on) if row["conversation_id"] == conversation_id
+        row["message_id"]: row for row in _texts(ids, stored_on) if row["conversation_id"] in conversation_ids
     }
     metadata = warehouse().ask(
         "metadata",
-        conversation_id=conversation_id,
+        conversation_ids=conversation_ids,
         message_ids=ids,
         first_day=min({since.date(), *stored_on}),
         last_day=max({(until - dt.timedelta(microseconds=1)).date(), *stored_on}),
     )
-    return reader.assemble(list(messages.values()), metadata, conversation_id, since, until)
+    return reader.assemble(list(messages.values()), metadata, conversation_ids, since, until)
 
 
 def _texts(message_ids: list[str], days: set[dt.date]) -> list[Row]:
@@ -131,3 +137,10 @@ def _contacts(contact_ids: list[str], days: set[dt.date]) -> dict[str, Row]:
         return {}
     found = warehouse().ask("contacts", contact_ids=contact_ids, days=sorted(days))
     return {row["contact_id"]: row for row in found}
+
+
+def _together(rows: list[Row]) -> Row | None:
+    """Return what is known of a person by several ids: of each field the first that anything is said of."""
+    if not rows:
+        return None
+    return {name: next((row[name] for row in rows if row[name] is not None), None) for name in rows[0]}

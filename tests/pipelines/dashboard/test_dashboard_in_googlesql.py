@@ -81,6 +81,14 @@ def _paths(analyst: Analyst) -> Iterator[str]:
     yield from (f"/conversations/?{period}", f"/conversations/?waiting=1&{period}", f"/dead-letters/?{period}")
     yield from ("/runs/", "/runs/019cbbbb-1")
     spoken = "SELECT conversation_id, DATE(MAX(sent_at)) AS day FROM parley.messages GROUP BY 1"
+    # Of a person with several ids, of a user id among them.
+    (found,) = analyst.query(
+        "SELECT told.conversation_id, MAX(told.sent_date) AS day FROM parley.messages_as_told AS told "
+        "INNER JOIN parley.identities AS me ON me.contact_id = told.contact_id "
+        "WHERE me.resolved_contact_id != me.contact_id GROUP BY told.conversation_id "
+        "ORDER BY told.conversation_id LIMIT 1"
+    )
+    yield f"/conversations/{found['conversation_id']}?day={found['day']}"
     for source in ("facebook", "whatsapp", "shop-app"):
         (found,) = analyst.query(
             f"{spoken}, source HAVING source = '{source}' ORDER BY COUNT(*) DESC, conversation_id LIMIT 1"
