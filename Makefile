@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 # Some images forbid Python to keep bytecode: then each of the many processes that tests start compiles all it imports.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm mutants siege recount golden test-dataflow dataflow-files bench bench-receiver bench-batch bench-streaming bench-reprocess runners flink terraform test-runners sbom audit widget clean
+.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm storm-replies mutants siege recount golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-batch bench-streaming bench-reprocess runners flink terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,6 +11,8 @@ UV_VERSION := 0.13.9
 CYCLONEDX_VERSION := 7.5.0
 PIP_AUDIT_VERSION := 2.10.1
 SECONDS ?= 1800
+REPLIES ?= 5000
+SENDERS ?= 1
 RUNNERS := build/runners
 FLINK_VERSION := 1.19.3
 PYTHONS := 3.11 3.12 3.13
@@ -72,6 +74,10 @@ fuzz: setup ## Throw 200,000 and more inputs at the parsers, and 15,000 historie
 storm: setup ## Kill the receiver 50 times under load, and look for what is lost.
 	@PARLEY_STORM_KILLS=50 $(BIN)/python -m pytest --timeout=1800 -s tests/receiver/test_storm.py
 
+# REPLIES=100000 SENDERS=2 is the long one: about an hour here.
+storm-replies: setup ## Send 5,000 replies while sender and receiver die at every step (REPLIES, SENDERS; minutes).
+	@$(BIN)/python tests/pipelines/replies/storm.py --replies $(REPLIES) --senders $(SENDERS)
+
 mutants: setup ## Change the code in small ways, and see whether its tests notice (needs the network; about half an hour).
 	@$(BIN)/python -m tests.mutants $(MUTANTS)
 
@@ -96,6 +102,9 @@ bench-reprocess: setup ## Plan, apply and roll back 100,000 and 1,000,000 events
 
 bench-receiver: setup
 	@$(BIN)/python tests/bench/bench_receiver.py
+
+bench-attacked: setup ## Measure what proven senders notice of 64 attackers (about two minutes).
+	@$(BIN)/python tests/bench/bench_attacked.py
 
 # PARLEY_BENCH_EVENTS="10000 100000 1000000 10000000" asks for other volumes.
 bench-batch: setup

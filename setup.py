@@ -8,6 +8,7 @@
 from setuptools import find_packages, setup
 
 RECEIVER = [
+    "cryptography>=44",
     "flask>=3.1",
     "google-cloud-pubsub>=2.44",
     "google-cloud-storage>=3.17",

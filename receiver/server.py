@@ -1,5 +1,6 @@
 """Serves the app with granian: worker processes, each with an event loop (see `receiver.web.gateway`)."""
 
+import asyncio
 import ctypes
 import logging.config
 import multiprocessing
@@ -21,6 +22,7 @@ from receiver.operate import logs
 from receiver.web.connections import Connections
 from receiver.web.gateway import MAX_HEADER_BYTES, Gateway
 from receiver.web.limits import by_path
+from receiver.web.streams import before_signals
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -29,6 +31,10 @@ _M_MMAP_THRESHOLD: Final = -3
 _LARGE_BYTES: Final = 128 * 1024
 _OTHER_DESCRIPTORS: Final = 256
 """Files that are open beside connections: segments, spools, and those of the clients of Google."""
+_BACKLOG: Final = 4096
+"""Connections that may wait to be taken, if the system allows it: one too many comes again after a second."""
+_HEADROOM: Final = 2
+"""How many times as many connections are taken as there may be, so that nobody waits for others to give way."""
 _PR_SET_PDEATHSIG: Final = 1
 
 _log = logging.getLogger(__name__)
@@ -52,7 +58,7 @@ def main() -> None:
 
 def serve(config: Config) -> None:
     """Serve until SIGTERM or SIGINT: then finish what is in flight, flush, and return."""
-    _allow_descriptors(config.limits.connections)
+    most_connections = _allowed_connections(config.limits.connections)
     port = _free_port(config.host, config.port)
     _log.info("listening on http://%s:%d", config.host, port)
     Granian(
@@ -64,7 +70,8 @@ def serve(config: Config) -> None:
         http=HTTPModes.http1,
         websockets=False,
         workers=config.workers,
-        backpressure=config.limits.connections,
+        backlog=_BACKLOG,
+        backpressure=most_connections,
         http1_settings=HTTP1Settings(
             # It is the limit for the time between two requests, and for headers as well: these have a shorter one
             # of ours, see `receiver.web.connections`.
@@ -89,7 +96,9 @@ def _load() -> Gateway:
     _return_memory()
     connections = Connections(config.limits.connections, config.limits.header_seconds)
     connections.start()
-    return Gateway(app, config.limits, by_path(app, config.max_body_bytes), connections)
+    gateway = Gateway(app, config.limits, by_path(app, config.max_body_bytes), connections)
+    before_signals(asyncio.get_event_loop(), gateway.end_streams)
+    return gateway
 
 
 def _app() -> "Flask":
@@ -120,16 +129,23 @@ def _return_memory() -> None:
         library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
-def _allow_descriptors(connections: int) -> None:
-    """Let a worker have as many connections as it may have, where the system lets us say so."""
+def _allowed_connections(connections: int) -> int:
+    """Let a worker have some more connections than it may keep, and return how many the system allows.
+
+    Raises:
+        ConfigError: it does not even allow as many as it may keep.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + _OTHER_DESCRIPTORS
-    if hard != resource.RLIM_INFINITY and hard < wanted:
+    wanted = _HEADROOM * connections + _OTHER_DESCRIPTORS
+    if hard != resource.RLIM_INFINITY and hard < connections + _OTHER_DESCRIPTORS:
         raise ConfigError(
             [f"PARLEY_CONNECTIONS must be at most {hard - _OTHER_DESCRIPTORS} here: {hard} open files are allowed"]
         )
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted - _OTHER_DESCRIPTORS
 
 
 def _free_port(host: str, port: int) -> int:

@@ -7,9 +7,14 @@ import pathlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
+
+from schemas.answer_tables import Answer, answer_problems
+from schemas.mapping_tables import BodyMapping, mapping_problems
+from schemas.proof_tables import Proving, proof_problems
+from schemas.sources_table import Path
 
 VARIABLE: Final = "PARLEY_SOURCES_FILE"
 ENTRY_POINTS: Final = "parley.sources"
@@ -21,17 +26,15 @@ BUILT_IN: Final = frozenset(
 
 MOST_HEADERS: Final = 20
 """Pub/Sub takes 100 attributes, of which a long query needs 32."""
-SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "webhook-signature"})
+SECRET_HEADERS: Final = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "webhook-signature", "svix-signature"}
+)
 
 # A name is part of a URL, of a topic's id, of the archive's folders and of environment variables.
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,62}")
-_KEY: Final = re.compile(r"[a-z0-9_.]+")
 _AT: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _UNKNOWN_FIELD: Final = re.compile(r"unknown field `(?P<field>[^`]*)`")
 _STEP: Final = re.compile(r"[^.\[\]]+")
-
-Path = tuple[str | int, ...]
-"""Where a value lies in the file: keys, and numbers in arrays."""
 
 
 class SourcesFileError(ValueError):
@@ -42,84 +45,12 @@ class SourcesFileError(ValueError):
         self.problems = problems
 
 
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of the file: a misspelt key is an error."""
-
-
-class Hmac(_Table, frozen=True, kw_only=True):
-    """How a source signs: an HMAC, written into a header."""
-
-    header: str
-    algorithm: Literal["sha1", "sha256", "sha512"] = "sha256"
-    encoding: Literal["hex", "base64"] = "hex"
-    prefix: str = ""
-    """What stands before the signature in the header, such as `sha256=`."""
-    signed: str = "{body}"
-    """What is signed: `{body}`, and `{timestamp}` where the source sends one, with what joins them."""
-    timestamp_header: str | None = None
-    tolerance_seconds: int = 300
-    """How old a signed timestamp may be, and how far in the future."""
-
-
-class Whereabouts(_Table, frozen=True, kw_only=True):
-    """Where items lie, and JMESPath expressions that say where an item belongs.
-
-    They speak of `item`, `ancestors` (the objects around the item, nearest first, each without the member that
-    leads to it), `parent` and `body` (the nearest and the outermost of them), `headers` and `query`.
-    """
-
-    items: str | None = None
-    """A JSON Pointer in which `*` is every element of an array; by default the whole body."""
-    channel: str | None = None
-    contact: str | None = None
-    conversation: str | None = None
-    time: str | None = None
-    display_name: str | None = None
-    username: str | None = None
-    phone_number: str | None = None
-    locale: str | None = None
-    time_zone: str | None = None
-    avatar_url: str | None = None
-
-
-class Rule(Whereabouts, frozen=True, kw_only=True):
-    """What an item becomes; what the rule does not say holds as the mapping says it."""
-
-    when: str | None = None
-    id: str | None = None
-    sender: str | None = None
-    """Who wrote the message, or did what the metadata says."""
-
-
-class MessageRule(Rule, frozen=True, kw_only=True):
-    """An item that is a message."""
-
-    from_contact: str | None = None
-    kind: str | None = None
-
-
-class MetadataRule(Rule, frozen=True, kw_only=True):
-    """An item that is metadata."""
-
-    subject: Literal["message", "conversation", "contact", "channel"]
-    key: str
-    value: str | None = None
-
-
-class BodyMapping(Whereabouts, frozen=True, kw_only=True):
-    """What a source's bodies mean; its own expressions hold for every rule that has none."""
-
-    message: list[MessageRule] = []
-    metadata: list[MetadataRule] = []
-
-
-class Definition(_Table, frozen=True, kw_only=True):
+class Definition(Proving, frozen=True, kw_only=True):
     """One custom source."""
 
-    scheme: Literal["standard-webhooks", "hmac", "bearer", "code", "none"] = "standard-webhooks"
-    hmac: Hmac | None = None
-    keep_headers: list[str] = []
+    keep_headers: tuple[str, ...] = ()
     """Headers that expressions need; they become attributes of the raw event."""
+    answers: tuple[Answer, ...] = ()
     mapping: BodyMapping | None = None
     """Absent where the source posts Parley's own JSON, or code reads it."""
 
@@ -233,40 +164,18 @@ def _dotted(path: Path) -> str:
 
 
 def _contradictions(definition: Definition) -> Iterable[tuple[Path, str]]:
-    hmac = definition.hmac
-    if (definition.scheme == "hmac") != (hmac is not None):
-        yield ("scheme",), 'scheme = "hmac" and a table `hmac` belong together'
-    if hmac is not None:
-        fields = set(re.findall(r"\{(.*?)\}", hmac.signed))
-        if "body" not in fields or fields - {"body", "timestamp"}:
-            yield ("hmac", "signed"), "must contain {body}, and may contain {timestamp}"
-        elif ("timestamp" in fields) != (hmac.timestamp_header is not None):
-            yield ("hmac", "signed"), "{timestamp} and timestamp_header belong together"
+    yield from proof_problems(definition)
+    yield from answer_problems(definition, definition.answers)
     if len(definition.keep_headers) > MOST_HEADERS:
         yield ("keep_headers",), f"at most {MOST_HEADERS} headers fit into a raw event"
-    if secret := {name.lower() for name in definition.keep_headers} & SECRET_HEADERS:
+    kept = {name.lower() for name in definition.keep_headers}
+    if secret := kept & (SECRET_HEADERS | _secret_headers(definition)):
         yield ("keep_headers",), f"{secret.pop()} is a credential, which no raw event may carry"
     mapping = definition.mapping
     if mapping is not None:
-        yield from _mapping_contradictions(mapping)
+        yield from mapping_problems(mapping)
 
 
-def _mapping_contradictions(mapping: BodyMapping) -> Iterable[tuple[Path, str]]:
-    rules: list[tuple[Path, Rule]] = [
-        (("mapping", kind, number), rule)
-        for kind, listed in (("message", mapping.message), ("metadata", mapping.metadata))
-        for number, rule in enumerate(listed)
-    ]
-    if not rules:
-        yield ("mapping",), "has neither [[mapping.message]] nor [[mapping.metadata]]"
-    for path, where in (*rules, (("mapping",), mapping)):
-        if where.items and not where.items.startswith("/"):
-            yield (*path, "items"), "a JSON Pointer starts with /; the whole body is the empty text"
-    for path, rule in rules:
-        if isinstance(rule, MetadataRule):
-            if not _KEY.fullmatch(rule.key):
-                yield (*path, "key"), "a key has lower-case letters, digits, dots and underscores"
-            if rule.subject == "message" and rule.id is None:
-                yield (*path, "subject"), "metadata about a message needs the message's id"
-        elif isinstance(rule, MessageRule) and not (rule.contact or mapping.contact):
-            yield path, "a message needs a contact"
+def _secret_headers(definition: Definition) -> set[str]:
+    tables = (definition.token, definition.signing, definition.jwt)
+    return {table.header.lower() for table in tables if table is not None and table.header}

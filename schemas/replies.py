@@ -7,7 +7,7 @@ import base64
 import datetime as dt
 import re
 import uuid
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta, Raw
@@ -39,9 +39,10 @@ _KEY: Final = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
 Moment = Annotated[dt.datetime, Meta(tz=True)]
 Channelled = Literal["facebook", "instagram", "whatsapp", "twilio", "chatplugin"]
-"""The sources whose conversations a reply can belong to."""
-SOURCES: Final[tuple[str, ...]] = ("facebook", "instagram", "whatsapp", "twilio")
-"""Those to which one can be posted: nothing shows a visitor of the live chat an answer yet."""
+SOURCES: Final[tuple[str, ...]] = get_args(Channelled)
+"""The sources to whose conversations a reply can be posted."""
+CHAT: Final = "chatplugin"
+"""The one of them that Parley provides itself: the sender shows a visitor of the live chat the answer."""
 Result = Literal["accepted", "refused", "not_sent", "in_doubt", "expired", "dropped"]
 """What came of an attempt: `accepted` by the provider; `refused` by it; `not_sent`, so that it is tried again;
 `in_doubt`, as the answer was lost; `expired` before it could be sent; `dropped`, as it stayed in doubt."""

@@ -288,11 +288,13 @@ class Item(msgspec.Struct, eq=False):
         sender_id: str | None,
         kind: str = "message",
         scope: str = "",
+        reading: str | None = None,
     ) -> str:
         """Make the item's message, its content the item's exact bytes, and return the message's id.
 
         `scope` is the channel's id where the source's message ids need it. Without a source id the
-        message is known by its channel and its bytes.
+        message is known by its channel and its bytes. `reading` says where in the content its text lies, where
+        that is not known of the source (see `pipelines.sources.readings`).
         """
         self.told = True
         if source_message_id:
@@ -322,6 +324,7 @@ class Item(msgspec.Struct, eq=False):
                 self._lineage.event_id,
                 self._lineage.received_micros,
                 GENERATION,
+                reading,
             )
         )
         return message_id

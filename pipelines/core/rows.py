@@ -54,6 +54,7 @@ class Message(Row, frozen=True):
     event_id: str
     received_at: int
     generation: int
+    reading: str | None = None
 
 
 class Conversation(Row, frozen=True):

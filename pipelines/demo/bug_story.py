@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import click
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.demo.story import expect
 from pipelines.demo.warehouse import Warehouse
 from pipelines.demo.webhooks import ARRIVING, Arrivals
 from pipelines.reprocess import Run
@@ -32,10 +32,6 @@ _PLANNED: Final = (
     "still read what they read before. The same with plots, for a browser: {report}"
 )
 _BACK: Final = "Every row of every table is as it was before."
-
-
-class StoryError(click.ClickException):
-    """Something was not as the story tells it."""
 
 
 def tell(console: Console, warehouse: Warehouse, sent: int, mend: Callable[[], None], report: Path) -> int:
@@ -68,22 +64,22 @@ def _reprocess(console: Console, warehouse: Warehouse, fixed: dt.datetime, repor
     _parley(console, "plan", "--to", moment, "--reason", "reactions are no messages", "--report", str(report))
     run = Runs(warehouse.client, warehouse.where).get("latest")
     _check_plan(run, _affected(warehouse, fixed))
-    _expect("the counts after the plan", _counts(warehouse, fixed), wrong)
+    expect("the counts after the plan", _counts(warehouse, fixed), wrong)
     console.print(_PLANNED.format(report=report))
 
     _parley(console, "apply", "latest")
     applied = _counts(warehouse, fixed)
-    _expect("the counts after apply", applied, right)
+    expect("the counts after apply", applied, right)
 
     _parley(console, "rollback", "latest", "--reason", "to show that it can be taken back")
     back = _counts(warehouse, fixed)
-    _expect("the counts after rollback", back, wrong)
-    _expect("the rows after rollback", warehouse.image(fixed), stored)
+    expect("the counts after rollback", back, wrong)
+    expect("the rows after rollback", warehouse.image(fixed), stored)
     console.print(_BACK)
 
     _parley(console, "apply", "latest")
     again = _counts(warehouse, fixed)
-    _expect("the counts after the second apply", again, right)
+    expect("the counts after the second apply", again, right)
     _show(console, {"with the bug": wrong, "applied": applied, "rolled back": back, "applied again": again})
 
 
@@ -146,7 +142,7 @@ def _check_plan(run: Run, affected: tuple[int, int]) -> None:
         if count and kind != "unchanged"
     }
     rows, events = affected
-    _expect("what the plan would change", moved, {("messages", "removed"): rows, ("events", "changed"): events})
+    expect("what the plan would change", moved, {("messages", "removed"): rows, ("events", "changed"): events})
 
 
 def _check_arrivals(warehouse: Warehouse, taken: int, sent: int) -> None:
@@ -155,12 +151,7 @@ def _check_arrivals(warehouse: Warehouse, taken: int, sent: int) -> None:
         "SELECT COUNT(*), COUNT(DISTINCT source_message_id) FROM `V.messages` "  # noqa: S608
         f"WHERE STARTS_WITH(source_message_id, '{ARRIVING}')"
     )
-    _expect("texts that arrived meanwhile", [tuple(row) for row in found], [(taken, taken)])
-
-
-def _expect(what: str, found: object, expected: object) -> None:
-    if found != expected:
-        raise StoryError(f"{what}: expected {expected}, found {found}")
+    expect("texts that arrived meanwhile", [tuple(row) for row in found], [(taken, taken)])
 
 
 def _show(console: Console, moments: dict[str, Counts]) -> None:

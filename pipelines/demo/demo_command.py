@@ -1,4 +1,4 @@
-"""`parley demo`: webhooks in, rows out, a bug in the past put right, and live compared with batch."""
+"""`parley demo`: webhooks in, rows out, answers back, a bug of the past put right, live compared with batch."""
 
 import os
 import shlex
@@ -16,7 +16,7 @@ from rich.console import Console
 
 from pipelines.bigquery.target import Target, client
 from pipelines.core.rows import TABLES
-from pipelines.demo import bug_story, miscounting, samples
+from pipelines.demo import answers, bug_story, miscounting, samples
 from pipelines.demo.warehouse import Warehouse
 from pipelines.demo.webhooks import post_text, send_all
 from pipelines.local import environment, ready
@@ -75,6 +75,9 @@ def demo() -> None:
         sent = send_all(console)
         _wait_for_events(warehouse, sent)
         warehouse.ask("A morning of two channels, as an analyst reads it", _MORNING)
+        _title("Asked and answered")
+        sent += answers.tell(console, warehouse)
+        calls = answers.requests()
         _title("Counted wrongly, and put right for the past too")
         sent += bug_story.tell(console, warehouse, sent, lambda: _mend(processes), FOLDER / "plan.html")
         _title("What analysts can ask")
@@ -89,6 +92,7 @@ def demo() -> None:
         )
         _wait_for_events(warehouse, sent)
         differences = _batch_and_compare(warehouse)
+        answers.check_nothing_sent(console, calls)
     for difference in differences:
         console.print(f"[red]{difference}[/red]")
     if differences:
@@ -115,7 +119,7 @@ def _stack() -> Iterator[Processes]:
     # Not Google's emulator: it goes on sending to a pipeline that has ended, whatever has taken its place.
     parts = commands(FOLDER, ports, "own")
     with Processes(FOLDER / "stack.log") as processes:
-        for name in ("pubsub", "bigquery", "receiver"):
+        for name in ("pubsub", "bigquery", "receiver", "sandbox", "sender"):
             processes.start(name, parts[name])
         processes.start(
             _WRONG_PIPELINE, f"{_PYTHON} -m {ready.__name__} && exec {_PYTHON} -m {miscounting.__name__} stream"
@@ -124,6 +128,9 @@ def _stack() -> Iterator[Processes]:
             with console.status("starting Pub/Sub, BigQuery, receiver and pipeline …"):
                 _wait_for(processes, "the receiver", ready.receiver)
                 _wait_for(processes, "BigQuery with its tables", ready.tables)
+                _wait_for(processes, "the sandbox", ready.sandbox)
+                # A reply that is published before there is a subscription is not heard.
+                ready.make_subscriptions_of_the_sender()
             yield processes
         except ready.NotReadyError as error:
             raise click.ClickException(f"{error}\n{processes.last_lines()}") from error

@@ -6,6 +6,7 @@ import os
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -87,7 +88,7 @@ def _send_world(console: Console) -> int:
     endpoints = frozenset({"facebook", "whatsapp", "twilio", "google", "airy"})
     deliveries = [delivery for day in range(world.days) for delivery in of_day(world, day)]
     watched = track(deliveries, description="sending a sample world     ", console=console)
-    answers = send(watched, _receiver(), 0.0, signers(os.environ, endpoints))
+    answers = send(watched, receiver(), 0.0, signers(os.environ, endpoints))
     if not set(answers) <= {200, 204}:
         raise click.ClickException(f"the receiver did not take every webhook: {dict(answers)}")
     return len(deliveries)
@@ -96,29 +97,40 @@ def _send_world(console: Console) -> int:
 def _send_chat() -> int:
     """Write in the live chat as its widget does; one message twice, as after a lost answer."""
     texts = ["Hi! Do you deliver to Iceland?", "It is for my sister.", "It is for my sister."]
-    door = {"Origin": _receiver(), "Content-Type": "application/json"}
-    opened = _request("/chatplugin.authenticate", {"channel_id": environment.CHAT_CHANNEL}, door)
+    door = {"Origin": receiver()}
+    opened = call(f"{receiver()}/chatplugin.authenticate", {"channel_id": environment.CHAT_CHANNEL}, door)
     for text in texts:
         key = {"Authorization": f"Bearer {opened['token']}", "Idempotency-Key": f"demo-{texts.index(text)}"}
-        _request("/chatplugin.send", {"message": {"text": text}}, door | key)
+        call(f"{receiver()}/chatplugin.send", {"message": {"text": text}}, door | key)
     return len(texts)
+
+
+def call(
+    url: str, body: object = None, headers: Mapping[str, str] | None = None, method: str | None = None
+) -> Any:
+    """Return the JSON answer of a part of the stack, if it gives one; a body is sent as JSON, bytes as they are.
+
+    Raises:
+        click.ClickException: it did not take the request.
+    """
+    data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    told = {"Content-Type": "application/json", **(headers or {})}
+    request = urllib.request.Request(url, data, told, method=method)  # noqa: S310 - our own loopback URL
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+            return json.loads(response.read() or b"null")
+    except urllib.error.HTTPError as error:
+        with error:
+            raise click.ClickException(f"{url} answered {error.code}: {error.read()[:300]!r}") from error
+    except urllib.error.URLError as error:
+        raise click.ClickException(f"{url} did not answer: {error}") from error
+
+
+def receiver() -> str:
+    """Return the receiver's URL."""
+    return f"http://127.0.0.1:{os.environ['PARLEY_PORT']}"
 
 
 def _post(body: bytes) -> None:
     signature = samples.sign(body, os.environ["PARLEY_FACEBOOK_APP_SECRETS"])
-    _request("/facebook", body, {"Content-Type": "application/json", "X-Hub-Signature-256": signature})
-
-
-def _request(path: str, body: bytes | dict[str, Any], headers: dict[str, str]) -> Any:
-    """Post to the receiver and return its JSON answer, where it gives one."""
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    request = urllib.request.Request(_receiver() + path, data=data, headers=headers)  # noqa: S310
-    try:
-        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - our own loopback URL
-            return json.loads(response.read() or b"null")
-    except urllib.error.URLError as error:
-        raise click.ClickException(f"the receiver did not take a request to {path}: {error}") from error
-
-
-def _receiver() -> str:
-    return f"http://127.0.0.1:{os.environ['PARLEY_PORT']}"
+    call(f"{receiver()}/facebook", body, {"X-Hub-Signature-256": signature})

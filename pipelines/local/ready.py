@@ -81,7 +81,13 @@ def receiver() -> bool:
     return answers(f"http://127.0.0.1:{os.environ['PARLEY_PORT']}/__heartbeat__")
 
 
-def _make_subscriptions_of_the_sender() -> None:
+def sandbox() -> bool:
+    """Return whether the sandbox of the environment answers."""
+    return answers(f"{os.environ['PARLEY_TWILIO_URL']}/sandbox/requests")
+
+
+def make_subscriptions_of_the_sender() -> None:
+    """Make the subscriptions by which a sender hears of replies and receipts, where they are not there yet."""
     from pipelines.local.topics import create_topics  # noqa: PLC0415
     from pipelines.replies.send_command import SUBSCRIPTION_PREFIX, TOPICS  # noqa: PLC0415
 
@@ -95,7 +101,7 @@ def main(seconds: float, part: str) -> None:
     """Wait for Pub/Sub and BigQuery, then make topics, subscriptions, tables and views: what a part needs."""
     if part == "sender":
         wait_for("Pub/Sub", pubsub, seconds)
-        _make_subscriptions_of_the_sender()
+        make_subscriptions_of_the_sender()
         return
     from pipelines import sources  # noqa: PLC0415 - the wait should begin at once
     from pipelines.bigquery.deploy import deploy  # noqa: PLC0415

@@ -1,7 +1,7 @@
 """The register: which replies wait, which attempts were made, what came of them, and what proves that.
 
-It decides who may call a provider. `waiting/CONVERSATION/…` is the queue of a conversation, in the order in which
-its replies were received; `state/…/REPLY/` holds what is known of a reply. Everything is made once and not
+It decides who may call a provider. Which replies wait is in the queue (`receiver.replies.queue`), beside it;
+`state/…/REPLY/` holds what is known of a reply. Everything is made once and not
 changed; only what no longer waits is removed.
 """
 
@@ -12,22 +12,14 @@ from typing import Final, Literal
 
 import msgspec
 
+from receiver.replies.queue import Queue, Waiting
 from receiver.replies.store import Store
-from schemas.raw_event import format_received_at
 from schemas.replies import Outcome, decode_outcome, encode
 
 FINAL: Final = frozenset({"accepted", "refused", "expired", "dropped"})
 """Results after which nothing more is tried."""
-_WAITING, _STATE, _TAKEN = "waiting", "state", "taken"
+_STATE, _TAKEN = "state", "taken"
 _ATTEMPT, _OUTCOME, _DOUBT, _PROOF = "attempt", "outcome", "doubt", "proof"
-
-
-class Waiting(msgspec.Struct, frozen=True):
-    """A reply that waits, as it was received."""
-
-    reply_id: str
-    received_at: dt.datetime
-    data: bytes
 
 
 Purpose = Literal["send", "refuse", "expire"]
@@ -67,32 +59,11 @@ class Register:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.queue = Queue(store)
 
     def add(self, conversation: str, entry: Waiting) -> bool:
         """Let a reply wait; False where it waits already, or nothing more is to be done for it."""
-        if self.state(entry.reply_id).is_final:
-            return False
-        moment = format_received_at(entry.received_at).translate({ord(each): None for each in "-:.TZ"})
-        return self._store.create(
-            f"{_WAITING}/{conversation}/{moment}-{entry.reply_id}", msgspec.msgpack.encode(entry)
-        )
-
-    def conversations(self) -> list[str]:
-        """Return the conversations in which replies wait."""
-        return sorted({name.partition("/")[0] for name in self._store.names(f"{_WAITING}/")})
-
-    def waiting(self, conversation: str) -> list[str]:
-        """Return the names of a conversation's waiting replies, in order."""
-        return self._store.names(f"{_WAITING}/{conversation}/")
-
-    def read(self, conversation: str, name: str) -> Waiting | None:
-        """Return a waiting reply, None where it no longer waits."""
-        data = self._store.read(f"{_WAITING}/{conversation}/{name}")
-        return None if data is None else msgspec.msgpack.decode(data, type=Waiting)
-
-    def remove(self, conversation: str, name: str) -> None:
-        """Let a reply wait no more."""
-        self._store.remove(f"{_WAITING}/{conversation}/{name}")
+        return not self.state(entry.reply_id).is_final and self.queue.put(conversation, entry)
 
     def state(self, reply_id: str) -> State:
         """Return what is known of a reply."""
@@ -129,11 +100,6 @@ class Register:
         """Note to which reply a provider's message belongs; False where it belongs to another."""
         name = f"{_TAKEN}/{hashlib.sha256(source_message_id.encode()).hexdigest()}"
         return self._store.create(name, reply_id.encode()) or self._store.read(name) == reply_id.encode()
-
-
-def key(conversation: tuple[str, str, str]) -> str:
-    """Return the name of a conversation (source, channel, person) in the register: any ids make one."""
-    return hashlib.sha256(msgspec.json.encode(conversation)).hexdigest()
 
 
 def is_reply_id(text: str) -> bool:

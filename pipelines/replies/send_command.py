@@ -15,6 +15,7 @@ import uuid_utils
 
 from pipelines.replies.calls import GRAPH_URL, TWILIO_URL, Places
 from pipelines.replies.channels import Channels, ChannelsError
+from pipelines.replies.chats import Chats
 from pipelines.replies.conclusions import NO_STEPS, Steps
 from pipelines.replies.gates import Gates
 from pipelines.replies.proofs import SOURCES
@@ -25,6 +26,7 @@ from pipelines.replies.told import Told
 from pipelines.replies.turns import Turns
 from pipelines.replies.work import Rules, Worker
 from pipelines.run import local_stack
+from receiver.answers.conversations import open_conversations
 from receiver.config import Config, ConfigError, Settings
 from receiver.durable.committer import Committers
 from receiver.operate import logs
@@ -33,7 +35,7 @@ from schemas import replies
 from schemas.archive_layout import REPLIES
 
 SUBSCRIPTION_PREFIX: Final = "parley-sender-"
-TOPICS: Final = (replies.SOURCE, *SOURCES)
+TOPICS: Final = (replies.SOURCE, *SOURCES, replies.CHAT)
 """The sources of whose raw events a sender has a subscription."""
 _CHECK_SECONDS: Final = 1.0
 
@@ -60,7 +62,9 @@ class SenderSettings:
         self.rules = Rules(doubt=settings.number("DOUBT_SECONDS", 600.0, 1.0, 86_400.0), share=1 / senders)
         # Beside the archive; without one, beside what the sender keeps anyway.
         archive = self.config.archive
-        self.register = (str(self.config.data_dir) if archive == "none" else archive).rstrip("/") + f"/{REPLIES}"
+        self.archive = (str(self.config.data_dir) if archive == "none" else archive).rstrip("/")
+        self.register = f"{self.archive}/{REPLIES}"
+        self.answer_days = settings.integer("ANSWER_DAYS", 30, 1, 3650)
         settings.check()
 
     def subscriptions(self) -> list[str]:
@@ -86,6 +90,7 @@ def serve(
     rules = settings.rules if in_flight is None else msgspec.structs.replace(settings.rules, in_flight=in_flight)
     channels, gates, turns = Channels(environ), Gates(), Turns()
     register = Register(open_store(settings.register))
+    chats = Chats(open_conversations(settings.archive), settings.answer_days)
     # No two processes ever have the same name, nor one process that was started again.
     name = f"{socket.gethostname()[:64]}-{uuid_utils.uuid7()}"
     committers = Committers(settings.config)
@@ -101,10 +106,11 @@ def serve(
                 gates,
                 rules,
                 steps,
+                chats=chats,
             )
-            sender = Sender(worker, register, turns, channels, gates, threads)
+            sender = Sender(worker, register, turns, channels, gates, threads, chats)
             sender.start()
-            heard = Subscriptions(settings.subscriptions(), Hearing(register, turns, channels, gates).hear)
+            heard = Subscriptions(settings.subscriptions(), Hearing(register, turns, channels, gates, chats).hear)
             try:
                 while not ending.wait(_CHECK_SECONDS):
                     heard.check()

@@ -10,13 +10,15 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.cloud import pubsub_v1
 
 from pipelines.replies import proofs
-from pipelines.replies.channels import CHANNEL_RATES, Channels, ChannelsError
+from pipelines.replies.channels import Channels, ChannelsError
+from pipelines.replies.chats import Chats
 from pipelines.replies.gates import Gates
-from pipelines.replies.register import Register, Waiting, is_reply_id, key
+from pipelines.replies.register import Register, is_reply_id
 from pipelines.replies.turns import Turns
 from pipelines.replies.work import Worker, channel_rate
+from receiver.replies.queue import Waiting, queue_name
 from schemas.raw_event import InvalidRawEventError, RawEvent
-from schemas.replies import REPLY_ID, REPLY_TYPE, SOURCE, InvalidReplyError, decode_reply, kind
+from schemas.replies import CHAT, REPLY_ID, REPLY_TYPE, SOURCE, InvalidReplyError, decode_reply, kind
 
 THREADS: Final = 16
 SCAN_SECONDS: Final = 10.0
@@ -27,13 +29,18 @@ _TROUBLE_SECONDS: Final = 2.0
 _SETTLE_SECONDS: Final = 1.0
 """What others have just received is left to them."""
 _MOST_MESSAGES: Final = 500
+_LEASE_SECONDS: Final = 10
+"""After that what a process that died had taken comes again: receipts are waited for. Pub/Sub takes no less."""
 _log = logging.getLogger(__name__)
 
 
 class Hearing:
     """What is done with each message of the subscriptions: it is acknowledged when this returns."""
 
-    def __init__(self, register: Register, turns: Turns, channels: Channels, gates: Gates) -> None:
+    def __init__(
+        self, register: Register, turns: Turns, channels: Channels, gates: Gates, chats: Chats | None = None
+    ) -> None:
+        self._chats = chats
         self._register = register
         self._turns = turns
         self._channels = channels
@@ -47,6 +54,9 @@ class Hearing:
         """
         if event.attributes.get("source") == SOURCE:
             self._hear_reply(event)
+            return
+        if event.attributes.get("source") == CHAT and self._chats is not None:
+            self._chats.hear(event)
             return
         if event.attributes.get("source") not in proofs.SOURCES:
             return
@@ -70,9 +80,9 @@ class Hearing:
         if not is_reply_id(reply_id):
             _log.error("a reply without an id of the receiver's, so it is not sent")
             return
-        if reply.sent_by_others or reply.source not in CHANNEL_RATES:
+        if reply.sent_by_others:
             return
-        conversation = key(reply.conversation)
+        conversation = queue_name(reply.conversation)
         self._register.add(conversation, Waiting(reply_id, received_at, event.data))
         self._turns.nudge(conversation)
 
@@ -88,7 +98,9 @@ class Sender:
         channels: Channels,
         gates: Gates,
         threads: int = THREADS,
+        chats: Chats | None = None,
     ) -> None:
+        self._chats = chats
         self._worker = worker
         self._register = register
         self._turns = turns
@@ -114,7 +126,7 @@ class Sender:
 
     def scan(self, settle: float = _SETTLE_SECONDS) -> int:
         """Take up the conversations in which replies wait and that nobody here knows; return how many wait."""
-        waiting = self._register.conversations()
+        waiting = self._register.queue.conversations()
         for conversation in waiting:
             if not self._turns.knows(conversation):
                 self._turns.nudge(conversation, settle)
@@ -137,6 +149,8 @@ class Sender:
                 if self._channels.refresh():
                     _log.info("the channels were read again")
                     self._gates.go_all()
+                if self._chats is not None:
+                    self._chats.tidy()
                 if time.monotonic() < next_scan:
                     continue
                 next_scan = time.monotonic() + SCAN_SECONDS
@@ -158,7 +172,9 @@ class Subscriptions:
         """Take `projects/…/subscriptions/…`, and what is to be done with each event; it starts at once."""
         self._hear = hear
         self._client = pubsub_v1.SubscriberClient()
-        limits = pubsub_v1.types.FlowControl(max_messages=_MOST_MESSAGES)
+        limits = pubsub_v1.types.FlowControl(
+            max_messages=_MOST_MESSAGES, max_duration_per_lease_extension=_LEASE_SECONDS
+        )
         self._streams = [
             self._client.subscribe(
                 name, callback=self._take, flow_control=limits, await_callbacks_on_shutdown=True

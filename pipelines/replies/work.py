@@ -17,12 +17,14 @@ import msgspec
 from pipelines.replies.answers import Answer
 from pipelines.replies.calls import Call, UnsendableError, make_call
 from pipelines.replies.channels import CHANNEL_RATES, PERSON_RATES, Channel, Channels, Rate
+from pipelines.replies.chats import Chats
 from pipelines.replies.conclusions import NO_STEPS, SOONEST_LOOK, Attempted, Steps
 from pipelines.replies.gates import Gates
 from pipelines.replies.provider import CALL_SECONDS, Provider, Response
-from pipelines.replies.register import Claim, Register, State, Waiting
+from pipelines.replies.register import Claim, Register, State
 from pipelines.replies.told import Told
-from schemas.replies import Attempt, InvalidReplyError, Reply, decode_reply
+from receiver.replies.queue import Waiting
+from schemas.replies import CHAT, Attempt, InvalidReplyError, Reply, decode_reply
 
 _FIRST_RETRY_SECONDS: Final = 1.0
 _LAST_RETRY_SECONDS: Final = 60.0
@@ -30,6 +32,8 @@ _NO_CHANNEL_SECONDS: Final = 5.0
 _LATEST_LOOK: Final = 15.0
 _FRESH_SECONDS: Final = 10.0
 """A claim that is older is not called any more: others will soon hold it for lost."""
+_SHOWN_SECONDS: Final = 2.0
+"""How long to wait until an answer is shown that another sender has claimed: it may have died."""
 _log = logging.getLogger(__name__)
 
 
@@ -64,8 +68,12 @@ class Worker:
         rules: Rules | None = None,
         steps: Steps = NO_STEPS,
         clock: Callable[[], dt.datetime] = _utc_now,
+        chats: Chats | None = None,
     ) -> None:
-        """Take the name by which this process is known, one that no other ever has, and what it works with."""
+        """Take the name by which this process is known, one that no other ever has, and what it works with.
+
+        Without `chats`, answers of the live chat wait.
+        """
         self.name = name
         self._register = register
         self._told = told
@@ -75,6 +83,7 @@ class Worker:
         self._rules = rules or Rules()
         self._steps = steps
         self._now = clock
+        self._chats = chats
 
     def attend(self, conversation: str) -> float | None:
         """Do what can be done now; return the seconds until there may be more, None where nothing waits.
@@ -82,14 +91,14 @@ class Worker:
         Raises:
             Exception: the register or the archive fails; it can be tried again.
         """
-        names = self._register.waiting(conversation)
+        names = self._register.queue.names(conversation)
         if not names:
             return None
-        entry = self._register.read(conversation, names[0])
+        entry = self._register.queue.read(conversation, names[0])
         wait = 0.0 if entry is None else self._step(entry)
         if wait > 0:
             return wait
-        self._register.remove(conversation, names[0])
+        self._register.queue.remove(conversation, names[0])
         self._steps.reached("removed")
         return 0.0
 
@@ -105,6 +114,8 @@ class Worker:
             # Noted by a process that may have died before it told.
             self._told.outcome(state.outcome)
             return 0.0
+        if reply.source == CHAT and (state.claim is None or state.claim.purpose == "send"):
+            return self._show(entry, reply, state)
         if state.claim is not None and (state.proof or state.outcome is None):
             return self._resolve(entry, reply, state, state.claim)
         return self._try(entry, reply, state)
@@ -126,6 +137,27 @@ class Worker:
             return attempted.use_up(self.name, "refuse", "refused", "content", str(error))
         wait = self._gates.wait((reply.source, reply.channel), *self._rates(reply, channel))
         return wait or self._send(attempted, call, channel)
+
+    def _show(self, entry: Waiting, reply: Reply, state: State) -> float:
+        """Show an answer to a visitor of the live chat: here nothing is in doubt, as it may be shown again."""
+        if self._chats is None:
+            return _NO_CHANNEL_SECONDS
+        now = self._now()
+        if state.claim is None:
+            attempted = self._attempted(entry, reply, 1)
+            if reply.expires_at is not None and now >= reply.expires_at:
+                return attempted.use_up(self.name, "expire", "expired")
+            self._told.attempt(Attempt(reply_id=entry.reply_id, number=1, at=now, sender=self.name))
+            self._steps.reached("attempt told")
+            if not self._register.claim(entry.reply_id, 1, Claim(now, self.name)):
+                return SOONEST_LOOK
+            self._steps.reached("attempt claimed")
+        elif state.claim.sender != self.name and (now - state.claim.at).total_seconds() < _SHOWN_SECONDS:
+            # Another sender is about it.
+            return SOONEST_LOOK
+        self._chats.show(reply, entry.reply_id, entry.received_at)
+        self._steps.reached("called")
+        return self._attempted(entry, reply, 1).conclude("accepted", Response(Answer("accepted", entry.reply_id)))
 
     def _send(self, attempted: Attempted, call: Call, channel: Channel) -> float:
         """Tell of an attempt, claim it, and make the call."""

@@ -80,7 +80,7 @@ def examine(environ: Mapping[str, str]) -> Report:
     endpoints = [
         Endpoint(source, base + rule.rule)
         for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule)
-        if "POST" in (rule.methods or ()) and (source := rule.endpoint.partition(".")[0])
+        if (source := rule.endpoint.partition(".")[0]) == "custom" or "POST" in (rule.methods or ())
     ]
     configured = {endpoint.source for endpoint in endpoints}
     problems = [*settings.problems, *_missing_handshakes(settings, configured), *_wrong_expressions(settings)]

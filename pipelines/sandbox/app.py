@@ -1,6 +1,6 @@
 """The sandbox's web app: the providers' routes, and `/sandbox/…` by which a person or a test plays with them."""
 
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from flask import Blueprint, Flask, Response, jsonify, request
@@ -13,6 +13,7 @@ from pipelines.sandbox.people import write
 from pipelines.sandbox.world import World
 
 T = TypeVar("T")
+_CONTROLS: Final = "/sandbox"
 
 
 class Said(msgspec.Struct, forbid_unknown_fields=True):
@@ -28,8 +29,9 @@ def create_app(world: World, deliveries: Deliveries, receiver: str) -> Flask:
     app = Flask("pipelines.sandbox", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 32 * 1024 * 1024
     app.register_blueprint(twilio_api.routes(world, deliveries))
-    app.register_blueprint(_controls(world, deliveries, receiver), url_prefix="/sandbox")
+    app.register_blueprint(_controls(world, deliveries, receiver), url_prefix=_CONTROLS)
     app.register_blueprint(graph_api.routes(world, deliveries, receiver))
+    app.before_request(lambda: None if request.path.startswith(f"{_CONTROLS}/") else world.count_request())
     app.after_request(_lose)
     return app
 
@@ -99,6 +101,11 @@ def _controls(world: World, deliveries: Deliveries, receiver: str) -> Blueprint:
         """Return everything that was accepted."""
         with world.lock:
             return jsonify([msgspec.to_builtins(each) for each in world.sent])
+
+    @controls.get("/requests")
+    def requests() -> Response:
+        """Return how many calls the providers have got, whatever became of them."""
+        return jsonify({"requests": world.requests})
 
     @controls.get("/webhooks")
     def webhooks() -> Response:

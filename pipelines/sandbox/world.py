@@ -64,6 +64,8 @@ class World:
         self.lock = threading.RLock()
         self.dice = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
         self.sent: list[Sent] = []
+        self.requests = 0
+        """How many calls the providers have got, whatever became of them."""
         self.deaf = frozenset[str]()
         """Recipients who cannot be reached: what is sent to them fails later."""
         self._accounts = {account.id: account for account in accounts}
@@ -78,6 +80,11 @@ class World:
     def accounts(self) -> list[Account]:
         """Return all accounts."""
         return list(self._accounts.values())
+
+    def count_request(self) -> None:
+        """Count a call to a provider."""
+        with self.lock:
+            self.requests += 1
 
     def new_id(self, prefix: str, size: int = 12) -> str:
         """Return an id that nothing else has; the same for the same seed and the same calls before."""

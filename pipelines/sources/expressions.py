@@ -4,55 +4,82 @@ https://jmespath.org/specification.html
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import jmespath
-from jmespath.exceptions import JMESPathError, JMESPathTypeError
-from jmespath.functions import Functions, signature
+from jmespath.exceptions import JMESPathError
 
 from pipelines.core.times import Written
-from schemas.custom_sources import BodyMapping, Path, Whereabouts
+from pipelines.sources import traps
+from pipelines.sources.interpreter import Interpreter, Node, SourceFunctions, scalar_text
+from schemas.mapping_tables import Attachment, BodyMapping, Whereabouts
+from schemas.sources_table import Path
 
-CONTEXT: Final = frozenset({"item", "parent", "body", "ancestors", "headers", "query"})
+CONTEXT: Final = frozenset({"item", "parent", "body", "ancestors", "ancestor", "headers", "query"})
 """What an expression can speak of."""
-LITERALS: Final = frozenset({"items", "subject", "key", "message", "metadata"})
+LITERALS: Final = frozenset(
+    {"items", "subject", "key", "message", "metadata", "attachments", "time_format", "time_offset"}
+)
 """Members of a mapping and its rules that are no expressions."""
+LONGEST: Final = 2000
+"""Characters of an expression."""
 
 # Of these nodes only the first part is read in the surrounding context, the others in what it gives.
 _DESCENDING: Final = frozenset(
     {"subexpression", "index_expression", "projection", "value_projection", "filter_projection", "pipe", "flatten"}
 )
 
-Context = Mapping[str, Any]
+
+class Given(NamedTuple):
+    """What an expression gave, for who writes a mapping."""
+
+    place: str
+    name: str
+    expression: str
+    value: Any
 
 
-class _Functions(Functions):
-    """JMESPath's functions, of which `join` takes numbers too: sources number what they send."""
+class Context:
+    """What the expressions of one item speak of, and what counts their steps: one for each event."""
 
-    @signature({"types": ["string"]}, {"types": ["array"]})
-    def _func_join(self, separator: str, parts: list[Any]) -> str:
-        for part in parts:
-            # Neither is part of an id, and what is missing would make one id of many.
-            if isinstance(part, bool) or not isinstance(part, str | int | float):
-                raise JMESPathTypeError("join", part, type(part).__name__, ["string", "number"])
-        return separator.join(map(scalar_text, parts))
+    def __init__(
+        self, values: Mapping[str, Any], interpreter: Interpreter, seen: list[Given] | None = None
+    ) -> None:
+        self.values = values
+        self.seen = seen
+        """Where what each expression gives is noted, if anybody wants to know."""
+        self._interpreter = interpreter
 
+    def having(self, values: Mapping[str, Any]) -> "Context":
+        """Return a context with more names."""
+        return Context({**self.values, **values}, self._interpreter, self.seen)
 
-_OPTIONS: Final = jmespath.Options(custom_functions=_Functions())
+    def evaluate(self, parsed: Node) -> Any:
+        """Return what an expression gives."""
+        return self._interpreter.visit(parsed, self.values)
 
 
 class Expressions:
     """The compiled expressions of a rule, by name; where it lacks one, the mapping's counts."""
 
-    def __init__(self, *tables: Whereabouts) -> None:
-        self._compiled = {
-            name: jmespath.compile(expression) for table in tables for name, expression in written(table).items()
-        }
+    def __init__(self, *tables: Whereabouts | Attachment, place: str = "mapping") -> None:
+        self.place = place
+        self.names = {name: expression for table in tables for name, expression in written(table).items()}
+        self._compiled = {name: jmespath.compile(expression).parsed for name, expression in self.names.items()}
+
+    def has(self, *names: str) -> bool:
+        """Say whether there is one of these expressions."""
+        return not self._compiled.keys().isdisjoint(names)
 
     def value(self, name: str, context: Context, default: Any = None) -> Any:
         """Return what an expression gives; the default where there is no such expression."""
-        expression = self._compiled.get(name)
-        return default if expression is None else expression.search(context, options=_OPTIONS)
+        parsed = self._compiled.get(name)
+        if parsed is None:
+            return default
+        value = context.evaluate(parsed)
+        if context.seen is not None:
+            context.seen.append(Given(self.place, name, self.names[name], value))
+        return value
 
     def text(self, name: str, context: Context) -> str | None:
         """Return what an expression gives as text; nothing and the empty text are None.
@@ -76,7 +103,7 @@ class Expressions:
         return not (value is None or value is False or value in ("", [], {}))
 
 
-def written(table: Whereabouts) -> dict[str, str]:
+def written(table: Whereabouts | Attachment) -> dict[str, str]:
     """Return the expressions of a table, by name."""
     names = (name for name in table.__struct_fields__ if name not in LITERALS)
     return {name: expression for name in names if (expression := getattr(table, name)) is not None}
@@ -84,35 +111,41 @@ def written(table: Whereabouts) -> dict[str, str]:
 
 def problems(mapping: BodyMapping) -> Iterator[tuple[Path, str]]:
     """Yield what is wrong with a mapping's expressions, and where in the mapping."""
-    tables: list[tuple[Path, Whereabouts]] = [((), mapping)]
-    tables += [(("message", number), rule) for number, rule in enumerate(mapping.message)]
+    tables: list[tuple[Path, Whereabouts | Attachment]] = [((), mapping)]
+    for number, rule in enumerate(mapping.message):
+        path: Path = ("message", number)
+        tables += [(path, rule)]
+        tables += [((*path, "attachments", nth), table) for nth, table in enumerate(rule.attachments)]
     tables += [(("metadata", number), rule) for number, rule in enumerate(mapping.metadata)]
     for path, table in tables:
+        names = CONTEXT | {"attachment"} if isinstance(table, Attachment) else CONTEXT
         for name, expression in written(table).items():
-            if what := _problem(expression):
+            known = CONTEXT if name == "each" else names
+            if what := _problem(expression, known):
                 yield (*path, name), what
 
 
-def scalar_text(value: Any) -> str:
-    """Return a string, number or truth value as text; empty for anything else."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case str() | int() | float():
-            return str(value)
-        case _:
-            return ""
-
-
-def _problem(expression: str) -> str | None:
+def _problem(expression: str, known: frozenset[str]) -> str | None:
+    if len(expression) > LONGEST:
+        return f"more than {LONGEST:,} characters"
     try:
         parsed = jmespath.compile(expression).parsed
+        return _wrong(expression, parsed, known)
     except JMESPathError as error:
-        return " ".join(str(error).split())
-    unknown = sorted(set(_names(parsed)) - CONTEXT)
+        what = " ".join(str(error).split())
+        return f"{hint} ({what})" if (hint := traps.of_broken(expression)) else what
+    except RecursionError:
+        return "too deeply nested"
+
+
+def _wrong(expression: str, parsed: Node, known: frozenset[str]) -> str | None:
+    if trap := next(traps.of_parsed(parsed), None):
+        return trap
+    unknown = sorted(set(_names(parsed)) - known)
     if unknown:
-        return f"{unknown[0]!r} is none of {', '.join(sorted(CONTEXT))}"
-    functions = sorted(set(_functions(parsed)) - _Functions.FUNCTION_TABLE.keys())
+        what = f"{unknown[0]!r} is none of {', '.join(sorted(known))}"
+        return f"{hint} ({what})" if (hint := traps.of_name(unknown[0], expression)) else what
+    functions = sorted(set(_functions(parsed)) - SourceFunctions.FUNCTION_TABLE.keys())
     return f"there is no function {functions[0]}()" if functions else None
 
 

@@ -58,6 +58,10 @@ def parsers(text: str, name: str = VARIABLE) -> dict[str, Parser]:
     """
     file = SourcesFile(text, name)
     coded = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    for source, definition in file.definitions.items():
+        if definition.scheme == "code" and definition.mapping is not None:
+            # Its code proves requests, which is the receiver's business; the mapping reads them.
+            coded.pop(source, None)
     problems: list[str] = []
     found: dict[str, Parser] = {}
     for source, point in coded.items():

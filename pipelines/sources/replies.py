@@ -9,7 +9,7 @@ from typing import Final
 
 from pipelines.core.item import Item, Lineage
 from pipelines.sources import twilio
-from pipelines.sources.json_body import Body
+from pipelines.sources.json_body import NOTHING, Body, members, scalar
 from pipelines.sources.place import Place
 from pipelines.sources.whatsapp_people import Line, Person
 from schemas.raw_event import RawEvent
@@ -21,6 +21,15 @@ REPLY_OF: Final = "source.reply"
 """The key of metadata about a message: the id of the reply that it was."""
 ANSWERED_BY: Final = "source.answered_by"
 """The key of metadata about a message: `human`, `bot` or `system`."""
+ACTIONS: Final = {
+    "typing_on": ("source.is_typing", "true"),
+    "typing_off": ("source.is_typing", "false"),
+    "mark_seen": ("source.marked_seen", "true"),
+}
+"""Sender actions of Messenger, Instagram and the live chat: no messages, but metadata about the conversation.
+
+https://developers.facebook.com/docs/messenger-platform/send-messages/sender-actions
+"""
 
 
 class MissingAttributeError(ValueError):
@@ -61,7 +70,18 @@ def _outcome(body: Body, outcome: Outcome, event: RawEvent, lineage: Lineage) ->
         _tell_state(item, _place(item, reply), reply, outcome.reply_id, outcome.result)
     if outcome.result == "accepted":
         with lineage.item("/reply/content", body.exact(reply.content), source=reply.source, time=at) as item:
-            _message(item, reply, outcome.reply_id, outcome.source_message_id)
+            if action := _action(body, reply):
+                actor = (reply.actor.id if reply.actor else None) or reply.channel
+                _place(item, reply).tell(item, *action, actor=actor)
+            else:
+                _message(item, reply, outcome.reply_id, outcome.source_message_id)
+
+
+def _action(body: Body, reply: Addressed) -> tuple[str, str] | None:
+    """Return the metadata that a reply's content is, where it is no message."""
+    if reply.source not in {"facebook", "instagram", "chatplugin"}:
+        return None
+    return ACTIONS.get(scalar(members(body, reply.content).get("sender_action", NOTHING)) or "")
 
 
 def _tell_state(item: Item, place: Place, reply: Addressed, reply_id: str, state: str) -> None:

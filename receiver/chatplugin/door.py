@@ -12,7 +12,7 @@ from receiver.chatplugin.limits import RateLimit
 from receiver.chatplugin.tokens import ExpiredTokenError, InvalidTokenError, Tokens, Visitor
 
 PREFLIGHT_SECONDS: Final = 7200
-ALLOWED_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key"
+ALLOWED_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID"
 
 
 class Door:
@@ -24,6 +24,7 @@ class Door:
         self._origins = chat.origins
         self._addresses = RateLimit(chat.requests_per_minute)
         self._conversations = RateLimit(chat.messages_per_minute)
+        self._events = RateLimit(chat.messages_per_minute)
 
     def enter(self) -> None:
         """Check what can be checked of any request, and let the origin's scripts read the answer.
@@ -32,9 +33,13 @@ class Door:
             HTTPException: 403 for an origin of no channel, 429 for too many requests of an address.
         """
         after_this_request(self.share)
-        if request.headers.get("Origin") not in self._origins:
+        if request.headers.get("Origin") not in self._origins and not _is_own():
             refuse(403, "origin_not_allowed", "This web site may not use the chat.")
-        _within(self._addresses, _address(self._chat.trusted_proxies))
+        _within(self._addresses, self.address())
+
+    def address(self) -> str:
+        """Return what counts as one sender."""
+        return _address(self._chat.trusted_proxies)
 
     def share(self, response: Response) -> Response:
         """Let the scripts of an allowed origin, and only those, read an answer."""
@@ -48,7 +53,7 @@ class Door:
     def preflight(self) -> Response:
         """Answer a browser's question what may be sent, https://fetch.spec.whatwg.org/#cors-preflight-fetch."""
         response = self.share(Response(status=204))
-        response.headers["Access-Control-Allow-Methods"] = "POST"
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST"
         response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
         response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
         return response
@@ -62,7 +67,7 @@ class Door:
         origins = self._chat.channels.get(channel_id)
         if origins is None:
             refuse(404, "unknown_channel", "There is no such channel.")
-        if request.headers["Origin"] not in origins:
+        if request.headers.get("Origin") not in origins and not _is_own():
             refuse(403, "origin_not_allowed", "This web site may not use this channel.")
 
     def visitor(self, token: str, purpose: str) -> Visitor:
@@ -95,6 +100,23 @@ class Door:
             HTTPException: 429 for too many of them.
         """
         _within(self._conversations, visitor.conversation_id)
+
+    def pace_events(self, visitor: Visitor) -> None:
+        """Count what a visitor does besides writing, apart from their messages.
+
+        Raises:
+            HTTPException: 429 for too much of it.
+        """
+        _within(self._events, visitor.conversation_id)
+
+
+def _is_own() -> bool:
+    """Say whether a page asks that is of the receiver's own origin: to read, browsers do not name it then.
+
+    Scripts cannot set this header, https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header.
+    """
+    headers = request.headers
+    return request.method == "GET" and "Origin" not in headers and headers.get("Sec-Fetch-Site") == "same-origin"
 
 
 def _within(limit: RateLimit, key: str) -> None:

@@ -1,7 +1,8 @@
 """How requests of custom sources prove their sender, as the sources file says."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+import base64
+import datetime as dt
+from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Final, Protocol
 
@@ -9,18 +10,18 @@ from flask import Request
 from standardwebhooks import Webhook
 
 from receiver.event_loop import in_thread
-from receiver.proofs.signatures import hmac_base64, hmac_hex, matches_any
-from schemas.custom_sources import ENTRY_POINTS, Definition, Hmac
+from receiver.proofs.jwts import by_jwt
+from receiver.proofs.places import MOST_SIGNATURES, placed
+from receiver.proofs.setting import Setting
+from receiver.proofs.signatures import matches_any
+from receiver.proofs.signed import Proof, by_hash, by_hmac, by_private_key
+from schemas.custom_sources import ENTRY_POINTS, Definition
+from schemas.proof_tables import Token
 
 SHORTEST_TOKEN: Final = 16
-"""Characters of a bearer token: a shorter one could be guessed."""
-MOST_SIGNATURES: Final = 32
-"""Signatures of one request: there are several while a secret is rotated."""
-MILLISECONDS_FROM: Final = 10**11
-"""Timestamps from here on are in milliseconds."""
-
-Proof = Callable[[Request], bool]
-"""Says whether a request is of who it should be."""
+"""Characters of a token: a shorter one could be guessed."""
+_LATEST: Final = 10**11
+"""Seconds since 1970 beyond which no date is."""
 
 
 class Verifier(Protocol):
@@ -31,23 +32,40 @@ class Verifier(Protocol):
         ...
 
 
-def proof(source: str, definition: Definition, secrets: Sequence[str]) -> Proof:
+def proof(source: str, definition: Definition, secrets: Sequence[str], setting: Setting | None = None) -> Proof:
     """Return what checks the requests of a source.
+
+    A check raises `KeysMissingError` where the sender should try again, since its keys are still being fetched.
 
     Raises:
         ValueError: a secret is not of the scheme's form, or the source has no code for it.
     """
+    setting = setting or Setting()
+    made = None
     match definition.scheme:
-        case "standard-webhooks":
-            return _standard_webhooks(secrets)
         case "hmac" if definition.hmac is not None:
-            return _hmac(definition.hmac, secrets)
+            made = by_hmac(definition.hmac, secrets, setting)
+        case "hash" if definition.hash is not None:
+            made = by_hash(definition.hash, secrets, setting)
+        case "signature" if definition.signature is not None:
+            made = by_private_key(definition.signature, secrets, setting)
+        case "jwt" if definition.jwt is not None:
+            made = by_jwt(definition.jwt, secrets, setting)
+        case "token" if definition.token is not None:
+            made = _token(definition.token, secrets)
+        case "standard-webhooks":
+            made = _standard_webhooks(secrets, setting, definition.tolerance_seconds)
         case "bearer":
-            return _bearer(secrets)
+            made = _bearer(secrets)
+        case "basic":
+            made = _basic(secrets)
         case "code":
-            return _code(source, secrets)
-        case _:
-            return lambda request: True
+            made = _code(source, secrets)
+        case "none":
+            made = _nothing
+    if made is None:
+        raise ValueError(f"nothing says how {definition.scheme} proves a request")
+    return made
 
 
 def bearer_token(request: Request) -> str:
@@ -56,63 +74,71 @@ def bearer_token(request: Request) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _standard_webhooks(secrets: Sequence[str]) -> Proof:
-    """See https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md."""
+def _standard_webhooks(secrets: Sequence[str], setting: Setting, tolerance_seconds: int) -> Proof:
+    """See https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md.
+
+    Svix, where the specification comes from, names the same headers after itself.
+    """
     try:
         webhooks = [Webhook(secret) for secret in secrets]
     except Exception as error:
         raise ValueError("a secret is not whsec_ and base64") from error
 
     def is_signed(request: Request) -> bool:
-        # The library looks at all that a header lists, and a header is long.
-        if request.headers.get("webhook-signature", "").count(" ") >= MOST_SIGNATURES:
+        headers = request.headers
+        prefix = "webhook" if "webhook-id" in headers else "svix"
+        message_id, told = headers.get(f"{prefix}-id", ""), headers.get(f"{prefix}-timestamp", "")
+        signatures = headers.get(f"{prefix}-signature", "").split(" ", MOST_SIGNATURES)
+        if not (told.isascii() and told.isdigit() and len(told) < 12 and int(told) < _LATEST):
             return False
-        return any(_verifies(webhook, request) for webhook in webhooks)
+        if len(signatures) > MOST_SIGNATURES or not setting.is_recent(told, tolerance_seconds):
+            return False
+        # Not below: a body that did not come has an answer of its own.
+        body = request.get_data()
+        try:
+            moment = dt.datetime.fromtimestamp(int(told), dt.UTC)
+            expected = [webhook.sign(message_id, moment, body.decode()) for webhook in webhooks]
+        except ValueError:
+            # A body that is no text.
+            return False
+        return any(matches_any(given, expected) for given in signatures)
 
     return is_signed
 
 
-def _verifies(webhook: Webhook, request: Request) -> bool:
-    # Not below: a body that did not come has an answer of its own.
-    body = request.get_data()
-    try:
-        webhook.verify(body, dict(request.headers), json_parse=False)
-    except Exception:
-        # Besides its own error the library raises others for malformed headers and bodies.
-        return False
+def _nothing(_: Request) -> bool:
+    """Take all that comes: the operator has said so."""
     return True
 
 
-def _hmac(hmac: Hmac, secrets: Sequence[str]) -> Proof:
-    sign = hmac_hex if hmac.encoding == "hex" else hmac_base64
-
-    def is_signed(request: Request) -> bool:
-        given = request.headers.get(hmac.header, "")
-        template = hmac.signed
-        if hmac.timestamp_header is not None:
-            timestamp = request.headers.get(hmac.timestamp_header, "")
-            if not _is_recent(timestamp, hmac.tolerance_seconds):
-                return False
-            template = template.replace("{timestamp}", timestamp)
-        signed = request.get_data().join(part.encode() for part in template.split("{body}"))
-        return matches_any(given, (hmac.prefix + sign(secret, signed, hmac.algorithm) for secret in secrets))
-
-    return is_signed
-
-
-def _is_recent(timestamp: str, tolerance_seconds: int) -> bool:
-    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 20):
-        return False
-    seconds = int(timestamp)
-    if seconds >= MILLISECONDS_FROM:
-        seconds //= 1000
-    return abs(time.time() - seconds) <= tolerance_seconds
-
-
 def _bearer(secrets: Sequence[str]) -> Proof:
-    if any(len(secret) < SHORTEST_TOKEN for secret in secrets):
-        raise ValueError(f"a bearer token has at least {SHORTEST_TOKEN} characters")
+    _refuse_short(secrets)
     return lambda request: matches_any(bearer_token(request), secrets)
+
+
+def _token(table: Token, secrets: Sequence[str]) -> Proof:
+    _refuse_short(secrets)
+    expected = [table.prefix + secret for secret in secrets]
+    return lambda request: matches_any(placed(request, table), expected)
+
+
+def _basic(secrets: Sequence[str]) -> Proof:
+    """See https://www.rfc-editor.org/rfc/rfc7617."""
+    if not all(":" in secret for secret in secrets):
+        raise ValueError("a secret is user:password")
+    _refuse_short(secrets)
+    expected = [base64.b64encode(secret.encode()).decode() for secret in secrets]
+
+    def is_known(request: Request) -> bool:
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        return scheme.lower() == "basic" and matches_any(given.strip(), expected)
+
+    return is_known
+
+
+def _refuse_short(secrets: Sequence[str]) -> None:
+    if any(len(secret) < SHORTEST_TOKEN for secret in secrets):
+        raise ValueError(f"a token has at least {SHORTEST_TOKEN} characters")
 
 
 def _code(source: str, secrets: Sequence[str]) -> Proof:

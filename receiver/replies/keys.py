@@ -1,4 +1,4 @@
-"""Idempotency keys: a key stands for one body, for ever, whichever receiver it comes to."""
+"""Idempotency keys, each of which stands for one body for ever, and the queue of what is to be sent."""
 
 import hashlib
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from receiver.event_loop import waiter
+from receiver.replies.queue import Queue, Waiting, queue_name
 from receiver.replies.store import Store
 
 WAIT_SECONDS: Final = 10.0
@@ -16,7 +17,7 @@ T = TypeVar("T")
 
 
 class UnknownError(Exception):
-    """It could not be found out, or made durable, what a key stands for: try again."""
+    """It could not be found out, or made durable, what a key stands for or that a reply waits: try again."""
 
 
 class TakenError(ValueError):
@@ -24,10 +25,11 @@ class TakenError(ValueError):
 
 
 class Keys:
-    """The register of keys."""
+    """The register of keys, and the queue beside it."""
 
     def __init__(self, store: Store, wait_seconds: float = WAIT_SECONDS) -> None:
         self._store = store
+        self._queue = Queue(store)
         self._wait_seconds = wait_seconds
         # Its threads start with the first reply, after any fork.
         self._threads = ThreadPoolExecutor(_THREADS, "reply-keys")
@@ -52,6 +54,16 @@ class Keys:
         stands_for = self._result(self._threads.submit(self._stand, reply_id, digest), wait.release, wait.wait)
         if stands_for != digest:
             raise TakenError(reply_id)
+
+    def line_up(self, conversation: tuple[str, str, str], entry: Waiting) -> None:
+        """Return when a reply waits durably in its conversation's queue.
+
+        Raises:
+            UnknownError: it may not, or not in time.
+        """
+        wait = waiter()
+        future = self._threads.submit(self._queue.put, queue_name(conversation), entry)
+        self._result(future, wait.release, wait.wait)
 
     def _known(self, reply_id: str) -> bytes | None:
         return self._store.read(_name(reply_id))

@@ -9,9 +9,12 @@ import re
 import uuid
 from typing import Any, Final, NoReturn
 
+import msgspec
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from receiver.answers.answers import NOTHING, Answers
+from receiver.answers.routes import add_routes as add_events
 from receiver.chatplugin import pages
 from receiver.chatplugin.channels import ChatSettings
 from receiver.chatplugin.door import Door
@@ -37,9 +40,11 @@ def blueprint(settings: Settings) -> Blueprint | None:
         return None
     tokens = Tokens(chat.secrets, chat.resume_days)
     door = Door(chat, tokens)
+    answers = Answers.from_settings(settings)
     routes = Blueprint(SOURCE, __name__)
     routes.register_error_handler(HTTPException, _answer_as_json)
     pages.add_routes(routes, chat.demo_channel)
+    add_events(routes, door, answers)
 
     @routes.post("/chatplugin.authenticate", provide_automatic_options=False)
     @takes_at_most(MAX_BODY_BYTES)
@@ -52,18 +57,22 @@ def blueprint(settings: Settings) -> Blueprint | None:
             visitor = door.visitor(resume_token, RESUME)
             if channel_id is not None and channel_id != visitor.channel_id:
                 refuse(403, "other_channel", "The resume token belongs to another channel.")
+            history = answers.history(visitor) if answers else NOTHING
         elif isinstance(channel_id, str):
             door.check_channel(channel_id)
             visitor = Visitor(channel_id, str(uuid.uuid4()))
+            # Nobody can have answered yet.
+            history = NOTHING
         else:
             refuse(400, "invalid_request", "channel_id or resume_token is missing.")
-        return jsonify(
-            token=tokens.issue(visitor, SEND),
-            resume_token=tokens.issue(visitor, RESUME),
-            conversation_id=visitor.conversation_id,
-            # The receiver keeps no messages; the visitor's browser has its own.
-            messages=[],
-        )
+        opened = {
+            "token": tokens.issue(visitor, SEND),
+            "resume_token": tokens.issue(visitor, RESUME),
+            "conversation_id": visitor.conversation_id,
+            "now": _now(),
+            **msgspec.structs.asdict(history),
+        }
+        return Response(msgspec.json.encode(opened), content_type="application/json")
 
     @routes.post("/chatplugin.resumeToken", provide_automatic_options=False)
     @takes_at_most(MAX_BODY_BYTES)
@@ -165,15 +174,18 @@ def _message_id(visitor: Visitor) -> str:
     return str(uuid.uuid5(uuid.UUID(visitor.conversation_id), key[1]))
 
 
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def _message(body: dict[str, Any], message_id: str, visitor: Visitor) -> dict[str, Any]:
     """Return the message as Airy's API gives it back."""
-    now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
         "id": message_id,
         "content": body["message"],
         "delivery_state": "delivered",
         "from_contact": True,
-        "sent_at": body.get("sent_at") or now,
+        "sent_at": body.get("sent_at") or _now(),
         "source": SOURCE,
         "sender": {"id": visitor.conversation_id},
         "metadata": {},

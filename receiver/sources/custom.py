@@ -5,14 +5,20 @@ The sources file says how each proves itself; `docs/adding-a-source.md` describe
 
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
-from typing import NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import unquote_plus
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, abort, request
 
 from receiver.config import PREFIX, Settings
-from receiver.proofs.schemes import Proof, bearer_token, proof
+from receiver.proofs.key_sets import KeysMissingError
+from receiver.proofs.schemes import bearer_token, proof
+from receiver.proofs.setting import Setting
 from receiver.proofs.signatures import matches_any
-from receiver.web.intake import UNSIGNED, receive, reject
+from receiver.proofs.signed import Proof
+from receiver.web.answers import Answers
+from receiver.web.intake import UNSIGNED, receive, reject, try_again
 from schemas.custom_sources import (
     ENTRY_POINTS,
     VARIABLE,
@@ -22,6 +28,9 @@ from schemas.custom_sources import (
     name_problem,
     read_file,
 )
+from schemas.proof_tables import template_fields
+
+FILE: Final = VARIABLE.removeprefix(PREFIX)
 
 
 class CustomSource(NamedTuple):
@@ -31,12 +40,20 @@ class CustomSource(NamedTuple):
     definition: Definition
     secrets: tuple[str, ...]
     proven: Proof
+    answers: Answers
 
-    def receive(self) -> Response:
-        """Take the request, whose sender is proven."""
+    @property
+    def methods(self) -> set[str]:
+        """The methods of its events and its handshakes."""
+        return {*self.definition.methods, *(answer.method for answer in self.definition.answers)}
+
+    def receive(self, answer: Response | None = None) -> Response:
+        """Take the request, whose sender is proven, and answer it."""
         scheme = self.definition.scheme
         verified_by = UNSIGNED if scheme == "none" else scheme
-        return receive(self.name, verified_by=verified_by, headers=self.definition.keep_headers)
+        for name in self.definition.query_secrets:
+            request.environ["QUERY_STRING"] = without(request.environ["QUERY_STRING"], name)
+        return receive(self.name, verified_by=verified_by, headers=self.definition.keep_headers, answer=answer)
 
 
 def blueprint(settings: Settings) -> Blueprint | None:
@@ -46,7 +63,8 @@ def blueprint(settings: Settings) -> Blueprint | None:
         return None
     routes = Blueprint("custom", __name__)
     for source in sources:
-        routes.add_url_rule(f"/sources/{source.name}", source.name, _webhook(source), methods=["POST"])
+        routes.add_url_rule(f"/sources/{source.name}", source.name, _webhook(source), methods=source.methods)
+    routes.register_error_handler(KeysMissingError, lambda _: try_again())
     bearers = [source for source in sources if source.definition.scheme == "bearer"]
 
     @routes.post("/sources.webhook")
@@ -67,24 +85,26 @@ def configured(settings: Settings) -> Iterator[CustomSource]:
     A source that an installed package registers needs no table, but secrets.
     """
     owners: dict[str, str] = {}
+    setting = Setting(settings.public_urls(), Path(settings.text(FILE)).parent)
     for name, written in _definitions(settings).items():
         definition = written or Definition()
         variable = secrets_variable(name)
         secrets = settings.secrets(variable)
-        if bool(secrets) == (definition.scheme == "none"):
+        if bool(secrets) == (definition.scheme == "none" or definition.keeps_public_keys):
             if written or secrets:
-                what = (
-                    'is set, but the scheme is "none"' if secrets else f"is not set: what proves {name}'s requests"
-                )
-                settings.problems.append(f"{PREFIX}{variable} {what}")
+                settings.problems.append(f"{PREFIX}{variable} {_contradiction(name, definition, secrets)}")
             continue
+        if _needs_url(definition) and not setting.public_urls:
+            settings.problems.append(f"{PREFIX}PUBLIC_URL is not set: {name} signs the URL that it calls")
         for secret in secrets if definition.scheme == "bearer" else ():
             if (owner := owners.setdefault(secret, name)) != name:
                 settings.problems.append(f"{PREFIX}{variable} is a token of {owner} too: give each its own")
         try:
-            yield CustomSource(name, definition, secrets, proof(name, definition, secrets))
+            proven = proof(name, definition, secrets, setting)
         except ValueError as error:
             settings.problems.append(f"{PREFIX}{variable}: {error}")
+        else:
+            yield CustomSource(name, definition, secrets, proven, _answers(name, definition, settings))
 
 
 def secrets_variable(name: str) -> str:
@@ -92,10 +112,38 @@ def secrets_variable(name: str) -> str:
     return f"SOURCE_{name.upper().replace('-', '_')}_SECRETS"
 
 
+def _answers(name: str, definition: Definition, settings: Settings) -> Answers:
+    variable = secrets_variable(name).removesuffix("SECRETS") + "VERIFY_TOKENS"
+    tokens = settings.secrets(variable)
+    if any(answer.verify for answer in definition.answers) != bool(tokens):
+        settings.problems.append(
+            f"{PREFIX}{variable} {'is set, but no answer has verify' if tokens else 'is not set: verify needs it'}"
+        )
+    return Answers(definition.answers, tokens)
+
+
+def without(query: str, name: str) -> str:
+    """Return a query without a parameter: a credential is not kept."""
+    return "&".join(part for part in query.split("&") if unquote_plus(part.partition("=")[0]) != name)
+
+
+def _contradiction(name: str, definition: Definition, secrets: tuple[str, ...]) -> str:
+    if not secrets:
+        return f"is not set: what proves {name}'s requests"
+    if definition.scheme == "none":
+        return 'is set, but the scheme is "none"'
+    return "is set, but the sources file has the public keys: keep one"
+
+
+def _needs_url(definition: Definition) -> bool:
+    signing, jwt = definition.signing, definition.jwt
+    return ("url" in template_fields(signing.signed) if signing else False) or bool(jwt and jwt.url_hash)
+
+
 def _definitions(settings: Settings) -> dict[str, Definition | None]:
     registered = {point.name: None for point in entry_points(group=ENTRY_POINTS) if not name_problem(point.name)}
     try:
-        path = settings.text(VARIABLE.removeprefix(PREFIX))
+        path = settings.text(FILE)
         file = SourcesFile(read_file(path), path)
     except SourcesFileError as error:
         settings.problems += error.problems
@@ -110,4 +158,21 @@ def _webhook(source: CustomSource) -> Callable[[], Response]:
             reject(source.name, f"not proven by {source.definition.scheme}")
         return source.receive()
 
-    return webhook
+    def conversation() -> Response:
+        """Take what the source posts, and answer what its sender wants to hear."""
+        if (handshake := source.answers.before_proof(request)) is not None:
+            return handshake
+        if request.method not in taken:
+            abort(405)
+        if not source.proven(request):
+            reject(source.name, f"not proven by {source.definition.scheme}")
+        given = source.answers.after_proof(request)
+        if given is not None and not given.keep:
+            return given.response
+        if request.method not in source.definition.methods:
+            abort(405)
+        return source.receive(given.response if given else None)
+
+    taken = source.methods
+    # Who takes GET takes HEAD, by Flask's rules: that is no event.
+    return webhook if taken == {"POST"} and not source.definition.answers else conversation

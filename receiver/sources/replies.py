@@ -5,6 +5,7 @@ They are made durable and published as any webhook is; nothing is sent from here
 
 import datetime as dt
 import logging
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 from flask import Blueprint, Response, jsonify, request
@@ -14,11 +15,13 @@ from receiver.config import PREFIX, Settings
 from receiver.event_loop import in_thread
 from receiver.replies.errors import refusal, refuse
 from receiver.replies.keys import Keys, TakenError, UnknownError
+from receiver.replies.queue import Waiting
 from receiver.replies.store import open_store
 from receiver.replies.tokens import NAME, Entry, from_settings
 from receiver.web.intake import receive
 from receiver.web.limits import takes_at_most
 from schemas.archive_layout import REPLIES
+from schemas.raw_event import RECEIVED_AT, format_received_at
 from schemas.replies import (
     IDEMPOTENCY_KEY,
     MAX_BODY_BYTES,
@@ -26,7 +29,6 @@ from schemas.replies import (
     REPLY_ID,
     REPLY_TYPE,
     SOURCE,
-    SOURCES,
     InvalidReplyError,
     Reply,
     decode_reply,
@@ -69,27 +71,40 @@ def blueprint(settings: Settings) -> Blueprint | None:
             refuse(400, "invalid_idempotency_key", f"{IDEMPOTENCY_KEY} must be 1 to 255 visible ASCII characters.")
         reply = _reply(body, entry)
         given_id = reply_id(name, key)
-        try:
-            keys.register(given_id, body, lambda: _check_expiry(reply))
-        except TakenError:
-            refuse(409, "other_body", f"This {IDEMPOTENCY_KEY} was used with another body.")
-        except UnknownError as error:
-            _log.warning("key not registered: %s", error, extra={"source": SOURCE})
-            _try_again()
+        _known(lambda: keys.register(given_id, body, lambda: _check_expiry(reply)))
         answer = jsonify({REPLY_ID: given_id})
         answer.status_code = 202
+        moment = dt.datetime.now(dt.UTC)
         received = receive(
             SOURCE,
             verified_by=name,
             headers=(IDEMPOTENCY_KEY,),
-            attributes={REPLY_ID: given_id},
+            attributes={REPLY_ID: given_id, RECEIVED_AT: format_received_at(moment)},
             answer=answer,
         )
         if received.status_code == 503:
             _try_again()
+        if not reply.sent_by_others:
+            # Before it is acknowledged: what is posted after that comes after it.
+            _known(lambda: keys.line_up(reply.conversation, Waiting(given_id, moment, body)))
         return received
 
     return routes
+
+
+def _known(call: Callable[[], None]) -> None:
+    """Make a call of the register.
+
+    Raises:
+        HTTPException: 409 where the key stands for another body, 503 where nothing is known.
+    """
+    try:
+        call()
+    except TakenError:
+        refuse(409, "other_body", f"This {IDEMPOTENCY_KEY} was used with another body.")
+    except UnknownError as error:
+        _log.warning("not registered: %s", error, extra={"source": SOURCE})
+        _try_again()
 
 
 def _body() -> bytes:
@@ -121,8 +136,6 @@ def _reply(body: bytes, entry: Entry) -> Reply:
         reply = in_thread(lambda: decode_reply(body)) if len(body) > LARGE_BYTES else decode_reply(body)
     except InvalidReplyError as error:
         refuse(400, "invalid_reply", str(error))
-    if reply.source not in SOURCES:
-        refuse(400, "invalid_reply", f"Replies go to {', '.join(SOURCES)}; not to {reply.source} yet.")
     if not entry.may_reply(reply.source, reply.channel):
         refuse(403, "other_channel", "This token may not reply on this channel.")
     return reply

@@ -33,8 +33,8 @@ class Bodies:
         self.held = 0
         """Bytes that are held of bodies that are not whole yet."""
 
-    async def receive(self, protocol: "HTTPProtocol", length: int) -> "io.BytesIO | NotReceived":
-        """Return a request's body, or what tells the app why there is none."""
+    async def receive(self, protocol: "HTTPProtocol", length: int) -> "io.BytesIO | LargeBody | NotReceived":
+        """Return a request's body, in parts if it is large, or what tells the app why there is none."""
         coming = _Coming(cast("asyncio.Task[None]", asyncio.current_task()))
         # asyncio.timeout costs ten times as much.
         too_late = self._loop.call_later(self._seconds, coming.give_up, RequestTimeout)
@@ -52,14 +52,13 @@ class Bodies:
             too_late.cancel()
             self._forget(coming)
 
-    async def _receive_in_parts(self, protocol: "HTTPProtocol", coming: "_Coming") -> io.BytesIO:
+    async def _receive_in_parts(self, protocol: "HTTPProtocol", coming: "_Coming") -> "LargeBody":
         # What is announced costs the sender nothing, so only what has come counts.
-        body = io.BytesIO()
+        parts = LargeBody()
         async for part in protocol:
-            body.write(part)
+            parts.append(part)
             self._hold(coming, len(part))
-        body.seek(0)
-        return body
+        return parts
 
     def _hold(self, coming: "_Coming", more: int) -> None:
         """Count what is held, and let others go where it is too much.
@@ -89,6 +88,16 @@ class Bodies:
         if self._coming.pop(coming, False):
             self.held -= coming.held
             coming.held = 0
+
+
+class LargeBody(list[bytes]):
+    """A large body, as it came: to put it together takes longer than an event loop should be held up."""
+
+    def joined(self) -> io.BytesIO:
+        """Return the body as a whole; the parts are gone."""
+        whole = io.BytesIO(b"".join(self))
+        self.clear()
+        return whole
 
 
 class _Coming:

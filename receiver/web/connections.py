@@ -13,7 +13,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -26,8 +26,15 @@ MANY: Final = 0.75
 LEFT: Final = 0.5
 """Which part may be taken by those that wait once they have given way."""
 GRACE_SECONDS: Final = 1.0
-"""How long who has just come does not give way to others, though it has not been answered yet."""
+"""How long who has just come does not give way to those that idle, though it has not been answered yet."""
+ASKING_GRACE_SECONDS: Final = 5.0
+"""How long who has begun a request does not: where all is slow, it may be on its way through."""
+KEPT: Final = 0.25
+"""Which part is kept for those that have proven themselves and idle: they give way last."""
+BUSY_SHARE: Final = 0.25
+"""Which part of the time may be spent in looking at connections, however many there are."""
 _DESCRIPTORS: Final = "/proc/self/fd"
+_INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 _TCP_INFO_BYTES: Final = 136
 _COUNTS: Final = struct.Struct("=QQ")
 _COUNTS_AT: Final = 120
@@ -52,6 +59,13 @@ class _Waiting(NamedTuple):
     """Whether it has to say something soon: it has never been answered, or has begun a request."""
 
 
+class _Found(NamedTuple):
+    """A connection of the server."""
+
+    descriptor: int
+    traffic: Traffic
+
+
 class Connections:
     """The connections of this process's server."""
 
@@ -59,20 +73,28 @@ class Connections:
         """Take how many there may be, and how long a request's headers may take."""
         self.busy: set[str] = set()
         """Addresses, as granian writes them, whose requests are being answered."""
+        self._proven: set[str] = set()
         self._most = most
         self._header_seconds = header_seconds
         self._clock = clock
         self._waiting: dict[str, _Waiting] = {}
         self._condemned: dict[str, float] = {}
 
+        self._looks = Path(_DESCRIPTORS).is_dir() and hasattr(socket, "TCP_INFO")
+
     def start(self) -> None:
         """Look after connections in the background, where the system tells about them."""
-        if Path(_DESCRIPTORS).is_dir() and hasattr(socket, "TCP_INFO"):
+        if self._looks:
             threading.Thread(target=self._run, name="connections", daemon=True).start()
 
     def condemn(self, client: str) -> None:
         """Let a connection be closed once its request is answered: what it still sends, nobody wants."""
         self._condemned[client] = self._clock()
+
+    def prove(self, client: str) -> None:
+        """Note that a request was taken whose sender has proven itself."""
+        if self._looks:
+            self._proven.add(client)
 
     def _run(self) -> None:
         scanned = self._clock()
@@ -81,39 +103,41 @@ class Connections:
             try:
                 many = _count() > MANY * self._most
                 if many or self._condemned or self._clock() - scanned >= SCAN_SECONDS:
-                    self.scan()
                     scanned = self._clock()
+                    self.scan()
+                    # The interpreter runs one thread at a time: those who are served need it, too.
+                    time.sleep((self._clock() - scanned) * (1 / BUSY_SHARE - 1))
             except Exception:
                 _log.exception("connections could not be looked after")
 
     def scan(self) -> None:
         """Look at every connection, and close those whose time is over or that have to give way."""
-        found = dict(_connections())
-        try:
-            now = self._clock()
-            waiting = {
-                client: self._waits(client, _traffic(each), now)
-                for client, each in found.items()
-                if client not in self.busy
-            }
-            self._waiting = waiting
-            over = [client for client in waiting if self._is_over(client, now)]
-            if len(found) > MANY * self._most:
-                rest = sorted(waiting.keys() - set(over), key=lambda client: _patience(waiting[client], now))
-                over += rest[: max(0, len(waiting) - len(over) - int(LEFT * self._most))]
-            for client in over:
-                with contextlib.suppress(OSError):
-                    found[client].shutdown(socket.SHUT_RDWR)
-            self._condemned = {client: at for client, at in self._condemned.items() if client in found}
-        finally:
-            for each in found.values():
-                each.close()
+        proven = set(self._proven)
+        found = dict(_connections(self._waiting))
+        now = self._clock()
+        waiting = {
+            client: self._waits(client, each.traffic, now)
+            for client, each in found.items()
+            if client not in self.busy
+        }
+        self._waiting = waiting
+        # Who was noted meanwhile may have come after the look.
+        self._proven -= proven - found.keys()
+        over = [client for client in waiting if self._is_over(client, now)]
+        if len(found) > MANY * self._most:
+            excess = len(waiting) - len(over) - int(LEFT * self._most)
+            over += self._in_order(waiting.keys() - set(over), now)[: max(0, excess)]
+        for client in over:
+            _close(client, found[client].descriptor)
+        self._condemned = {client: at for client, at in self._condemned.items() if client in found}
 
     def _waits(self, client: str, traffic: Traffic, now: float) -> _Waiting:
         """Return since when a connection waits, and for what."""
         before = self._waiting.get(client)
         if traffic.sent <= 0:
-            return before or _Waiting(now, traffic, asks=True)
+            if before is not None and traffic.received == before.traffic.received:
+                return before
+            return _Waiting(before.since if before else now, traffic, asks=True)
         if before is None or traffic.sent != before.traffic.sent:
             # It has been answered since.
             return _Waiting(now, traffic, asks=False)
@@ -128,56 +152,87 @@ class Connections:
         waits = self._waiting[client]
         return waits.asks and now - waits.since > self._header_seconds
 
+    def _in_order(self, clients: set[str], now: float) -> list[str]:
+        """Return connections in the order in which they give way to others."""
+        proven = sorted(
+            (client for client in clients & self._proven if not self._waiting[client].asks),
+            key=lambda client: self._waiting[client].since,
+            reverse=True,
+        )
+        kept = set(proven[: int(KEPT * self._most)])
+        return sorted(clients, key=lambda client: (client in kept, _patience(self._waiting[client], now)))
+
 
 def _patience(waits: _Waiting, now: float) -> tuple[int, float]:
-    """Sort by who gives way first: who has had time to ask, then who idles longest, then whoever just came."""
-    has_had_time = now - waits.since > GRACE_SECONDS
-    return (0 if has_had_time else 2) if waits.asks else 1, waits.since
+    """Sort by who gives way first.
+
+    Who has had time to ask; then who has just come and said nothing; then who idles longest; then who has just
+    begun to ask.
+    """
+    if not waits.asks:
+        return 2, waits.since
+    said_something = waits.traffic.received > 0
+    if now - waits.since > (ASKING_GRACE_SECONDS if said_something else GRACE_SECONDS):
+        return 0, waits.since
+    return (3 if said_something else 1), waits.since
 
 
-def _connections() -> Iterator[tuple[str, socket.socket]]:
-    """Yield the server's connections of this process by the other side's address, each to be closed."""
-    sockets = list(_sockets())
-    ports = {_port(each) for each in sockets if _listens(each)}
-    for each in sockets:
-        client = _client(each) if not _listens(each) and _port(each) in ports else ""
-        if client:
-            yield client, each
-        else:
-            each.close()
+def _connections(known: Container[str] = ()) -> Iterator[tuple[str, _Found]]:
+    """Yield the server's connections of this process by the other side's address.
+
+    `known` are those of the last look. Each costs a few system calls, and no descriptor of our own: there may be
+    thousands, ten times a second.
+    """
+    ports = set()
+    unknown = []
+    for name in os.listdir(_DESCRIPTORS):  # noqa: PTH208 - a path for each would cost more than the rest
+        descriptor = int(name)
+        try:
+            each = socket.SocketType(fileno=descriptor)
+        except OSError:
+            # No socket, or closed meanwhile.
+            continue
+        try:
+            client = _client(each)
+            if client in known:
+                yield client, _Found(descriptor, _traffic(each))
+            elif client:
+                unknown.append((_port(each), client, _Found(descriptor, _traffic(each))))
+            elif _listens(each):
+                ports.add(_port(each))
+        except OSError:
+            continue
+        finally:
+            # It belongs to the server.
+            each.detach()
+    yield from ((client, found) for port, client, found in unknown if port in ports)
 
 
 def _count() -> int:
-    with os.scandir(_DESCRIPTORS) as entries:
-        return sum(1 for _ in entries)
+    # Since Linux 6.2 the folder's size is their number; before, it is nothing.
+    return os.stat(_DESCRIPTORS).st_size or len(os.listdir(_DESCRIPTORS))  # noqa: PTH116, PTH208 - it is asked often
 
 
-def _sockets() -> Iterator[socket.socket]:
-    with os.scandir(_DESCRIPTORS) as entries:
-        names = [entry.name for entry in entries]
-    for name in names:
-        with contextlib.suppress(OSError):
-            # A path object for each of thousands, every second, would cost more than the rest.
-            if not os.readlink(f"{_DESCRIPTORS}/{name}").startswith("socket:"):  # noqa: PTH115
-                continue
-            # A descriptor of our own, so that it stays this socket's whatever becomes of the other.
-            found = socket.socket(fileno=os.dup(int(name)))
-            if found.family in {socket.AF_INET, socket.AF_INET6} and found.type == socket.SOCK_STREAM:
-                yield found
-            else:
-                found.close()
+def _close(client: str, descriptor: int) -> None:
+    """Close a connection, where the descriptor is still its own."""
+    # Of our own, so that it stays this socket's whatever becomes of the other.
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as each:
+        if _client(each) == client:
+            each.shutdown(socket.SHUT_RDWR)
 
 
-def _listens(each: socket.socket) -> bool:
-    return bool(each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+def _listens(each: socket.SocketType) -> bool:
+    return each.family in _INTERNET and bool(each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
-def _port(each: socket.socket) -> int:
+def _port(each: socket.SocketType) -> int:
     return int(each.getsockname()[1])
 
 
-def _client(each: socket.socket) -> str:
-    """Return the other side's address as granian writes it; empty where there is none any more."""
+def _client(each: socket.SocketType) -> str:
+    """Return the other side's address as granian writes it; empty where there is none, or none of the internet."""
+    if each.family not in _INTERNET:
+        return ""
     try:
         host, port = each.getpeername()[:2]
     except OSError:
@@ -185,7 +240,7 @@ def _client(each: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _traffic(each: socket.socket) -> Traffic:
+def _traffic(each: socket.SocketType) -> Traffic:
     told = each.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
     if len(told) < _TCP_INFO_BYTES:
         return Traffic(0, 0)

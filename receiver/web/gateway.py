@@ -14,10 +14,13 @@ from collections.abc import Mapping, Sized
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from werkzeug.exceptions import ServiceUnavailable
+
 from receiver.config import Limits
 from receiver.event_loop import Fibers
-from receiver.web.bodies import WHOLE_BYTES, Bodies, NotReceived
+from receiver.web.bodies import Bodies, LargeBody, NotReceived
 from receiver.web.connections import Connections
+from receiver.web.streams import Parts, Streams
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -27,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
 """Status, headers and body."""
+STREAM: Final = "parley.stream"
+"""The variable by which a view says that its answer is to be sent part by part, for as long as it lasts."""
 
 MAX_HEADER_BYTES: Final = 64 * 1024
 """Bytes of a request's headers: granian reads a little more than it is told."""
@@ -45,6 +50,8 @@ HEADER_BYTES: Final = "parley.header_bytes"
 """The variable with the number of bytes that a request's headers have."""
 UNREADABLE: Final = "parley.unreadable_headers"
 """The variable with the names of headers whose values are no visible ASCII, which granian does not give."""
+PROVEN: Final = "parley.proven"
+"""The variable that is there once a request was taken whose sender has proven itself."""
 
 _THREADS: Final = 8
 """Requests with large bodies that are answered side by side; each may wait for its commit."""
@@ -83,9 +90,15 @@ class Gateway:
         """Take the event loop, before the first request."""
         self._loop = loop
         self._fibers = Fibers(loop)
+        self._streams = Streams(loop, self._fibers)
         self._threads = ThreadPoolExecutor(_THREADS, "large-body")
+        self._large_bytes = 0
         limits = self._limits
         self._bodies = Bodies(loop, limits.body_seconds, limits.body_budget_bytes, limits.requests)
+
+    def end_streams(self) -> None:
+        """End the answers that last: the server is about to wait for all."""
+        self._streams.end()
 
     async def __call__(self, scope: "Scope", protocol: "HTTPProtocol") -> None:
         """Answer a request."""
@@ -93,11 +106,15 @@ class Gateway:
         busy = self._connections.busy
         busy.add(client)
         try:
-            protocol.response_bytes(*await self._answered(scope, protocol, client))
+            answer = await self._answered(scope, protocol, client)
+            if isinstance(answer, Parts):
+                await self._streams.send(answer, protocol)
+            else:
+                protocol.response_bytes(*answer)
         finally:
             busy.discard(client)
 
-    async def _answered(self, scope: "Scope", protocol: "HTTPProtocol", client: str) -> Answer:
+    async def _answered(self, scope: "Scope", protocol: "HTTPProtocol", client: str) -> "Answer | Parts":
         variables = environ(scope)
         if variables[HEADER_BYTES] > _USUAL_HEADER_BYTES and (refusal := _refusal(variables)):
             return refusal
@@ -108,22 +125,41 @@ class Gateway:
             if isinstance(body, NotReceived):
                 self._connections.condemn(client)
         try:
-            if size > WHOLE_BYTES:
-                # Only to hash it takes longer than others should have to wait.
-                return await self._loop.run_in_executor(self._threads, self._answer, variables)
-            return await self._fibers.run(self._answer, variables)
+            if isinstance(variables["wsgi.input"], LargeBody):
+                answer = await self._answered_in_a_thread(variables, size)
+            else:
+                answer = await self._fibers.run(self._answer, variables)
         except Exception:
             # Flask answers errors of handlers by itself: this is one of its own.
             _log.exception("no answer")
             return _SERVER_ERROR
+        if PROVEN in variables:
+            self._connections.prove(client)
+        return answer
 
-    def _answer(self, variables: "WSGIEnvironment") -> Answer:
+    async def _answered_in_a_thread(self, variables: "WSGIEnvironment", size: int) -> "Answer | Parts":
+        """Answer a request with a large body: only to hash it takes longer than others should have to wait."""
+        if self._large_bytes + size > self._limits.body_budget_bytes:
+            # Nobody knows yet whether its sender is proven, and what waits for a thread is held, too.
+            variables["wsgi.input"] = NotReceived(ServiceUnavailable())
+            return await self._fibers.run(self._answer, variables)
+        self._large_bytes += size
+        try:
+            return await self._loop.run_in_executor(self._threads, self._answer, variables)
+        finally:
+            self._large_bytes -= size
+
+    def _answer(self, variables: "WSGIEnvironment") -> "Answer | Parts":
         head: list[Any] = []
+        if isinstance(body := variables["wsgi.input"], LargeBody):
+            variables["wsgi.input"] = body.joined()
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Any:
             head[:] = int(status[:3]), headers
 
         chunks = self._app(variables, start_response)
+        if STREAM in variables:
+            return Parts(head[0], head[1], chunks)
         try:
             body = b"".join(chunks)
         finally:

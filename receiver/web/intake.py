@@ -11,7 +11,7 @@ from flask import Flask, Response, abort, current_app, request
 
 from receiver import metrics
 from receiver.durable.committer import Committers, UnavailableError
-from receiver.web.gateway import UNREADABLE
+from receiver.web.gateway import PROVEN, UNREADABLE
 from schemas import raw_event
 from schemas.raw_event import RawEvent
 
@@ -68,11 +68,18 @@ def receive(
         current_app.extensions[EXTENSION].commit(event)
     except UnavailableError as error:
         _log.warning("not durable: %s", error, extra={"source": source, "event_id": event.event_id})
-        unavailable = Response("try again\n", 503, content_type="text/plain")
-        unavailable.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-        return unavailable
+        return try_again()
+    if verified_by != UNSIGNED and not anonymous:
+        environ[PROVEN] = True
     _log.debug("received", extra={"source": source, "event_id": event.event_id})
     return answer or Response(status=200, content_type="text/plain")
+
+
+def try_again() -> Response:
+    """Return the answer to what may be taken a little later: 503, with Retry-After."""
+    unavailable = Response("try again\n", 503, content_type="text/plain")
+    unavailable.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return unavailable
 
 
 def reject(source: str, reason: str) -> NoReturn:

@@ -1,6 +1,34 @@
 -- Each message as a person reads it: text, captions, choices and attachments of every source, decoded from content.
 -- A filter on sent_date prunes.
 WITH
+  -- Of a custom source, what its mapping reads: the places in it that the reading names, put together as JSON.
+  readable AS (
+    SELECT
+      * EXCEPT (content, content_type, reading),
+      IF(reading IS NULL, content_type, 'application/json') AS content_type,
+      IF(
+        reading IS NULL,
+        content,
+        (
+          SELECT
+            STRING_AGG(
+              IF(
+                MOD(position, 2) = 0,
+                piece,
+                SUBSTR(
+                  content,
+                  SAFE_CAST(SPLIT(piece, ':')[SAFE_OFFSET(0)] AS INT64),
+                  SAFE_CAST(SPLIT(piece, ':')[SAFE_OFFSET(1)] AS INT64)
+                )
+              ),
+              ''
+              ORDER BY position
+            )
+          FROM UNNEST(SPLIT(reading, '|')) AS piece WITH OFFSET AS position
+        )
+      ) AS content
+    FROM `${views}.messages`
+  ),
   escaped AS (
     SELECT
       *,
@@ -27,7 +55,7 @@ WITH
             ),
             NULL
           ) AS form
-        FROM `${views}.messages`
+        FROM readable
       )
   ),
   unescaped AS (

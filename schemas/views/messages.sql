@@ -29,5 +29,6 @@ ${resolved}SELECT
   event_id,
   received_at,
   generation,
+  reading,
   processed_at
 FROM resolved

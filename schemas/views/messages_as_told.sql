@@ -26,6 +26,7 @@ SELECT
   telling.event_id,
   telling.received_at,
   telling.generation,
+  telling.reading,
   telling.processed_at
 FROM `${views}.counted_messages` AS telling
 LEFT JOIN `${views}.retold` AS retold ON retold.id = telling.message_id

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +26,7 @@ from schemas.raw_event import RawEvent
 PROJECT = "parley-test"
 CHANNEL = "shop"
 SECONDS = 20.0
+TOKEN = "token-of-the-desk-with-32-letters"
 
 PLAIN = '<!doctype html><html lang="en"><title>Shop</title><h1>Coats</h1><button>Buy</button>{}'
 HOSTILE_STYLES = """<style>
@@ -45,7 +47,8 @@ STRICT = (
 class Shop:
     """The web site's address, and what of its visitors' messages the receiver has stored."""
 
-    def __init__(self, site: str, receiver: str, archive: Path) -> None:
+    def __init__(self, site: str, receiver: str, archive: Path, environ: dict[str, str]) -> None:
+        self.environ = environ
         self.site = site
         self.receiver = receiver
         self.demo = f"{receiver}/chatplugin/ui/"
@@ -96,15 +99,68 @@ def open_shop(folder: Path) -> Iterator[Shop]:
             "PARLEY_CHATPLUGIN_SECRETS": "s" * 32,
             "PARLEY_CHATPLUGIN_CHANNELS": json.dumps({CHANNEL: [site, receiver]}),
             "PARLEY_CHATPLUGIN_DEMO": CHANNEL,
+            "PARLEY_REPLY_TOKENS": json.dumps({"desk": {"tokens": [TOKEN], "channels": ["chatplugin/*"]}}),
         }
-        create = "from pipelines.local.topics import create_topics; create_topics(%r, {'raw-chatplugin': 'chat'})"
-        subprocess.run([sys.executable, "-c", create % PROJECT], env=environ, check=True, timeout=60)
+        topics = {"raw-chatplugin": "parley-sender-chatplugin"}
+        topics |= {
+            f"raw-{name}": f"parley-sender-{name}" for name in ("replies", "facebook", "whatsapp", "twilio")
+        }
+        create = f"from pipelines.local.topics import create_topics; create_topics({PROJECT!r}, {topics!r})"
+        subprocess.run([sys.executable, "-c", create], env=environ, check=True, timeout=60)
         process = subprocess.Popen([sys.executable, "-m", "receiver"], env=environ, stdout=subprocess.DEVNULL)
         stack.callback(process.wait, timeout=60)
         stack.callback(process.terminate)
         wait_until(lambda: _answers(f"{receiver}/__lbheartbeat__") or process.poll() is not None)
         assert process.poll() is None, "the receiver did not start"
-        yield Shop(site, receiver, folder / "archive")
+        yield Shop(site, receiver, folder / "archive", environ)
+
+
+class Desk:
+    """Whoever answers: posts replies, which a sender of its own shows to the visitors."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+
+    def answer(self, asked: Message | RawEvent, content: object, name: str = "Ada") -> str:
+        """Answer a visitor's message, and return the reply's id."""
+        event = asked if isinstance(asked, RawEvent) else self._shop.raw_events(asked.content or "")[0]
+        reply = {
+            "source": "chatplugin",
+            "channel": CHANNEL,
+            "to": event.attributes["conversation_id"],
+            "content": content if isinstance(content, dict) else {"text": content},
+            "actor": {"kind": "human", "id": "agent-7", "name": name},
+        }
+        headers = {
+            "Authorization": f"Bearer {TOKEN}",
+            "Content-Type": "application/json",
+            "Idempotency-Key": str(uuid.uuid4()),
+        }
+        request = urllib.request.Request(f"{self._shop.receiver}/replies", json.dumps(reply).encode(), headers)
+        with urllib.request.urlopen(request, timeout=20) as response:
+            assert response.status == 202
+            return json.load(response)["reply_id"]
+
+
+SEND = """
+import os, signal, threading
+from pipelines.replies.send_command import serve
+ending = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: ending.set())
+serve(os.environ, ending, 2)
+"""
+
+
+@contextmanager
+def open_desk(shop: Shop, folder: Path) -> Iterator[Desk]:
+    """Run a sender beside a shop's receiver."""
+    environ = shop.environ | {"PARLEY_DATA_DIR": str(folder)}
+    process = subprocess.Popen([sys.executable, "-c", SEND], env=environ)
+    try:
+        yield Desk(shop)
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
 
 
 def _answers(url: str) -> bool:

@@ -132,16 +132,16 @@ def test_it_can_be_used_with_the_keyboard_alone(shop: Shop, visit: Visit):
 def test_screen_readers_are_told_what_became_of_a_message(shop: Shop, visit: Visit):
     page = opened(visit(shop.site))
     expect(page.get_by_role("dialog", name="Chat with us")).to_be_visible()
-    expect(page.get_by_role("status")).to_have_text("")
+    expect(page.get_by_role("dialog").get_by_role("status")).to_have_text("")
 
     page.locator("textarea").fill("Hello")
     page.get_by_role("button", name="Send", exact=True).click()
-    expect(page.get_by_role("status")).to_have_text("Sent")
+    expect(page.get_by_role("dialog").get_by_role("status")).to_have_text("Sent")
     expect(page.get_by_role("log", name="Messages")).to_contain_text("You wrote: Hello")
     page.context.set_offline(True)
     page.locator("textarea").fill("Again")
     page.locator("textarea").press("Enter")
-    expect(page.get_by_role("status")).to_contain_text("Not sent yet")
+    expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text("Not sent yet")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

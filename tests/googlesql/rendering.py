@@ -13,7 +13,7 @@ from pipelines.bigquery import deploy
 from pipelines.bigquery.target import Target
 from pipelines.dashboard.app import create_app
 from pipelines.dashboard.warehouse import Warehouse as DashboardWarehouse
-from pipelines.demo import bug_story, demo_command
+from pipelines.demo import answers, bug_story, demo_command
 from pipelines.demo.warehouse import Warehouse as DemoWarehouse
 from pipelines.reprocess import RefusedError, streamed
 from pipelines.reprocess.backfill_commands import backfill
@@ -125,8 +125,9 @@ class Product:
         demo = DemoWarehouse(self.warehouse.client, self.warehouse.target)
         self.patch.setattr("pipelines.demo.warehouse.show", lambda rows, **_: list(rows))
         self.patch.setattr(demo_command, "post_text", self._store_text)
-        for sql in (demo_command._MORNING, *demo_command._QUESTIONS.values()):
+        for sql in (demo_command._MORNING, *demo_command._QUESTIONS.values(), answers.SPOKEN):
             demo.ask("", sql)
+        demo.rows(answers.TOLD)
         demo_command._time_one(demo, 0)
         demo.image(LATER)
         assert demo.differences(demo.where) == []

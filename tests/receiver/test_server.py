@@ -1,5 +1,6 @@
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -10,7 +11,8 @@ import pytest
 from receiver_server import serving
 from receiver_support import archived, wait_until
 
-from receiver.config import Config
+from receiver import server as receiver_of_this_process
+from receiver.config import Config, ConfigError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -166,6 +168,33 @@ def test_a_sender_of_a_slow_body_is_cut_off(environ, bus, tmp_path):
 
 def test_a_body_that_is_too_long_is_refused_before_it_comes(server):
     assert answer_to(server, b"Content-Length: 100000000\r\n\r\n1", goes_away=False) == b"HTTP/1.1 413"
+
+
+@pytest.mark.parametrize(
+    ("limits", "allowed", "told"),
+    [
+        ((1024, 1_000_000), 2000, (2256, 1_000_000)),
+        # As far as the system lets us.
+        ((1024, 2000), 1744, (2000, 2000)),
+        ((1024, resource.RLIM_INFINITY), 2000, (2256, resource.RLIM_INFINITY)),
+        ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), 2000, None),
+        ((5000, 5000), 2000, None),
+    ],
+)
+def test_takes_more_connections_than_it_keeps_so_that_nobody_waits_for_others_to_give_way(
+    monkeypatch, limits, allowed, told
+):
+    said = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
+    monkeypatch.setattr(resource, "setrlimit", lambda _, given: said.append(given))
+    assert receiver_of_this_process._allowed_connections(1000) == allowed
+    assert said == ([told] if told else [])
+
+
+def test_does_not_start_where_the_system_allows_less_connections_than_it_is_told(monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 1200))
+    with pytest.raises(ConfigError, match="at most 944 here"):
+        receiver_of_this_process._allowed_connections(1000)
 
 
 def test_a_worker_whose_main_process_died_at_its_birth_ends_by_itself():

@@ -32,12 +32,35 @@ def test_no_text_is_no_source():
         ("[a1]\nscheme='hmac'\nhmac={header='X', signed='x'}", "line 3: a1.hmac.signed: must contain {body}"),
         (
             "[a1]\nscheme='hmac'\n[a1.hmac]\nsigned='{body}{nonce}'\nheader='X'",
-            "line 4: a1.hmac.signed: must contain",
+            "line 4: a1.hmac.signed: there is no {nonce}",
         ),
         (
             "[a1]\nscheme='hmac'\n[a1.hmac]\nheader='X'\nsigned='{timestamp}{body}'",
             "line 5: a1.hmac.signed: {timestamp}",
         ),
+        (
+            "[a1]\nscheme='token'\ntoken={header='X', field='/a'}",
+            "line 3: a1.token: needs one of header, query and",
+        ),
+        ("[a1]\nscheme='token'\ntoken={field='a'}", "line 3: a1.token.field: a JSON Pointer"),
+        ("[a1]\nscheme='token'\ntoken={field='/a/*'}", "line 3: a1.token.field: a JSON Pointer"),
+        ("[a1]\nscheme='hash'\nhash={header='X'}", "line 3: a1.hash.signed: must contain {secret}"),
+        ("[a1]\nscheme='hmac'\nhmac={header='X', signed='{secret}{body}'}", "there is no {secret}"),
+        ("[a1]\nscheme='hmac'\nhmac={header='X', signed='{body}{header:}'}", "there is no {header:}"),
+        ("[a1]\nscheme='hmac'\nhmac={header='X', signed='{body}{field:x}'}", "a1.hmac.signed: a JSON Pointer"),
+        ("[a1]\nscheme='hmac'\nhmac={header='X', timestamp_header='T'}", "{timestamp} and timestamp_header"),
+        ("[a1]\nmethods=['GET']\nscheme='hmac'\nhmac={query='s'}", "must contain {url} or {query}"),
+        ("[a1]\nscheme='hmac'\nhmac={field='/a', part='v1'}", "are parts of a header"),
+        ("[a1]\nscheme='jwt'\njwt={algorithm='none'}", "line 3: a1.jwt.algorithm: Invalid enum value 'none'"),
+        ("[a1]\nscheme='jwt'\njwt={algorithm='HS256', keys_file='k'}", "HS256 has secrets, no public keys"),
+        (
+            "[a1]\nscheme='jwt'\njwt={algorithm='RS256', keys_url='http://a.example'}",
+            "must be an https:// address",
+        ),
+        ("[a1]\nscheme='jwt'\njwt={algorithm='RS256', keys_url='https://['}", "must be an https:// address"),
+        ("[a1]\nscheme='jwt'\njwt={algorithm='RS256', keys_url='https://a.example'}", "say which by audience"),
+        ("[a1]\nmethods=[]", "line 2: a1.methods: at least one of"),
+        ("[a1]\ntolerance_seconds=0", "line 2: a1.tolerance_seconds: Expected `int` >= 1"),
         ("[a1.mapping]\nitems = ''", "line 1: a1.mapping: has neither [[mapping.message]] nor"),
         (
             "[a1.mapping]\ncontact='item.c'\n[[a1.mapping.message]]\nid = 3",
@@ -104,6 +127,11 @@ def test_file_that_cannot_be_read_is_told_by_its_variable(tmp_path):
 
 def test_credentials_are_not_kept():
     assert "authorization is a credential" in problems("[shop]\nkeep_headers = ['X-A', 'Authorization']")[0]
+
+
+def test_header_that_proves_the_sender_is_not_kept():
+    token = "scheme = 'token'\ntoken = {header = 'X-Key'}"
+    assert "x-key is a credential" in problems(f"[shop]\nkeep_headers = ['x-KEY']\n{token}")[0]
 
 
 def test_headers_fit_into_a_raw_event():

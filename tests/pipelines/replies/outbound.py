@@ -92,7 +92,7 @@ class Outbound:
             "NO_GCE_CHECK": "true",
             **environ,
         }
-        names = ("replies", "facebook", "whatsapp", "twilio")
+        names = ("replies", "facebook", "whatsapp", "twilio", "chatplugin")
         create_topics(PROJECT, {f"raw-{name}": SUBSCRIPTION_PREFIX + name for name in names})
         self._servers: list[tuple[Any, threading.Thread]] = []
         self._receiver = None

@@ -99,3 +99,10 @@ def test_what_to_mind_is_a_note_and_no_problem(changes, note):
     result = run(ALL | changes)
     assert result.exit_code == 0
     assert note in result.stderr
+
+
+def test_source_that_is_called_by_get_has_its_url_too(tmp_path):
+    file = tmp_path / "sources.toml"
+    file.write_text("[sms]\nmethods=['GET']\nscheme='token'\ntoken={query='key'}")
+    printed = run({"PARLEY_SOURCES_FILE": str(file), "PARLEY_SOURCE_SMS_SECRETS": "0123456789abcdef"}).stdout
+    assert "/sources/sms\n" in printed

@@ -385,3 +385,14 @@ def test_the_same_seed_gives_the_same_bytes(listener: Listener):
     first = run(7)
     assert run(7) == first
     assert run(8) != first
+
+
+def test_every_call_to_a_provider_is_counted_whatever_becomes_of_it(sandbox: Sandbox):
+    assert sandbox.control("GET", "requests") == {"requests": 0}
+    sandbox.hear(PHONE, VISITOR)
+    body = {"messaging_product": "whatsapp", "to": VISITOR, "type": "text", "text": {"body": "Yes"}}
+    for token, status in ((TOKEN, 200), ("another", 401)):
+        assert sandbox.call(f"/v23.0/{PHONE}/messages", body, token)[0] == status
+    sandbox.twilio().messages.list()
+
+    assert sandbox.control("GET", "requests") == {"requests": 3}

@@ -124,3 +124,30 @@ def test_the_same_words_of_two_people_are_no_redelivery_and_a_retry_is():
     body = b'{"message":{"text":"hello"}}'
     first, retried, other = sent(body), sent(body), sent(body, message_id="another", conversation_id="someone")
     assert first.events.body_sha256 == retried.events.body_sha256 != other.events.body_sha256
+
+
+def test_what_a_visitor_has_seen_is_read_of_the_answers_that_are_known_by_their_replies():
+    rows = sample("seen")
+
+    told = rows.metadata
+    answer = ids.message_id("chatplugin", "", "0b0c9d1e-2f3a-5b4c-8d5e-6f708192a3b4")
+    assert (told.subject_type, told.subject_id) == ("message", answer)
+    assert (told.key, told.value, told.actor_id) == ("source.delivery_state", "read", VISITOR["conversation_id"])
+    assert told.conversation_id == rows.conversations.conversation_id == sample("text").messages.conversation_id
+
+
+def test_that_a_visitor_types_is_told_of_the_conversation():
+    told = sample("typing").metadata
+
+    assert (told.subject_type, told.subject_id) == ("conversation", told.conversation_id)
+    assert (told.key, told.value) == ("source.is_typing", "true")
+
+
+@pytest.mark.parametrize("body", [b'{"event":"left"}', b'{"event":null}', b'{"event":{"a":1}}', b"{}"])
+def test_what_says_nothing_is_ignored(body: bytes):
+    assert sent(body).events.outcome == "ignored"
+
+
+@pytest.mark.parametrize("seen", [b"7", b'{"a":1}', b"[1]", b'["x"'])
+def test_ids_that_are_none_fail(seen: bytes):
+    assert sent(b'{"event":"seen","message_ids":%s}' % seen).events.outcome == "failed"

@@ -315,7 +315,7 @@ def test_key_with_slash_is_found_by_its_pointer(monkeypatch):
     ("expression", "complaint"),
     [
         ("item.", "line 3"),
-        ("message.id", "'message' is none of ancestors, body, headers, item, parent, query"),
+        ("message.id", "'message' is none of ancestor, ancestors, body, headers, item, parent, query"),
         ("item.a[?b == 'x'] && sender", "'sender' is none of"),
         ("lower(item.a)", "there is no function lower()"),
         ("item.list[?shout(@)]", "there is no function shout()"),

@@ -196,3 +196,29 @@ def test_rows_do_not_depend_on_when_they_are_made():
     told = outcome("whatsapp")
 
     assert msgspec.json.encode(normalize(told)) == msgspec.json.encode(normalize(told))
+
+
+@pytest.mark.parametrize("source", ["facebook", "instagram", "chatplugin"])
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        ("typing_on", ("source.is_typing", "true")),
+        ("typing_off", ("source.is_typing", "false")),
+        ("mark_seen", ("source.marked_seen", "true")),
+    ],
+)
+def test_a_sender_action_is_metadata_and_no_message(source: str, action: str, expected: tuple[str, str]):
+    done = outcome(
+        source, source_message_id=None, reply=addressed(source, content={"sender_action": action}, actor=ACTOR)
+    )
+
+    assert rows(done, Message) == []
+    (told,) = [row for row in rows(done, Metadata) if row.subject_type == "conversation"]
+    assert (told.key, told.value, told.actor_id) == (*expected, "anna")
+
+
+@pytest.mark.parametrize("content", [{"sender_action": "wave"}, {"sender_action": 7}, {"text": "typing_on"}])
+def test_what_is_no_sender_action_is_a_message(content: dict[str, object]):
+    done = outcome("chatplugin", source_message_id=None, reply=addressed("chatplugin", content=content))
+
+    assert len(rows(done, Message)) == 1

@@ -53,10 +53,8 @@ class Chat:
         return events
 
 
-@contextmanager
-def chat(folder: Path, **settings: str) -> Iterator[Chat]:
-    """A chat of two channels; settings are given without their prefix."""
-    create_topics(PROJECT, {"raw-chatplugin": "chatplugin"})
+def environ_of_a_chat(folder: Path, **settings: str) -> dict[str, str]:
+    """Return the variables of a chat of two channels; settings are given without their prefix."""
     environ = {
         "PROJECT": PROJECT,
         "ARCHIVE": str(folder / "archive"),
@@ -64,6 +62,13 @@ def chat(folder: Path, **settings: str) -> Iterator[Chat]:
         "CHATPLUGIN_SECRETS": SECRET,
         "CHATPLUGIN_CHANNELS": CHANNELS,
     } | settings
-    app = create_app({f"PARLEY_{name}": value for name, value in environ.items()})
+    return {f"PARLEY_{name}": value for name, value in environ.items()}
+
+
+@contextmanager
+def chat(folder: Path, **settings: str) -> Iterator[Chat]:
+    """A chat of two channels; settings are given without their prefix."""
+    create_topics(PROJECT, {"raw-chatplugin": "chatplugin"})
+    app = create_app(environ_of_a_chat(folder, **settings))
     with closing(app.extensions[intake.EXTENSION]):
         yield Chat(app, folder / "archive")

@@ -98,7 +98,7 @@ def test_refuses_whoever_has_no_token_before_anything_else(replies, bus, environ
         ({"sent_by_others": True}, {}, (400, "invalid_reply")),
         ({"channel": "1004"}, {}, (403, "other_channel")),
         ({"source": "facebook"}, {}, (403, "other_channel")),
-        ({"source": "chatplugin"}, {}, (400, "invalid_reply")),
+        ({"source": "chatplugin"}, {}, (403, "other_channel")),
         ({"content": {"text": "x" * MAX_BODY_BYTES}}, {}, (413, "too_large")),
         ({"expires_at": in_days(-0.01)}, {}, (400, "expired")),
         ({"expires_at": in_days(31)}, {}, (400, "too_far_ahead")),

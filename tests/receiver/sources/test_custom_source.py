@@ -6,12 +6,15 @@ import sys
 import time
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from endpoints import one_byte_changed, only, published, receiving
 from standardwebhooks import Webhook
 from werkzeug.exceptions import RequestTimeout
 
+from pipelines.sources import registry
 from receiver.app import create_app
 from receiver.config import ConfigError
+from schemas.custom_sources import SourcesFileError
 
 BODY = '{"messages":[{"content":"ä"}]}'.encode()
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
@@ -198,6 +201,52 @@ def test_source_without_proof_is_taken_where_the_file_says_so(environ, bus, sour
         assert post(client, "/sources.webhook").status_code == 403
 
 
+def test_get_is_taken_where_the_file_says_so_without_its_secret(environ, bus, sources_file):
+    text = "[sms]\nmethods=['GET']\nscheme='token'\ntoken={query='api key'}"
+    with receiving(environ, "sms", SOURCES_FILE=sources_file(text), SOURCE_SMS_SECRETS=TOKEN) as client:
+        assert client.get(f"/sources/sms?from=1&api+key={TOKEN}&text=%C3%A4").status_code == 200
+        assert client.get(f"/sources/sms?from=1&api%20key={TOKEN}x").status_code == 403
+        assert post(client, "/sources/sms").status_code == 405
+    event = only(bus, "sms")
+    assert (event.data, event.query, event.attributes["verified_by"]) == (b"", "from=1&text=%C3%A4", "token")
+    assert not [value for value in event.attributes.values() if TOKEN in value]
+
+
+def test_public_keys_of_the_file_need_no_secret(environ, bus, sources_file):
+    key = ed25519.Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes_raw().hex()
+    text = f"""
+        [disco]
+        scheme = "signature"
+        [disco.signature]
+        algorithm = "ed25519"
+        header = "X-Signature-Ed25519"
+        timestamp_header = "X-Signature-Timestamp"
+        signed = "{{timestamp}}{{body}}"
+        public_keys = ["{public}"]
+    """
+    with receiving(environ, "disco", SOURCES_FILE=sources_file(text)) as client:
+        now = str(int(time.time()))
+        signature = key.sign(now.encode() + BODY).hex()
+        headers = {"X-Signature-Ed25519": signature, "X-Signature-Timestamp": now}
+        assert post(client, "/sources/disco", headers=headers).status_code == 200
+        for body in one_byte_changed(BODY):
+            assert post(client, "/sources/disco", body, headers).status_code == 403
+    assert only(bus, "disco").attributes["verified_by"] == "signature"
+
+
+def test_sender_whose_keys_have_not_come_is_to_try_again(environ, bus, sources_file):
+    # Nobody listens there.
+    url = "http://127.0.0.1:9/keys"
+    text = f"[space]\nscheme='jwt'\njwt={{algorithm='RS256', audience='1', keys_url='{url}'}}"
+    with receiving(environ, "space", SOURCES_FILE=sources_file(text)) as client:
+        token = "eyJhbGciOiJSUzI1NiJ9.e30.AAAA"
+        answer = post(client, "/sources/space", headers={"Authorization": f"Bearer {token}"})
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        assert post(client, "/sources/space").status_code == 403
+    assert not published(bus, "space")
+
+
 CODE = """
 class Odd:
     def parse(self, event, lineage):
@@ -232,6 +281,14 @@ def test_code_of_an_installed_package_proves_its_source(environ, bus, sources_fi
         for wrong in ({}, {"X-Odd": "s3"}, {"X-Odd": "stumble"}):
             assert post(client, "/sources/odd", headers=wrong).status_code == 403
     assert only(bus, "odd").attributes["verified_by"] == "code"
+
+
+def test_code_may_prove_what_a_mapping_reads(installed):
+    mapped = "[odd]\nscheme='code'\n[odd.mapping]\ncontact='item.c'\n[[odd.mapping.message]]\nid='item.id'"
+    parse = registry.parsers(mapped)["odd"]
+    assert parse.__self__.__class__.__name__ == "Mapped"
+    with pytest.raises(SourcesFileError, match="odd_source:Odd reads this source"):
+        registry.parsers(mapped.replace("code", "bearer"))
 
 
 class TooSlow(io.BytesIO):
@@ -270,6 +327,22 @@ def test_registered_source_needs_no_table_but_secrets(environ, bus, installed):
             "[deaf]\nscheme = 'code'",
             {"SOURCE_DEAF_SECRETS": "x"},
             "odd_source:Deaf cannot be used: AttributeError",
+        ),
+        (
+            "[shop]\nscheme='hmac'\nhmac={header='X', signed='{url}{body}'}",
+            {"SOURCE_SHOP_SECRETS": "x"},
+            "PARLEY_PUBLIC_URL is not set: shop signs the URL",
+        ),
+        ("[shop]\nscheme='basic'", {"SOURCE_SHOP_SECRETS": "no-colon-in-this-one"}, "a secret is user:password"),
+        (
+            "[shop]\nscheme='jwt'\njwt={algorithm='HS256'}",
+            {"SOURCE_SHOP_SECRETS": "short"},
+            "PARLEY_SOURCE_SHOP_SECRETS: a secret for HS256 has at least 16 bytes",
+        ),
+        (
+            "[shop]\nscheme='signature'\nsignature={algorithm='ed25519', header='X', public_keys=['aa']}",
+            {"SOURCE_SHOP_SECRETS": "x"},
+            "is set, but the sources file has the public keys",
         ),
         ("\n[shop]\nscheme = 'hmak'", {}, "line 3: shop.scheme"),
         (

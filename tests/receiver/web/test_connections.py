@@ -5,7 +5,7 @@ import sys
 import pytest
 from receiver_support import wait_until
 
-from receiver.web.connections import LOOK_SECONDS, Connections, _client, _traffic
+from receiver.web.connections import LOOK_SECONDS, Connections, _client, _close, _traffic
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -170,6 +170,73 @@ def test_of_idle_connections_those_give_way_that_idle_longest(world, clock):
     connections.scan()
 
     assert [is_closed(each) for each in answered] == [True, True, False, False]
+
+
+def test_sources_that_idle_are_kept_while_those_give_way_who_say_nothing(world, clock):
+    connections = Connections(100, 10, clock)
+    ends = {}
+
+    def connect(name: str, asks: bool = False, answered: bool = False, proven: bool = False) -> None:
+        ends[name] = theirs, ours = world.connect()
+        if asks or answered:
+            ask(theirs, ours)
+        if answered:
+            answer(theirs, ours)
+        if proven:
+            connections.prove(_client(ours))
+
+    def left_of(most: int) -> set[str]:
+        connections._most = most
+        connections.scan()
+        for name in [name for name, (theirs, _) in ends.items() if is_closed(theirs)]:
+            # As the server does.
+            for each in ends.pop(name):
+                each.close()
+        return set(ends)
+
+    for number in range(4):
+        connect(f"proven {number}", answered=True, proven=True)
+        connections.scan()
+        clock.now += 1
+    connect("answered", answered=True)
+    # It has just begun, and its request has not come through yet.
+    connect("asks", asks=True)
+    connections.scan()
+    # All is slow: who said something may wait longer than who said nothing.
+    clock.now += 2
+    for number in range(4):
+        connect(f"silent {number}")
+    # Only half of them may wait. A quarter, two, are kept of those who are proven.
+    assert left_of(8) == {"proven 2", "proven 3", "answered", "asks"}
+    assert left_of(4) == {"proven 3", "asks"}
+    clock.now += 4
+    for name in ("asks later", "asks last"):
+        connect(name, asks=True)
+        connections.scan()
+        clock.now += 0.1
+    # Who did not go on has had its time.
+    assert left_of(4) == {"proven 3", "asks last"}
+
+
+def test_who_was_proven_is_forgotten_with_the_connection(world, clock):
+    connections = Connections(100, 10, clock)
+    theirs, ours = world.connect()
+    client = _client(ours)
+    connections.prove(client)
+    connections.scan()
+    assert connections._proven == {client}
+    theirs.close()
+    ours.close()
+    connections.scan()
+    assert connections._proven == set()
+
+
+def test_a_descriptor_that_has_become_anothers_is_left_alone(world):
+    theirs, ours = world.connect()
+    _close("192.0.2.1:1", ours.fileno())
+    assert not is_closed(theirs)
+    _close(_client(ours), ours.fileno())
+    assert is_closed(theirs)
 
 
 def test_who_sends_what_nobody_wants_is_cut_off_once_answered(world, clock):

@@ -7,6 +7,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,8 +18,9 @@ from granian.rsgi import ProtocolClosed
 from receiver_support import run_loop, wait_until
 
 from receiver.config import Limits
+from receiver.web.bodies import WHOLE_BYTES
 from receiver.web.connections import Connections
-from receiver.web.gateway import Gateway
+from receiver.web.gateway import PROVEN, Gateway
 
 REQUESTS = {
     "a webhook": b"POST /facebook?a=1 HTTP/1.1\r\nHost: hooks.example.org\r\nContent-Type: application/json\r\n"
@@ -123,9 +126,16 @@ class Answered(list):
         self.append(answer)
 
 
-def answer_of(app, protocol, **headers):
-    """Return what the gateway answers where there is no server."""
-    scope = SimpleNamespace(
+def gateway_of(app, **limits) -> Gateway:
+    """Return a gateway on the running loop."""
+    gateway = Gateway(app, Limits(body_seconds=0.01, **limits), {"/": 1_000_000}, Connections(100, 10))
+    gateway.__rsgi_init__(asyncio.get_running_loop())
+    return gateway
+
+
+def scope_of(headers) -> SimpleNamespace:
+    """Return a request without a server."""
+    return SimpleNamespace(
         method="POST",
         path="/",
         query_string="",
@@ -136,10 +146,12 @@ def answer_of(app, protocol, **headers):
         headers=headers,
     )
 
+
+def answer_of(app, protocol, **headers):
+    """Return what the gateway answers where there is no server."""
+
     async def main() -> None:
-        gateway = Gateway(app, Limits(body_seconds=0.01), {"/": 1000}, Connections(100, 10))
-        gateway.__rsgi_init__(asyncio.get_running_loop())
-        await gateway(scope, protocol)
+        await gateway_of(app)(scope_of(headers), protocol)
 
     run_loop(main)
     return protocol
@@ -179,3 +191,66 @@ def test_a_body_that_does_not_come_is_for_the_app_to_answer():
     assert status == 400
     [(status, _, body)] = answer_of(app, Answered(b"abc"), **{"content-length": "3"})
     assert (status, body) == (200, b"abc")
+
+
+class Large(Answered):
+    """A protocol whose body comes in parts."""
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._body:
+            raise StopAsyncIteration
+        part, self._body = self._body[:1000], self._body[1000:]
+        return part
+
+
+def test_large_bodies_that_wait_for_a_thread_are_bounded_too():
+    """Whole, and not yet proven: a slow disk must not let them pile up."""
+    go_on = threading.Event()
+    app = Flask("test")
+
+    @app.post("/")
+    def take() -> str:
+        body = request.get_data()
+        go_on.wait(60)
+        return f"{len(body)}"
+
+    size = WHOLE_BYTES + 1
+    protocols = [Large(b"x" * size) for _ in range(5)]
+
+    async def main() -> None:
+        gateway = gateway_of(app, body_budget_bytes=3 * size)
+        asking = [
+            asyncio.create_task(gateway(scope_of({"content-length": str(size)}), protocol))
+            for protocol in protocols
+        ]
+        while sum(map(bool, protocols)) < 2:
+            await asyncio.sleep(0.001)
+        go_on.set()
+        await asyncio.gather(*asking)
+        # Once they are answered, there is room again.
+        await gateway(scope_of({"content-length": str(3 * size)}), last)
+
+    last = Large(b"x" * 3 * size)
+    run_loop(main)
+    assert Counter(status for [(status, *_)] in protocols) == {200: 3, 503: 2}
+    assert last == [(200, last[0][1], b"%d" % (3 * size))]
+
+
+def test_who_is_proven_is_noted():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        if environ["HTTP_X_PROVEN"]:
+            environ[PROVEN] = True
+        return []
+
+    async def main() -> None:
+        gateway = gateway_of(app)
+        await gateway(scope_of({"x-proven": ""}), Answered())
+        assert gateway._connections._proven == set()
+        await gateway(scope_of({"x-proven": "1"}), Answered())
+        assert gateway._connections._proven == {"127.0.0.1:1"}
+
+    run_loop(main)

@@ -6,10 +6,12 @@ import uuid
 import pytest
 from flask import Response
 from receiver_support import archived
+from werkzeug.test import EnvironBuilder
 
 from receiver.app import create_app
 from receiver.durable.committer import Committers, UnavailableError
 from receiver.web import intake
+from receiver.web.gateway import PROVEN
 
 
 @pytest.fixture
@@ -106,6 +108,21 @@ def test_gives_the_answer_that_a_source_wants(client):
 def test_says_nothing_by_default(client):
     response = client.post("/plain", data=b"{}")
     assert (response.status_code, response.data) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("given", "proven"),
+    [
+        ({"verified_by": "test"}, True),
+        ({"verified_by": intake.UNSIGNED}, False),
+        ({"verified_by": "test", "anonymous": True}, False),
+    ],
+)
+def test_tells_the_server_whose_connection_has_proven_itself(app, given, proven):
+    environ = EnvironBuilder("/facebook", method="POST", data=b"{}").get_environ()
+    with app.request_context(environ):
+        intake.receive("facebook", **given)
+    assert (PROVEN in environ) is proven
 
 
 def test_refuses_a_body_over_the_limit(environ, bus, tmp_path):

@@ -23,6 +23,24 @@ export class ApiError extends Error {
   }
 }
 
+/**
+ * @typedef {object} ServerMessage a message as the receiver gives it
+ * @property {string} id
+ * @property {any} content
+ * @property {boolean} from_contact
+ * @property {string} sent_at
+ * @property {{name?: string}} [sender]
+ *
+ * @typedef {object} Opened
+ * @property {string} token
+ * @property {string} resume_token
+ * @property {string} conversation_id
+ * @property {string} now
+ * @property {ServerMessage[]} messages
+ * @property {number} last_event_id
+ * @property {string | null} seen_at
+ */
+
 export class Api {
   #base;
   #channelId;
@@ -35,7 +53,7 @@ export class Api {
 
   /**
    * @param {string} [resumeToken]
-   * @returns {Promise<{token: string, resume_token: string, conversation_id: string}>}
+   * @returns {Promise<Opened>}
    * @throws {ApiError}
    */
   authenticate(resumeToken) {
@@ -46,10 +64,62 @@ export class Api {
    * @param {string} token
    * @param {string} key by which the receiver knows a retry
    * @param {string} body
+   * @returns {Promise<{id: string}>} the message as the receiver knows it
    * @throws {ApiError}
    */
-  async send(token, key, body) {
-    await this.#post('send', body, { Authorization: `Bearer ${token}`, 'Idempotency-Key': `"${key}"` });
+  send(token, key, body) {
+    return this.#post('send', body, { Authorization: `Bearer ${token}`, 'Idempotency-Key': `"${key}"` });
+  }
+
+  /**
+   * Tell what the visitor does besides writing.
+   * @param {string} token
+   * @param {object} event
+   * @throws {ApiError}
+   */
+  async tell(token, event) {
+    await this.#post('events', JSON.stringify(event), { Authorization: `Bearer ${token}` });
+  }
+
+  /**
+   * Ask what is new after an event.
+   * @param {string} token
+   * @param {number} after
+   * @param {AbortSignal} signal
+   * @returns {Promise<{events: import('./events.js').ServerEvent[]}>}
+   * @throws {ApiError}
+   */
+  async poll(token, after, signal) {
+    const response = await this.#get(token, after, 'application/json', signal);
+    return await response.json().catch(() => {
+      throw new ApiError(0);
+    });
+  }
+
+  /**
+   * Hear what is new after an event, for as long as it lasts.
+   * @param {string} token
+   * @param {number} after
+   * @param {AbortSignal} signal
+   * @returns {Promise<ReadableStream<Uint8Array>>}
+   * @throws {ApiError}
+   */
+  async stream(token, after, signal) {
+    const { body } = await this.#get(token, after, 'text/event-stream', signal);
+    if (!body) throw new ApiError(0);
+    return body;
+  }
+
+  /** @param {string} token @param {number} after @param {string} accepted @param {AbortSignal} signal */
+  async #get(token, after, accepted, signal) {
+    // Not by EventSource: that would have to put the token into the address.
+    const headers = { Accept: accepted, Authorization: `Bearer ${token}`, 'Last-Event-ID': String(after) };
+    const url = `${this.#base}chatplugin.events`;
+    const response = await fetch(url, { headers, credentials: 'omit', cache: 'no-store', signal }).catch(() => {
+      throw new ApiError(0);
+    });
+    if (!response.ok) throw refusal(response);
+    return response;
   }
 
   /**
@@ -70,7 +140,7 @@ export class Api {
         keepalive: body.length <= LONGEST_KEPT_ALIVE,
         signal: stop.signal,
       });
-      if (!response.ok) throw new ApiError(response.status, Number(response.headers.get('Retry-After')) || 0);
+      if (!response.ok) throw refusal(response);
       return await response.json();
     } catch (error) {
       throw error instanceof ApiError ? error : new ApiError(0);
@@ -78,4 +148,9 @@ export class Api {
       clearTimeout(timer);
     }
   }
+}
+
+/** @param {Response} response */
+function refusal(response) {
+  return new ApiError(response.status, Number(response.headers.get('Retry-After')) || 0);
 }

@@ -1,16 +1,33 @@
 import { Api } from './api.js';
+import { Attention } from './attention.js';
+import { Listening } from './listening.js';
 import { Memory } from './memory.js';
 import { Outbox } from './outbox.js';
 import { Panel } from './panel.js';
 import { Session } from './session.js';
 import { Store } from './store.js';
+import { exclusively, inFront } from './tabs.js';
+import { fromServer } from './told.js';
+
+const TYPING_MILLISECONDS = 12_000;
+const TOLD_TYPING_MILLISECONDS = 10_000;
+/** So many answers are told at once to be read. */
+const MOST_SEEN = 50;
 
 /** One channel's chat on one page, with what host pages may do with it. */
 export class Chat {
   #store;
+  #session;
   #memory;
   #outbox;
+  #listening;
+  #attention;
   #panel;
+  /** By how much this browser's clock is behind the receiver's, milliseconds. */
+  #behind = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #typing;
+  #toldTyping = 0;
 
   /** @param {import('./config.js').Config} config */
   constructor(config) {
@@ -18,23 +35,38 @@ export class Chat {
     this.#store = new Store(storage('localStorage'), channelId);
     this.#store.prune(Date.now());
     this.#memory = new Memory(storage('sessionStorage'), channelId);
+    this.#attention = new Attention(config.sound);
+    const api = new Api(config.api, channelId);
+    const session = new Session(api, this.#store);
+    this.#session = session;
     this.#outbox = new Outbox(
       this.#store,
-      new Session(new Api(config.api, channelId), this.#store),
+      session,
       (deliver) => exclusively(`parley:${channelId}`, deliver),
       () => this.#show(),
+    );
+    this.#listening = new Listening(
+      session,
+      api,
+      this.#store,
+      (id, act, signal) => inFront(`parley:${channelId}:listening:${id}`, act, signal),
+      { opened: (opened) => this.#opened(opened), event: (event) => this.#heard(event) },
     );
     this.#panel = new Panel(
       config,
       (message, text) => this.#post(message, text),
       (id) => this.#outbox.retry(id),
       this.#memory,
+      () => this.#show(),
+      () => this.#typed(),
     );
     addEventListener('storage', (event) => this.#store.concerns(event) && this.#show());
-    addEventListener('online', () => this.#outbox.deliver());
-    addEventListener('offline', () => this.#show());
+    addEventListener('online', () => this.#resume());
+    addEventListener('offline', () => {
+      this.#listening.interrupt();
+      this.#show();
+    });
     document.addEventListener('visibilitychange', () => document.hidden || this.#resume());
-    this.#show();
     this.#resume();
   }
 
@@ -80,11 +112,75 @@ export class Chat {
 
   /** Go on with what an earlier page, or a lost network, left. */
   #resume() {
+    this.#listening.wake();
     if (this.#store.messages.some(({ state }) => state === 'queued')) this.#outbox.deliver();
+    else this.#show();
+  }
+
+  /** @param {import('./api.js').Opened} opened the conversation so far */
+  #opened({ messages, now, seen_at }) {
+    this.#behind = Date.parse(now) - Date.now();
+    this.#receive(messages);
+    if (seen_at) this.#seen(seen_at);
+  }
+
+  /** @param {import('./events.js').ServerEvent} event */
+  #heard({ event, data }) {
+    if (event === 'message') this.#receive([data]);
+    else if (event === 'seen') this.#seen(data.sent_at);
+    else if (event === 'typing') this.#setTyping(data.on);
+  }
+
+  /** @param {import('./api.js').ServerMessage[]} messages */
+  #receive(messages) {
+    const answers = this.#store
+      .receive(messages.map((each) => fromServer(each, this.#behind)))
+      .filter(({ state }) => state === 'received');
+    if (answers.length) {
+      this.#setTyping(false);
+      this.#attention.ring();
+    }
+    this.#show();
+  }
+
+  /** @param {string} at when what the visitor wrote before was read */
+  #seen(at) {
+    const { marks } = this.#store;
+    this.#store.marks = { ...marks, seen: Math.max(marks.seen, Date.parse(at) - this.#behind) };
+    this.#show();
+  }
+
+  /** @param {boolean} isTyping */
+  #setTyping(isTyping) {
+    clearTimeout(this.#typing);
+    this.#panel.showTyping(isTyping);
+    // Whoever types says so again; whoever has left does not.
+    if (isTyping) this.#typing = setTimeout(() => this.#panel.showTyping(false), TYPING_MILLISECONDS);
+  }
+
+  /** Tell that the visitor writes, now and then while they do. */
+  #typed() {
+    if (!this.#session.isOpen || Date.now() - this.#toldTyping < TOLD_TYPING_MILLISECONDS) return;
+    this.#toldTyping = Date.now();
+    this.#tell({ event: 'typing', on: true });
+  }
+
+  /** @param {object} event what may get lost, and nothing waits for */
+  #tell(event) {
+    this.#session.tell({ ...event, sent_at: new Date().toISOString() }).catch(() => {});
   }
 
   #show() {
-    this.#panel.show(this.#store.messages, this.#outbox.isWaiting || !navigator.onLine);
+    this.#listening.check();
+    const { messages, marks } = this.#store;
+    const answers = messages.filter(({ state, at }) => state === 'received' && at > marks.read);
+    if (answers.length && this.#panel.isOpen && !document.hidden) {
+      this.#store.marks = { ...marks, read: Number(answers.at(-1)?.at) };
+      this.#tell({ event: 'seen', message_ids: answers.slice(-MOST_SEEN).map(({ id }) => id) });
+      answers.length = 0;
+    }
+    this.#attention.show(answers.length);
+    this.#panel.show(messages, this.#outbox.isWaiting || !navigator.onLine, answers.length, marks.seen);
   }
 }
 
@@ -98,15 +194,6 @@ function storage(name) {
   } catch {
     return null;
   }
-}
-
-/**
- * @param {string} name
- * @param {() => Promise<void>} act what only one tab does at a time
- */
-async function exclusively(name, act) {
-  // Browsers give locks to secure pages only.
-  await (navigator.locks ? navigator.locks.request(name, act) : act());
 }
 
 /** @returns {string} 128 random bits; `crypto.randomUUID` is for secure pages only */

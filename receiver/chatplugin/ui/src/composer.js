@@ -16,8 +16,9 @@ export class Composer {
    * @param {import('./texts.js').Texts} texts
    * @param {(text: string) => void} submit
    * @param {{text: string}} draft kept while the visitor goes from page to page
+   * @param {() => void} typed called while the visitor writes
    */
-  constructor(texts, submit, draft) {
+  constructor(texts, submit, draft, typed) {
     this.#submit = submit;
     this.#draft = draft;
     this.#input = element('textarea', {
@@ -28,7 +29,10 @@ export class Composer {
       dir: 'auto',
       enterkeyhint: 'send',
       autocomplete: 'off',
-      oninput: () => this.#changed(),
+      oninput: () => {
+        this.#changed();
+        if (this.#input.value.trim()) typed();
+      },
       onkeydown: (event) => this.#pressed(event),
     });
     this.#emojiButton = element(

@@ -14,6 +14,7 @@ import { textsFor } from './texts.js';
  * @property {string} language
  * @property {'ltr' | 'rtl'} direction
  * @property {QuickReply[]} quickReplies
+ * @property {boolean} sound whether an answer is heard
  * @property {import('./texts.js').Texts} texts
  */
 
@@ -40,6 +41,7 @@ export function readConfig(given, scriptUrl, language) {
     language: spoken,
     direction,
     quickReplies: quickReplies(given.quickReplies),
+    sound: given.sound === 'on' || given.sound === true,
     texts: { ...textsFor(spoken), ...onlyTexts(given.texts), ...onlyTexts(given) },
   };
 }

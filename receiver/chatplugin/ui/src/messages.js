@@ -5,6 +5,7 @@ export class MessageList {
   #config;
   #retry;
   #list = element('ol');
+  #typing;
   /** @type {Map<string, {item: HTMLElement, meta: HTMLElement, shown: string}>} */
   #items = new Map();
   #formats;
@@ -21,13 +22,22 @@ export class MessageList {
       day: formatter(config.language, { dateStyle: 'medium' }),
     };
     const { texts } = config;
+    this.#typing = element('p', { class: 'typing', hidden: true }, texts.typing);
     const welcome = element('p', { class: 'bubble theirs', dir: 'auto' }, texts.welcome);
     this.node = element(
       'div',
       { class: 'log', role: 'log', 'aria-label': texts.messages, 'aria-relevant': 'additions', tabindex: '0' },
       welcome,
       this.#list,
+      this.#typing,
     );
+  }
+
+  /** @param {boolean} isTyping whether somebody is about to answer */
+  showTyping(isTyping) {
+    if (this.#typing.hidden !== isTyping) return;
+    this.#typing.hidden = !isTyping;
+    if (isTyping) this.scrollToEnd();
   }
 
   /**
@@ -35,8 +45,9 @@ export class MessageList {
    *
    * @param {import('./store.js').Message[]} messages
    * @param {boolean} isWaiting
+   * @param {number} seen up to when what the visitor wrote was read
    */
-  show(messages, isWaiting) {
+  show(messages, isWaiting, seen) {
     const gone = new Set(this.#items.keys());
     let day = '';
     let isNew = false;
@@ -47,7 +58,7 @@ export class MessageList {
       const date = new Date(message.at).toDateString();
       item.toggleAttribute('data-day', date !== day);
       day = date;
-      const state = message.state === 'queued' && isWaiting ? 'waiting' : message.state;
+      const state = shownState(message, isWaiting, seen);
       if (shown !== state) {
         item.dataset.state = state;
         meta.replaceChildren(...this.#meta(message, state));
@@ -70,16 +81,18 @@ export class MessageList {
   /** @param {import('./store.js').Message} message @param {number} index */
   #add(message, index) {
     const meta = element('div', { class: 'meta' });
+    const { texts, direction } = this.#config;
+    const isAnswer = message.state === 'received';
     const item = element(
       'li',
       {},
       element('p', { class: 'day' }, this.#day(message.at)),
       element(
         'p',
-        { class: 'bubble mine', dir: 'auto' },
+        { class: isAnswer ? 'bubble theirs' : 'bubble mine', dir: 'auto' },
         // Its own direction, so that it does not decide on the message's.
-        element('span', { class: 'unseen', dir: this.#config.direction }, `${this.#config.texts.you} `),
-        message.text,
+        element('span', { class: 'unseen', dir: direction }, `${isAnswer ? texts.answer : texts.you} `),
+        message.text || texts.unshown,
       ),
       meta,
     );
@@ -98,10 +111,14 @@ export class MessageList {
    * @param {string} state
    * @returns {Node[]}
    */
-  #meta({ id, at, status }, state) {
+  #meta({ id, at, status, name }, state) {
     const { texts } = this.#config;
     const time = element('time', { datetime: new Date(at).toISOString() }, this.#formats.time.format(at));
     switch (state) {
+      case 'received':
+        return name ? [element('span', { dir: 'auto' }, name), time] : [time];
+      case 'seen':
+        return [time, icon('sent'), element('span', {}, texts.seen)];
       case 'sent':
         return [time, icon('sent'), element('span', { class: 'unseen' }, texts.sent)];
       case 'queued':
@@ -119,6 +136,16 @@ export class MessageList {
   #button(id, title) {
     return element('button', { type: 'button', class: 'link', onclick: () => this.#retry(id) }, title);
   }
+}
+
+/**
+ * @param {import('./store.js').Message} message
+ * @param {boolean} isWaiting
+ * @param {number} seen
+ */
+function shownState({ state, at }, isWaiting, seen) {
+  if (state === 'queued' && isWaiting) return 'waiting';
+  return state === 'sent' && at <= seen ? 'seen' : state;
 }
 
 /** @param {string} language @param {Intl.DateTimeFormatOptions} options */

@@ -25,7 +25,7 @@ export class Outbox {
 
   /**
    * @param {import('./store.js').Store} store
-   * @param {{send(message: import('./store.js').Message): Promise<void>}} session
+   * @param {{send(message: import('./store.js').Message): Promise<string | undefined>}} session
    * @param {(deliver: () => Promise<void>) => Promise<void>} exclusively
    * @param {() => void} changed called whenever there is something new to show
    */
@@ -89,8 +89,8 @@ export class Outbox {
   /** @param {import('./store.js').Message} message */
   async #deliver(message) {
     try {
-      await this.#session.send(message);
-      this.#store.update(message.id, { state: 'sent' });
+      const messageId = await this.#session.send(message);
+      this.#store.update(message.id, { state: 'sent', messageId });
     } catch (error) {
       if (!(error instanceof ApiError) || !error.final) throw error;
       this.#store.update(message.id, { state: 'failed', status: error.status });

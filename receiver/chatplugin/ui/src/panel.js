@@ -15,6 +15,11 @@ export class Panel {
   #launcher;
   #dialog;
   #status = element('div', { class: 'unseen', role: 'status' });
+  #count = element('span', { class: 'count', hidden: true, 'aria-hidden': 'true' });
+  /** Outside of the chat: what is in a closed one is not read out. */
+  #news = element('div', { class: 'unseen', role: 'status' });
+  #unread = 0;
+  #shown;
   #isSmall = matchMedia(SMALL_SCREEN);
   #pageOverflow = '';
   /** @type {string | undefined} */
@@ -25,16 +30,19 @@ export class Panel {
    * @param {(message: object, text: string) => void} post
    * @param {(id: string) => void} retry
    * @param {import('./memory.js').Memory} memory
+   * @param {() => void} shown called when the visitor has opened the chat
+   * @param {() => void} typed called while the visitor writes
    */
-  constructor(config, post, retry, memory) {
+  constructor(config, post, retry, memory, shown, typed) {
+    this.#shown = shown;
     this.#texts = config.texts;
     this.#memory = memory;
     this.#messages = new MessageList(config, retry);
-    this.#composer = new Composer(config.texts, (text) => post({ text }, text), memory);
+    this.#composer = new Composer(config.texts, (text) => post({ text }, text), memory, typed);
     this.#replies = this.#quickReplies(config.quickReplies, post);
     this.#launcher = this.#makeLauncher();
     this.#dialog = this.#makeDialog();
-    mount(config, this.#launcher, this.#dialog);
+    mount(config, this.#launcher, this.#dialog, this.#news);
     this.#isSmall.addEventListener('change', () => this.#dialog.open && this.#present());
     visualViewport?.addEventListener('resize', () => this.#fit());
     visualViewport?.addEventListener('scroll', () => this.#fit());
@@ -43,9 +51,15 @@ export class Panel {
     this.#label();
   }
 
+  /** Whether the visitor sees the chat. */
+  get isOpen() {
+    return this.#dialog.open;
+  }
+
   /** Open the chat and let the visitor write. */
   open() {
     this.#present();
+    this.#shown();
     // On a phone, writing would push up the keyboard before anything is read.
     if (matchMedia('(pointer: coarse)').matches) this.#dialog.focus();
     else this.#composer.focus();
@@ -62,11 +76,29 @@ export class Panel {
   /**
    * @param {import('./store.js').Message[]} messages
    * @param {boolean} isWaiting
+   * @param {number} unread how many answers the visitor has not read
+   * @param {number} seen up to when what the visitor wrote was read
    */
-  show(messages, isWaiting) {
-    this.#messages.show(messages, isWaiting);
+  show(messages, isWaiting, unread, seen) {
+    this.#messages.show(messages, isWaiting, seen);
     this.#replies.hidden = messages.length > 0;
-    this.#tell(messages.at(-1), isWaiting);
+    this.#tell(messages.filter(({ state }) => state !== 'received').at(-1), isWaiting);
+    this.#tellUnread(unread);
+  }
+
+  /** @param {boolean} isTyping whether somebody is about to answer */
+  showTyping(isTyping) {
+    this.#messages.showTyping(isTyping);
+  }
+
+  /** @param {number} unread */
+  #tellUnread(unread) {
+    // In an open chat the answer itself is read out.
+    if (unread > this.#unread) this.#news.textContent = `${this.#texts.unread} ${unread}`;
+    this.#unread = unread;
+    this.#count.hidden = unread === 0;
+    this.#count.textContent = unread > 99 ? '99+' : String(unread);
+    this.#label();
   }
 
   /**
@@ -78,7 +110,7 @@ export class Panel {
   #tell(last, isWaiting) {
     const { sent, waiting, failed, tooLong } = this.#texts;
     const queued = isWaiting ? waiting : '';
-    const text = last ? { sent, queued, failed: last.status === 413 ? tooLong : failed }[last.state] : '';
+    const text = last ? { sent, queued, failed: last.status === 413 ? tooLong : failed, received: '' }[last.state] : '';
     const told = `${last?.id} ${text}`;
     if (this.#told !== undefined && this.#told !== told) this.#status.textContent = text;
     this.#told = told;
@@ -99,7 +131,9 @@ export class Panel {
     const { open: isOpen } = this.#dialog;
     this.#memory.isOpen = isOpen;
     this.#launcher.setAttribute('aria-expanded', String(isOpen));
-    this.#launcher.setAttribute('aria-label', isOpen ? this.#texts.close : this.#texts.open);
+    const { open, close, unread } = this.#texts;
+    const label = this.#unread ? `${open}. ${unread} ${this.#unread}` : open;
+    this.#launcher.setAttribute('aria-label', isOpen ? close : label);
   }
 
   /** Fill what a phone's keyboard leaves of the screen. */
@@ -143,6 +177,7 @@ export class Panel {
       },
       icon('chat'),
       icon('close'),
+      this.#count,
     );
   }
 

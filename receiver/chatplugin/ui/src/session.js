@@ -22,26 +22,71 @@ export class Session {
 
   /**
    * @param {import('./store.js').Message} message
+   * @returns {Promise<string | undefined>} the id by which the receiver knows it
    * @throws {ApiError}
    */
   async send({ id, body }) {
-    const known = this.#open;
-    const isCurrent = known && this.#store.session?.conversationId === known.conversationId;
+    const known = this.#current;
     try {
-      const token = isCurrent ? known.token : await this.#begin();
-      await this.#api.send(token, id, body);
+      return (await this.#api.send(known ?? (await this.#begin()), id, body))?.id;
     } catch (error) {
-      if (!isCurrent || !wasRefused(error)) throw error;
-      await this.#api.send(await this.#begin(), id, body);
+      if (!known || !wasRefused(error)) throw error;
+      return (await this.#api.send(await this.#begin(), id, body))?.id;
     }
+  }
+
+  /** Whether the receiver knows of the conversation, so that it can be told what the visitor does. */
+  get isOpen() {
+    return Boolean(this.#current);
+  }
+
+  /**
+   * Tell what the visitor does besides writing.
+   * @param {object} event
+   * @throws {ApiError}
+   */
+  async tell(event) {
+    const token = this.#current;
+    if (token) await this.#api.tell(token, event);
+  }
+
+  /**
+   * Go on with the conversation that this browser knows, without opening another.
+   * @returns {Promise<import('./api.js').Opened | null>} null where there is none, or it was too long ago
+   * @throws {ApiError}
+   */
+  async resume() {
+    const { session } = this.#store;
+    if (!session) return null;
+    try {
+      const opened = await this.#api.authenticate(session.resumeToken);
+      // It may have been forgotten meanwhile.
+      if (this.#store.session?.conversationId !== opened.conversation_id) return null;
+      this.#remember(opened);
+      return opened;
+    } catch (error) {
+      if (wasRefused(error)) return null;
+      throw error;
+    }
+  }
+
+  /** The token of the conversation that is this browser's now. */
+  get #current() {
+    const isCurrent = this.#open && this.#store.session?.conversationId === this.#open.conversationId;
+    return isCurrent ? this.#open?.token : undefined;
   }
 
   /** @returns {Promise<string>} a token to send with */
   async #begin() {
     const opened = await this.#authenticate(this.#store.session?.resumeToken);
+    this.#remember(opened);
+    return opened.token;
+  }
+
+  /** @param {import('./api.js').Opened} opened */
+  #remember(opened) {
     this.#open = { token: opened.token, conversationId: opened.conversation_id };
     this.#store.session = { conversationId: opened.conversation_id, resumeToken: opened.resume_token };
-    return opened.token;
   }
 
   /** @param {string} [resumeToken] */

@@ -7,9 +7,11 @@
  * @property {string} id also the idempotency key
  * @property {number} at when it was written, milliseconds since 1970
  * @property {string} text what is shown
- * @property {string} body what is sent, the same at every try
- * @property {'queued' | 'sent' | 'failed'} state
+ * @property {string} body what is sent, the same at every try; empty where the receiver has told of it
+ * @property {'queued' | 'sent' | 'failed' | 'received'} state `received`: an answer
  * @property {number} [status] the HTTP status that refused it
+ * @property {string} [messageId] the receiver's id of what was sent
+ * @property {string} [name] who has answered
  *
  * @typedef {{conversationId: string, resumeToken: string}} Session
  */
@@ -59,6 +61,37 @@ export class Store {
   }
 
   /**
+   * Add what the receiver tells of, in its order, but for what is known.
+   * @param {Message[]} told
+   * @returns {Message[]} what is new
+   */
+  receive(told) {
+    const { messages } = this;
+    const ids = new Set(messages.flatMap(({ id, messageId }) => (messageId ? [id, messageId] : [id])));
+    // A message whose answer is still on its way, or was lost.
+    const own = new Set(messages.filter(({ body }) => body).map(({ at, text }) => `${at} ${text}`));
+    const isNew = (/** @type {Message} */ each) => !ids.has(each.id) && !own.has(`${each.at} ${each.text}`);
+    const added = told.filter(isNew);
+    let last = Math.max(0, ...messages.filter(({ state }) => state === 'received').map(({ at }) => at));
+    for (const each of added) {
+      // Of two answers the later one stands below, and is not read before it was there.
+      if (each.state === 'received') last = each.at = Math.max(each.at, last + 1);
+      this.put(each);
+    }
+    return added;
+  }
+
+  /** Up to which answer the visitor has read, and up to when what they wrote was read: milliseconds since 1970. */
+  get marks() {
+    const { read, seen } = this.#read(`${this.#prefix}marks`) ?? {};
+    return { read: Number(read) || 0, seen: Number(seen) || 0 };
+  }
+
+  set marks(marks) {
+    this.#write(`${this.#prefix}marks`, marks);
+  }
+
+  /**
    * Change a message that is still there.
    * @param {string} id
    * @param {Partial<Message>} change
@@ -73,7 +106,7 @@ export class Store {
    * @param {number} now
    */
   prune(now) {
-    const sent = this.messages.filter((message) => message.state === 'sent').reverse();
+    const sent = this.messages.filter(({ state }) => state === 'sent' || state === 'received').reverse();
     const old = sent.filter(({ at }, index) => index >= MOST_KEPT || at < now - KEPT_MILLISECONDS);
     for (const { id } of old) this.#remove(`${this.#prefix}message:${id}`);
   }

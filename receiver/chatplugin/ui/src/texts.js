@@ -5,6 +5,7 @@
  *   title: string, subtitle: string, welcome: string, open: string, close: string, messages: string,
  *   placeholder: string, send: string, emoji: string, you: string, today: string, sending: string,
  *   sent: string, waiting: string, tryNow: string, failed: string, tooLong: string, tryAgain: string,
+ *   answer: string, unread: string, typing: string, seen: string, unshown: string,
  * }} Texts
  */
 
@@ -28,6 +29,11 @@ const en = {
   failed: 'This could not be sent.',
   tooLong: 'This is too long to be sent.',
   tryAgain: 'Try again',
+  answer: 'Answer:',
+  unread: 'New messages:',
+  typing: 'is typing …',
+  seen: 'Seen',
+  unshown: 'This message cannot be shown here.',
 };
 
 /** @type {Texts} */
@@ -50,6 +56,11 @@ const de = {
   failed: 'Das konnte nicht gesendet werden.',
   tooLong: 'Das ist zu lang, um gesendet zu werden.',
   tryAgain: 'Noch einmal',
+  answer: 'Antwort:',
+  unread: 'Neue Nachrichten:',
+  typing: 'schreibt …',
+  seen: 'Gelesen',
+  unshown: 'Diese Nachricht kann hier nicht gezeigt werden.',
 };
 
 /** @type {Texts} */
@@ -72,6 +83,11 @@ const es = {
   failed: 'No se pudo enviar.',
   tooLong: 'Es demasiado largo para enviarlo.',
   tryAgain: 'Reintentar',
+  answer: 'Respuesta:',
+  unread: 'Mensajes nuevos:',
+  typing: 'está escribiendo…',
+  seen: 'Visto',
+  unshown: 'Este mensaje no se puede mostrar aquí.',
 };
 
 /** @type {Texts} */
@@ -94,6 +110,11 @@ const fr = {
   failed: 'L’envoi n’a pas abouti.',
   tooLong: 'C’est trop long pour être envoyé.',
   tryAgain: 'Réessayer',
+  answer: 'Réponse :',
+  unread: 'Nouveaux messages :',
+  typing: 'est en train d’écrire…',
+  seen: 'Vu',
+  unshown: 'Ce message ne peut pas être affiché ici.',
 };
 
 /** @type {Texts} */
@@ -116,6 +137,11 @@ const ar = {
   failed: 'تعذّر إرسال هذه الرسالة.',
   tooLong: 'هذه الرسالة أطول من أن تُرسل.',
   tryAgain: 'أعد المحاولة',
+  answer: 'الرد:',
+  unread: 'رسائل جديدة:',
+  typing: 'يكتب الآن…',
+  seen: 'تمت القراءة',
+  unshown: 'لا يمكن عرض هذه الرسالة هنا.',
 };
 
 /** @type {Record<string, Texts>} */

@@ -83,3 +83,35 @@ test('only changes of its own channel concern it', () => {
   assert.equal(store.concerns({ key: null }), true);
   assert.equal(store.concerns({ key: 'cart' }), false);
 });
+
+test('what the receiver tells is added once, in its order, and what was written here is known', () => {
+  const store = new Store(new FakeStorage(), 'shop');
+  const received = (/** @type {string} */ id, /** @type {number} */ at) => message(id, at, { body: '', state: 'received' });
+  store.put(message('mine', 5, { state: 'sent', messageId: 'm-1' }));
+  store.put(message('on its way', 7));
+  const told = [
+    message('m-1', 5, { body: '', state: 'sent' }),
+    { ...message('m-2', 7, { body: '', state: 'sent' }), text: 'on its way' },
+    message('of another device', 6, { body: '', state: 'sent' }),
+    received('b', 20),
+    received('a', 20),
+  ];
+
+  assert.deepEqual(store.receive(told).map(({ id }) => id), ['of another device', 'b', 'a']);
+  assert.deepEqual(store.receive(told), []);
+  assert.deepEqual(store.receive([received('late', 1)]).map(({ at }) => at), [22]);
+  assert.deepEqual(
+    store.messages.map(({ id }) => id),
+    ['mine', 'of another device', 'on its way', 'b', 'a', 'late'],
+  );
+});
+
+test('what was read is remembered, and forgotten with the rest', () => {
+  const storage = new FakeStorage();
+  const store = new Store(storage, 'shop');
+  assert.deepEqual(store.marks, { read: 0, seen: 0 });
+  store.marks = { read: 7, seen: 5 };
+  assert.deepEqual(new Store(storage, 'shop').marks, { read: 7, seen: 5 });
+  store.clear();
+  assert.deepEqual(store.marks, { read: 0, seen: 0 });
+});

@@ -1,0 +1,61 @@
+"""What is signed, put together from a request as a template says."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from flask import Request
+
+from receiver.proofs.fields import FORM, field, form
+from schemas.proof_tables import split_template
+
+Filler = Callable[[Request, str], bytes]
+"""Returns what a field of a template stands for, in a request and by its name after the colon."""
+
+
+class Template:
+    """A template such as `v0:{timestamp}:{body}`, taken apart once."""
+
+    def __init__(self, text: str) -> None:
+        pieces = split_template(text)
+        self._texts = [piece.encode() for piece in pieces[::2]]
+        self._fields = [tuple(piece.partition(":")[::2]) for piece in pieces[1::2]]
+        self._is_body = pieces == ["", "body", ""]
+        self.has_url = ("url", "") in self._fields
+        self.has_secret = ("secret", "") in self._fields
+        self._has_form = ("fields", "") in self._fields
+
+    def fits(self, request: Request) -> bool:
+        """Say whether the template covers the body: the fields of a form cover nothing else."""
+        return not self._has_form or request.mimetype == FORM or not request.get_data()
+
+    def filled(self, request: Request, given: Mapping[str, str]) -> bytes:
+        """Return what is signed; `given` are `timestamp`, `url` and `secret`, where there are."""
+        if self._is_body:
+            return request.get_data()
+        parts = [self._texts[0]]
+        for (name, argument), text in zip(self._fields, self._texts[1:], strict=True):
+            parts.append(given[name].encode() if name in given else FILLERS[name](request, argument))
+            parts.append(text)
+        return b"".join(parts)
+
+
+def _field(request: Request, pointer: str) -> bytes:
+    return (field(request, pointer) or "").encode()
+
+
+def _sorted_fields(request: Request, _: str) -> bytes:
+    return "".join(name + value for name, value in sorted(form(request))).encode()
+
+
+FILLERS: Final[Mapping[str, Filler]] = {
+    "body": lambda request, _: request.get_data(),
+    "body_sha256": lambda request, _: hashlib.sha256(request.get_data()).hexdigest().encode(),
+    "fields": _sorted_fields,
+    "path": lambda request, _: request.path.encode(),
+    "query": lambda request, name: request.args.get(name, "").encode() if name else request.query_string,
+    "method": lambda request, _: request.method.encode(),
+    "header": lambda request, name: request.headers.get(name, "").encode(),
+    "field": _field,
+}
+"""What the fields of templates stand for."""

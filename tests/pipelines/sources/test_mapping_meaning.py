@@ -1,0 +1,329 @@
+"""What a mapping can say of text, attachments and times, and what it costs."""
+
+import json
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from normalized import normalized, raw_event
+
+from pipelines.sources import PARSERS, interpreter, registry
+from pipelines.sources.expressions import problems
+from pipelines.sources.mapping import Mapped
+from pipelines.sources.normalization import normalize
+from pipelines.sources.readings import Reader
+from schemas.mapping_tables import Attachment, BodyMapping, MessageRule
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture
+def reading(monkeypatch):
+    def reading(mapping, body, **attributes):
+        monkeypatch.setitem(PARSERS, "odd", registry.parsers(f"[odd.mapping]\n{mapping}")["odd"])
+        data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+        return normalized("odd", data, **attributes)
+
+    return reading
+
+
+def filled(message):
+    """The reading with its places filled in, as the view does it."""
+    pieces = message.reading.split("|")
+    for at in range(1, len(pieces), 2):
+        start, length = map(int, pieces[at].split(":"))
+        pieces[at] = message.content[start - 1 : start - 1 + length]
+    return json.loads("".join(pieces))
+
+
+TEXT = "contact='item.c'\n[[odd.mapping.message]]\nid='item.id'\n"
+MEDIA = (
+    TEXT
+    + """
+    text = "item.m.words || item.m.caption"
+    choice = "item.m.button"
+    reply_to = "item.m.answers"
+    [[odd.mapping.message.attachments]]
+    each = "item.m.photos"
+    type = "'image'"
+    url = "attachment.href"
+    name = "attachment.file"
+    caption = "item.m.caption"
+    [[odd.mapping.message.attachments]]
+    when = "item.m.place"
+    type = "'location'"
+    name = "item.m.place.title"
+    """
+)
+
+
+def test_text_and_attachments_are_places_in_the_content(reading):
+    media = {"caption": 'Ä "🚀" a/b', "photos": [{"href": "https://a.example/1|2", "file": "x"}, {"href": "h2"}]}
+    message = reading(MEDIA, {"c": "c", "id": 1, "m": media | {"answers": 7, "button": "B"}}).messages
+    assert 'Ä "🚀"' not in message.reading
+    assert filled(message) == {
+        "text": 'Ä "🚀" a/b',
+        "postbackData": "B",
+        "context": {"id": "7"},
+        "attachments": [
+            {"type": "image", "url": "https://a.example/1|2", "filename": "x", "caption": 'Ä "🚀" a/b'},
+            {"type": "image", "url": "h2", "caption": 'Ä "🚀" a/b'},
+        ],
+    }
+
+
+def test_what_is_not_there_is_not_read(reading):
+    assert filled(reading(MEDIA, {"c": "c", "id": 1, "m": {"words": ""}}).messages) == {}
+    place = {"place": {"title": "Here"}}
+    assert filled(reading(MEDIA, {"c": "c", "id": 1, "m": place}).messages) == {
+        "attachments": [{"type": "location", "filename": "Here"}]
+    }
+    assert reading(TEXT, {"c": "c", "id": 1}).messages.reading is None
+
+
+@pytest.mark.parametrize(
+    "written",
+    [rb'"a\/b \u00e4"', rb'"a/b \u00E4"', '"a/b ä"'.encode(), rb'"\u0061/b \u00e4"', rb'"a\u002fb \u00e4"'],
+)
+def test_text_is_found_however_it_is_escaped(reading, written):
+    body = b'{"c":"c","id":1,"x":"\xf0\x9f\x9a\x80","m":{"words":' + written + b"}}"
+    message = reading(MEDIA, body).messages
+    assert message.reading == f'{{"text":|38:{len(written.decode())}|}}'
+    assert filled(message) == {"text": "a/b ä"}
+
+
+def test_what_is_joined_is_written_out(reading):
+    message = reading(
+        TEXT + "text=\"join('|', [item.a, item.b])\"", {"c": "c", "id": 1, "a": "1", "b": 2}
+    ).messages
+    assert message.reading == '{"text":"1\\u007c2"}'
+    assert filled(message) == {"text": "1|2"}
+
+
+def test_text_of_a_form_is_written_out(reading):
+    body = urlencode({"c": "c", "id": "1", "t": "Grüße & mehr"}).encode()
+    message = reading(TEXT + "text='item.t'", body, content_type=FORM).messages
+    assert json.loads(message.reading) == {"text": "Grüße & mehr"}
+
+
+@settings(deadline=None)
+@given(st.text(), st.text(), st.booleans())
+def test_every_text_is_read_as_it_was(text, other, ascii_only):
+    content = json.dumps({"x": other, "t": text, "y": text + other}, ensure_ascii=ascii_only)
+    data = content.encode("utf-8", "surrogatepass")
+    try:
+        content = data.decode()
+    except UnicodeDecodeError:
+        return
+    reading = Reader(data, is_json=True).reading(text)
+    pieces = reading.split("|")
+    for at in range(1, len(pieces), 2):
+        start, length = map(int, pieces[at].split(":"))
+        pieces[at] = content[start - 1 : start - 1 + length]
+    assert json.loads("".join(pieces)).get("text", "") == text
+
+
+def test_ancestors_have_the_names_of_their_keys(reading):
+    mapping = """
+        items = "/pages/*/thread/notes/*"
+        contact = "ancestor.pages.who"
+        channel = "body.shop"
+        [[odd.mapping.message]]
+        id = "join(':', [ancestor.thread.id, item.n])"
+    """
+    body = {"shop": "s", "pages": [{"who": "k", "thread": {"id": "t", "notes": [{"n": 1}]}}]}
+    rows = reading(mapping, body)
+    assert rows.messages.source_message_id == "t:1"
+    assert rows.contacts.source_contact_id == "k"
+    assert rows.channels.source_channel_id == "s"
+
+
+def test_whole_body_is_the_body_too(reading):
+    assert reading("contact='body.c'\n[[odd.mapping.message]]\nid='body.id'", {"c": "k", "id": 1}).contacts
+
+
+def test_pointer_leads_into_a_text_that_holds_json(reading):
+    mapping = "items='/data/messages/*'\ncontact='parent.u'\n[[odd.mapping.message]]\nid='item.id'\ntext='item.t'"
+    inner = '{"u": "u1", "messages": [{"id": 1, "t": "é"}]}'
+    message = reading(mapping, {"data": inner}).messages
+    assert (message.content, message.pointer) == ('{"id": 1, "t": "é"}', "/data/messages/0")
+    assert filled(message) == {"text": "é"}
+    assert reading(mapping, {"data": "{no"}).events.outcome == "ignored"
+
+
+def test_text_that_only_looks_like_json_is_a_text(reading):
+    mapping = "items='/t'\n[[odd.mapping.metadata]]\nsubject='channel'\nkey='said'\nvalue='item'"
+    assert reading(mapping, {"t": "[hi]"}).facts() == {"said": "[hi]"}
+
+
+def test_json_in_a_text_is_read_by_a_function(reading):
+    mapping = TEXT + "text='from_json(item.p).t'"
+    assert filled(reading(mapping, {"c": "c", "id": 1, "p": '{"t": "hi"}'}).messages) == {"text": "hi"}
+    for broken in ("{", None, '"\\ud800"', "[" * 5000):
+        assert filled(reading(mapping, {"c": "c", "id": 1, "p": broken}).messages) == {}
+
+
+def test_plain_text_of_markup(reading):
+    markup = "<p>Hello &amp; <b>welcome</b></p><p>1 &lt; 2<br/>x</p>"
+    mapping = TEXT + "text='plain_text(item.t)'"
+    assert filled(reading(mapping, {"c": "c", "id": 1, "t": markup}).messages) == {
+        "text": "Hello & welcome\n1 < 2\nx"
+    }
+
+
+def test_functions_of_nothing_give_nothing(reading):
+    mapping = TEXT + "kind=\"starts_with(item.k, 'x') && 'x' || to_string(item.none)\""
+    assert reading(mapping, {"c": "c", "id": 1}).messages.kind == "message"
+    assert "starts_with" in reading(mapping, {"c": "c", "id": 1, "k": 3}).dead_letters.error_message
+
+
+@pytest.mark.parametrize(
+    ("declared", "told", "sent_at"),
+    [
+        ("time_format='%d.%m.%Y %H:%M'", "22.11.2026 18:29", "2026-11-22T18:29:00+00:00"),
+        ("time_format='%d.%m.%Y %H:%M'\ntime_offset='+09:00'", "22.11.2026 18:29", "2026-11-22T18:29:00+09:00"),
+        ("time_format='%Y%m%d%H%M%S'", 20261122182900, "2026-11-22T18:29:00+00:00"),
+        ("time_format='%a, %d %b %Y %H:%M:%S %z'", "Sun, 22 Nov 2026 18:29:00 -0500", "2026-11-22T18:29:00-05:00"),
+    ],
+)
+def test_times_of_a_declared_form(reading, declared, told, sent_at):
+    mapping = f"contact='item.c'\ntime='item.t'\n{declared}\n[[odd.mapping.message]]\nid='item.id'"
+    message = reading(mapping, {"c": "c", "id": 1, "t": told}).messages
+    assert (message.sent_at_from, message.sent_at_raw) == ("item", sent_at)
+    assert reading(mapping, {"c": "c", "id": 1, "t": "soon"}).messages.sent_at_from == "received"
+
+
+def test_what_was_sent_without_saying_to_whom_is_in_its_conversation(reading):
+    mapping = """
+        conversation = "item.thread"
+        contact = "item.from"
+        [[odd.mapping.message]]
+        id = "item.id"
+        from_contact = "item.from != `null`"
+    """
+    asked = reading(mapping, {"id": 1, "thread": "t", "from": "u"}).messages
+    answered = reading(mapping, {"id": 2, "thread": "t"}).messages
+    assert (answered.direction, answered.flags) == ("outbound", ("contact_assumed",))
+    assert answered.conversation_id == asked.conversation_id
+    assert reading(mapping, {"id": 2}).dead_letters.error_message == "contact gives nothing"
+
+
+def test_sender_by_get_says_all_in_the_query(reading):
+    message = reading(TEXT + "text='item.t'", b"", query="c=%2B49&id=7&t=a+b").messages
+    assert (message.source_message_id, message.content, message.content_type) == ("7", "c=%2B49&id=7&t=a+b", FORM)
+    assert json.loads(message.reading) == {"text": "a b"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "hint"),
+    [
+        ("!item.x", "write !(item.x)"),
+        ("item.a && !item.b.c", "write !(item.x)"),
+        ("item.a == true", "for true, write `true`"),
+        ("item.a != null", "for null, write `null`"),
+        ('item.a == "message"', "for a text, write 'message'"),
+        ("item.n == 1", "a number stands in backticks: `1`"),
+        ("item.n > 5", "a number stands in backticks: `5`"),
+        ("item.a-b", 'double quotes: "a-b"'),
+        ("item.a and item.b", "for and, write &&"),
+        ("not item.a", "for not, write !"),
+        ("item.a = 'x'", "to compare, write =="),
+        ("item.'a b'", 'double ones: ."a b"'),
+        ("attachment.url", "'attachment' is none of"),
+        ("item." + "a" * 2000, "more than 2,000 characters"),
+        ("(" * 900 + "item" + ")" * 900, "too deeply nested"),
+    ],
+)
+def test_traps_of_the_grammar_are_explained_with_their_line(expression, hint):
+    mapping = f"[odd.mapping]\n[[odd.mapping.message]]\nid = '''{expression}'''\ncontact = 'item.c'\n"
+    with pytest.raises(ValueError, match=r"line 3: odd\.mapping\.message\[0\]\.id: ") as caught:
+        registry.parsers(mapping)
+    assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["!(item.x)", "!item", "!contains(item.a, 'b') && item.b", "item.a == 'a-b and 1 = 2'", "!item[0]"],
+)
+def test_what_is_no_trap_is_taken(expression):
+    registry.parsers(f"[odd.mapping]\n[[odd.mapping.message]]\nid = '''{expression}'''\ncontact = 'item.c'\n")
+
+
+def test_wrong_expression_of_an_attachment_is_told_with_its_line():
+    text = f"[odd.mapping]\n{TEXT}[[odd.mapping.message.attachments]]\nurl='attachment.a'\ntype='!item.x'\n"
+    with pytest.raises(ValueError, match=r"line 7: odd\.mapping\.message\[0\]\.attachments\[0\]\.type: !"):
+        registry.parsers(text)
+
+
+DOUBLED = {
+    "references": " | ".join(["[@, @]"] * 60),
+    "lists": " | ".join(["[@, @][]"] * 60),
+    "texts": " | ".join(["join('', [@, @])"] * 60),
+    "objects": " | ".join(["{a: @, b: @}"] * 60),
+    "written": " | ".join(["[@, @]"] * 40) + " | to_string(@)",
+}
+
+
+@pytest.mark.parametrize("expression", DOUBLED.values(), ids=DOUBLED)
+def test_expression_that_would_never_end_is_a_dead_letter(reading, monkeypatch, expression):
+    monkeypatch.setattr(interpreter, "MOST_STEPS", 200_000)
+    rows = reading(
+        f"contact='item.c'\n[[odd.mapping.message]]\nid=\"item.id | {expression}\"", {"c": "c", "id": "1"}
+    )
+    assert rows.dead_letters.error_class == "TooMuchError"
+    assert "steps of expressions" in rows.dead_letters.error_message
+
+
+def test_steps_are_counted_for_the_whole_event(reading, monkeypatch):
+    monkeypatch.setattr(interpreter, "MOST_STEPS", 1_000)
+    mapping = "items='/m/*'\ncontact='item.c'\n[[odd.mapping.message]]\nid='item.id'"
+    assert len(reading(mapping, {"m": [{"c": "c", "id": n} for n in range(20)]})["messages"]) == 20
+    assert reading(mapping, {"m": [{"c": "c", "id": n} for n in range(500)]}).events.outcome == "failed"
+
+
+NAMES = st.sampled_from(
+    ["item", "item.a", "ancestor.m", "body", "query.x", "headers", "@", "`1`", "'a'", "`null`"]
+)
+EXPRESSIONS = st.recursive(
+    NAMES,
+    lambda inner: st.one_of(
+        st.builds("{} || {}".format, inner, inner),
+        st.builds("({} && {})".format, inner, inner),
+        st.builds("{} == {}".format, inner, inner),
+        st.builds("!({})".format, inner),
+        st.builds("[{}, {}]".format, inner, inner),
+        st.builds("[{}, {}][]".format, inner, inner),
+        st.builds("{{a: {}, b: {}}}".format, inner, inner),
+        st.builds("({})[*].a".format, inner),
+        st.builds("({})[?a == `1`] | [0]".format, inner),
+        st.builds("join('-', {})".format, inner),
+        st.builds(
+            "{}({})".format, st.sampled_from(["to_string", "from_json", "plain_text", "length", "keys"]), inner
+        ),
+        st.builds("({}) | ({})".format, inner, inner),
+        st.builds("sort_by({}, &a)".format, inner),
+    ),
+    max_leaves=8,
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "m"]), inner),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None)
+@given(EXPRESSIONS, EXPRESSIONS, VALUES)
+def test_no_expression_and_no_input_escapes(one, other, value):
+    attachment = Attachment(each=one, url=other)
+    rule = MessageRule(text=other, time=other, contact=one, attachments=(attachment,))
+    mapping = BodyMapping(items="/m/*", message=(rule,))
+    if list(problems(mapping)):
+        return
+    data = json.dumps({"m": [value, value]}).encode()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(PARSERS, "odd", Mapped("odd", mapping).parse)
+        for event in (raw_event("odd", data, query="x=1"), raw_event("odd", b"m=1&a=2", content_type=FORM)):
+            for row in normalize(event):
+                str(row).encode()
