@@ -3,11 +3,12 @@
 Receiver and pipeline read the same TOML file, one table per source. `docs/adding-a-source.md` describes it.
 """
 
+import difflib
 import pathlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -53,6 +54,18 @@ class Definition(Proving, frozen=True, kw_only=True):
     answers: tuple[Answer, ...] = ()
     mapping: BodyMapping | None = None
     """Absent where the source posts Parley's own JSON, or code reads it."""
+
+
+def _keys(table: Any) -> Iterable[str]:
+    for field in msgspec.structs.fields(table):
+        yield field.encode_name
+        for kind in (field.type, *get_args(field.type)):
+            if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+                yield from _keys(kind)
+
+
+_KEYS: Final = frozenset(_keys(Definition))
+"""Every key that a source's table and those in it can have."""
 
 
 def read_file(path: str) -> str:
@@ -117,6 +130,8 @@ class SourcesFile:
             path += tuple(int(step) if step.isdigit() else step for step in _STEP.findall(at["path"]))
         if unknown := _UNKNOWN_FIELD.search(message):
             path += (unknown["field"],)
+            if meant := difflib.get_close_matches(unknown["field"], _KEYS, 1):
+                message += f": did you mean {meant[0]}?"
         return self.problem(path, message)
 
 

@@ -28,11 +28,16 @@ MAX_BODY_BYTES: Final = 64 * 1024
 """Many times the longest message of any source; pictures travel as addresses or ids."""
 MAX_ID_CHARACTERS: Final = 256
 """Of a channel, a person, an actor's id and name, a provider's id."""
+MAX_DEPTH: Final = 100
+"""How deep content may be nested: how deep is too deep must not depend on who reads it."""
 MAX_DAYS_AHEAD: Final = 30
 """How far in the future a reply may expire."""
 
 # It never changes: the same key must give the same reply for ever.
 _NAMESPACE: Final = uuid.UUID("48ec5146-0bdf-5c4d-986c-a525fa1e2f3d")
+_IN_A_PATH: Final = frozenset({"facebook", "instagram", "whatsapp"})
+"""The sources whose calls have the channel's id in their path."""
+_PATH_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/: a string, so in quotes.
 _KEY: Final = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
 
@@ -182,8 +187,14 @@ def decode_reply(data: bytes) -> Reply:
     """
     reply = _decode(REPLY, data)
     # What is passed over is not read: a lone surrogate would come to light only at the provider.
-    if not _decode(_CONTENT, reply.content):
+    content = _decode(_CONTENT, reply.content)
+    if not content:
         raise InvalidReplyError("an empty object says nothing - at `$.content`")
+    if _is_deep(content):
+        raise InvalidReplyError(f"nested deeper than {MAX_DEPTH} levels - at `$.content`")
+    if reply.source in _IN_A_PATH and not _PATH_ID.fullmatch(reply.channel):
+        # With a token of ours the call would go to some other place of the provider's.
+        raise InvalidReplyError(f"no id of {reply.source} - at `$.channel`")
     if reply.sent_by_others and reply.source_message_id is None:
         raise InvalidReplyError("sent_by_others needs source_message_id, the provider's id of what was sent")
     for name in ("source_message_id", "sent_at"):
@@ -221,6 +232,20 @@ def answer_fields(body: bytes) -> dict[str, str]:
         return {"body": body.decode()}
     except UnicodeDecodeError:
         return {"body_base64": base64.b64encode(body).decode()}
+
+
+def _is_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            each
+            for one in level
+            if isinstance(one, (dict, list))
+            for each in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _decode(decoder: "msgspec.json.Decoder[T]", data: bytes | Raw) -> T:

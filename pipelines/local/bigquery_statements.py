@@ -1,5 +1,6 @@
 """What a statement changes."""
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -7,6 +8,8 @@ import sqlglot
 import sqlglot.errors
 from bqemulator.jobs import executor
 from sqlglot import exp
+
+from pipelines.local.bigquery_shapes import shape
 
 _INSERTING = (exp.Insert, exp.Copy)
 
@@ -28,24 +31,29 @@ def changed_by(sql: str, project: str) -> Sequence[Table]:
 
     That is UPDATE, DELETE, MERGE and TRUNCATE; names without a project are of the given one.
     """
-    tree = _parsed(sql)
-    return () if tree is None or isinstance(tree, _INSERTING) else _targets(tree, project)
+    is_inserting, targets = _change(sql, project)
+    return () if is_inserting else targets
 
 
 def written_by(sql: str, project: str) -> Sequence[Table]:
     """Return the tables of which a statement inserts, changes or deletes rows."""
-    tree = _parsed(sql)
-    return () if tree is None else _targets(tree, project)
+    return _change(sql, project)[1]
 
 
-def _parsed(sql: str) -> exp.Expr | None:
+def _change(sql: str, project: str) -> tuple[bool, Sequence[Table]]:
+    of = shape(sql)
+    is_inserting, targets = _change_of_shape(of.sql, project)
+    return is_inserting, [target._replace(dataset=of.filled(target.dataset)) for target in targets]
+
+
+@functools.lru_cache(maxsize=4_096)
+def _change_of_shape(sql: str, project: str) -> tuple[bool, Sequence[Table]]:
+    """Return whether a statement only inserts, and the tables that it writes to."""
     try:
-        return sqlglot.parse_one(sql, read="bigquery")
+        tree = sqlglot.parse_one(sql, read="bigquery")
     except sqlglot.errors.SqlglotError:
-        return None
-
-
-def _targets(tree: exp.Expr, project: str) -> Sequence[Table]:
+        return False, ()
     if not executor._is_dml(tree):
-        return ()
-    return [Table(*parts) for parts in executor._dml_target_tables(tree, project)]
+        return False, ()
+    targets = [Table(*parts) for parts in executor._dml_target_tables(tree, project)]
+    return isinstance(tree, _INSERTING), targets

@@ -7,7 +7,7 @@ https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-reso
 """
 
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 from msgspec import Raw
@@ -65,7 +65,9 @@ def make_call(reply: Addressed, reply_id: str, channel: Channel, places: Places)
     except msgspec.DecodeError as error:
         raise UnsendableError(f"content: {error}") from error
     base = channel.url or places.graph
-    return Call(f"{base}/{channel.account or reply.channel}/messages", _join(content), "application/json")
+    # Whatever it is, it must not lead the token to another place.
+    account = quote(channel.account or reply.channel, safe="")
+    return Call(f"{base}/{account}/messages", _join(content), "application/json")
 
 
 def _for_whatsapp(reply: Addressed, reply_id: str) -> _Members:

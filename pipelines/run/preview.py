@@ -10,11 +10,12 @@ from typing import Any, Final
 import click
 
 from pipelines.core import ids
-from pipelines.core.rows import TABLE_OF, DeadLetter, Row
-from pipelines.core.times import rfc3339
+from pipelines.core.rows import TABLE_OF, DeadLetter
+from pipelines.run import shown
+from pipelines.run.readable import readable
 from pipelines.sources import PARSERS, registry
+from pipelines.sources.nearest import nearest
 from pipelines.sources.normalization import InvalidRawEventError, normalize
-from schemas import loader
 from schemas.custom_sources import SourcesFileError
 from schemas.raw_event import (
     CONTENT_TYPE,
@@ -27,15 +28,15 @@ from schemas.raw_event import (
 )
 
 DEFAULT_CONTENT_TYPE: Final = {"twilio": "application/x-www-form-urlencoded"}
-_EPOCH: Final = dt.date(1970, 1, 1)
 
 
-class _Moment(click.ParamType[dt.datetime]):
+class Moment(click.ParamType[dt.datetime]):
     """A date or an RFC 3339 time; without a zone, UTC is meant."""
 
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.datetime:
+        """Return the time that a text says."""
         try:
             moment = dt.datetime.fromisoformat(value)
         except ValueError:
@@ -60,7 +61,7 @@ class _Attribute(click.ParamType[tuple[str, str]]):
     "--source", required=True, help="The endpoint that takes such bodies: facebook, twilio, …, or a custom one."
 )
 @click.option("--content-type", help="The request's Content-Type.")
-@click.option("--received-at", type=_Moment(), help="When the request came, in RFC 3339. Default: now.")
+@click.option("--received-at", type=Moment(), help="When the request came, in RFC 3339. Default: now.")
 @click.option(
     "--attribute",
     "attributes",
@@ -68,6 +69,7 @@ class _Attribute(click.ParamType[tuple[str, str]]):
     multiple=True,
     help="A further attribute of the raw event, such as query=… or header.x-event=…; may be given again.",
 )
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line and row.")
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.pass_context
 def preview(
@@ -76,9 +78,10 @@ def preview(
     content_type: str | None,
     received_at: dt.datetime | None,
     attributes: tuple[tuple[str, str], ...],
+    as_json: bool,
     files: tuple[str, ...],
 ) -> None:
-    """Print the rows that bodies become, one JSON object per line and row.
+    """Print the rows that bodies become, for a person to read.
 
     Each FILE holds one body; - or no FILE is standard input. Exits with 1 where there is a dead letter.
     """
@@ -87,7 +90,10 @@ def preview(
     except SourcesFileError as error:
         raise click.UsageError(str(error)) from error
     if source not in PARSERS:
-        raise click.BadParameter(f"{source!r} is none of {', '.join(sorted(PARSERS))}", param_hint="'--source'")
+        meant = f"; did you mean {found}?" if (found := nearest(source, PARSERS)) else ""
+        raise click.BadParameter(
+            f"{source!r} is none of {', '.join(sorted(PARSERS))}{meant}", param_hint="'--source'"
+        )
     known = {
         SOURCE: source,
         RECEIVED_AT: format_received_at(received_at or dt.datetime.now(dt.UTC)),
@@ -103,35 +109,14 @@ def preview(
             rows = normalize(RawEvent(body, known | dict(attributes)))
         except InvalidRawEventError as error:
             raise click.UsageError(str(error)) from error
+        failed |= any(isinstance(row, DeadLetter) for row in rows)
+        if not as_json:
+            click.echo("\n".join(shown.lines(rows)))
+            continue
         for row in rows:
             click.echo(json.dumps({"table": TABLE_OF[type(row)], "row": readable(row)}, ensure_ascii=False))
-            failed |= isinstance(row, DeadLetter)
     ctx.exit(1 if failed else 0)
 
 
 def _body(file: str) -> bytes:
     return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-
-
-def readable(row: Row) -> dict[str, Any]:
-    """Return a row's columns by name, as JSON has them: times in RFC 3339, dates in ISO 8601, bytes as text."""
-    columns = loader.tables()[TABLE_OF[type(row)]].columns
-    return {
-        column.name: _readable(getattr(row, column.name), column.type)
-        for column in columns
-        if column.name in row.__struct_fields__
-    }
-
-
-def _readable(value: Any, column_type: str) -> Any:
-    match column_type:
-        case _ if value is None:
-            return None
-        case "TIMESTAMP":
-            return rfc3339(value)
-        case "DATE":
-            return (_EPOCH + dt.timedelta(days=value)).isoformat()
-        case "BYTES":
-            return value.decode("utf-8", "backslashreplace")
-        case _:
-            return list(value) if isinstance(value, tuple) else value

@@ -121,3 +121,9 @@ def _notes(settings: Settings, configured: set[str], urls: tuple[str, ...]) -> I
 
 def _checks_expressions() -> bool:
     return all(importlib.util.find_spec(package) for package in ("jmespath", "pyarrow"))
+
+
+if _checks_expressions():
+    from pipelines.run.try_command import try_request
+
+    sources.add_command(try_request)

@@ -49,7 +49,7 @@ def parse(event: RawEvent, lineage: Lineage) -> str | None:
     if not is_given(sent.message):
         return _event(body, sent, event, lineage)
     with lineage.item("/message", body.exact(sent.message), source=SOURCE, time=scalar(sent.sent_at)) as item:
-        _message(item, event, _kind(body, sent.message))
+        _message(item, event, members(body, sent.message))
     return None
 
 
@@ -78,7 +78,7 @@ def _place(item: Item, event: RawEvent) -> Place:
     return Place(channel_id, contact_id, item.conversation(channel_id, contact_id, visitor))
 
 
-def _message(item: Item, event: RawEvent, kind: str) -> None:
+def _message(item: Item, event: RawEvent, fields: dict[str, Raw]) -> None:
     visitor = _attribute(event, "conversation_id")
     place = _place(item, event)
     item.message(
@@ -88,13 +88,14 @@ def _message(item: Item, event: RawEvent, kind: str) -> None:
         source_message_id=_attribute(event, "message_id"),
         direction="inbound",
         sender_id=visitor,
-        kind=kind,
+        kind=_kind(fields),
     )
+    if email := scalar(fields.get("email", NOTHING)):
+        place.tell_of_contact(item, "source.email", email)
 
 
-def _kind(body: Body, message: Raw) -> str:
+def _kind(fields: dict[str, Raw]) -> str:
     """Return what the message is by its `type`; Airy's widget sends none with the answer to a button."""
-    fields = members(body, message)
     kind = KINDS.get(scalar(fields.get("type", NOTHING)) or "")
     return kind or ("postback" if is_given(fields.get("postbackData", NOTHING)) else "message")
 

@@ -37,6 +37,8 @@ class Given(NamedTuple):
     name: str
     expression: str
     value: Any
+    values: Mapping[str, Any]
+    """What it could speak of."""
 
 
 class Context:
@@ -78,7 +80,7 @@ class Expressions:
             return default
         value = context.evaluate(parsed)
         if context.seen is not None:
-            context.seen.append(Given(self.place, name, self.names[name], value))
+            context.seen.append(Given(self.place, name, self.names[name], value, context.values))
         return value
 
     def text(self, name: str, context: Context) -> str | None:

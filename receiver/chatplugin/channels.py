@@ -11,6 +11,8 @@ from receiver.config import PREFIX, Settings
 MIN_SECRET_BYTES: Final = 32
 """HS256 asks for a key as long as its hash, https://www.rfc-editor.org/rfc/rfc7518#section-3.2."""
 
+CHANNELS: Final = "chatplugin-channels"
+"""The app's extension that holds the ids of the channels."""
 _CHANNEL_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*?#@A-Z]+")
 _CHANNELS: Final = msgspec.json.Decoder(dict[str, list[str]])

@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from receiver.answers.answers import NOTHING, Answers
 from receiver.answers.routes import add_routes as add_events
 from receiver.chatplugin import pages
-from receiver.chatplugin.channels import ChatSettings
+from receiver.chatplugin.channels import CHANNELS, ChatSettings
 from receiver.chatplugin.door import Door
 from receiver.chatplugin.errors import SOURCE, refusal, refuse
 from receiver.chatplugin.tokens import RESUME, SEND, Tokens, Visitor
@@ -43,6 +43,8 @@ def blueprint(settings: Settings) -> Blueprint | None:
     answers = Answers.from_settings(settings)
     routes = Blueprint(SOURCE, __name__)
     routes.register_error_handler(HTTPException, _answer_as_json)
+    # Whoever posts answers should hear of a channel that nobody visits.
+    routes.record(lambda state: state.app.extensions.update({CHANNELS: frozenset(chat.channels)}))
     pages.add_routes(routes, chat.demo_channel)
     add_events(routes, door, answers)
 

@@ -3,6 +3,7 @@
 The sources file says how each proves itself; `docs/adding-a-source.md` describes it.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -79,13 +80,13 @@ def blueprint(settings: Settings) -> Blueprint | None:
     return routes
 
 
-def configured(settings: Settings) -> Iterator[CustomSource]:
+def configured(settings: Settings, clock: Callable[[], float] = time.time) -> Iterator[CustomSource]:
     """Yield every custom source that is configured, leaving problems in the settings.
 
-    A source that an installed package registers needs no table, but secrets.
+    A source that an installed package registers needs no table, but secrets. The clock gives seconds since 1970.
     """
     owners: dict[str, str] = {}
-    setting = Setting(settings.public_urls(), Path(settings.text(FILE)).parent)
+    setting = Setting(settings.public_urls(), Path(settings.text(FILE)).parent, clock)
     for name, written in _definitions(settings).items():
         definition = written or Definition()
         variable = secrets_variable(name)

@@ -8,9 +8,10 @@ import logging
 from collections.abc import Callable
 from typing import Final, NoReturn
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from receiver.chatplugin.channels import CHANNELS
 from receiver.config import PREFIX, Settings
 from receiver.event_loop import in_thread
 from receiver.replies.errors import refusal, refuse
@@ -23,6 +24,7 @@ from receiver.web.limits import takes_at_most
 from schemas.archive_layout import REPLIES
 from schemas.raw_event import RECEIVED_AT, format_received_at
 from schemas.replies import (
+    CHAT,
     IDEMPOTENCY_KEY,
     MAX_BODY_BYTES,
     MAX_DAYS_AHEAD,
@@ -71,7 +73,7 @@ def blueprint(settings: Settings) -> Blueprint | None:
             refuse(400, "invalid_idempotency_key", f"{IDEMPOTENCY_KEY} must be 1 to 255 visible ASCII characters.")
         reply = _reply(body, entry)
         given_id = reply_id(name, key)
-        _known(lambda: keys.register(given_id, body, lambda: _check_expiry(reply)))
+        _known(lambda: keys.register(given_id, body, lambda: _check_new(reply)))
         answer = jsonify({REPLY_ID: given_id})
         answer.status_code = 202
         moment = dt.datetime.now(dt.UTC)
@@ -141,12 +143,14 @@ def _reply(body: bytes, entry: Entry) -> Reply:
     return reply
 
 
-def _check_expiry(reply: Reply) -> None:
-    """Make sure that a new reply can be sent yet.
+def _check_new(reply: Reply) -> None:
+    """Make sure that a new reply can be sent, and can be sent yet.
 
     Raises:
         HTTPException: 400, if not.
     """
+    if reply.source == CHAT and reply.channel not in current_app.extensions.get(CHANNELS, ()):
+        refuse(400, "unknown_channel", "There is no such channel of the live chat.")
     if reply.expires_at is None or reply.sent_by_others:
         return
     now = dt.datetime.now(dt.UTC)

@@ -37,6 +37,9 @@ _DESCRIPTORS: Final = "/proc/self/fd"
 _INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 _TCP_INFO_BYTES: Final = 136
 _COUNTS: Final = struct.Struct("=QQ")
+_QUIET: Final = struct.Struct("=L")
+_QUIET_AT: Final = 52
+"""Where the milliseconds are since something came, at first since it was opened."""
 _COUNTS_AT: Final = 120
 """Where in `struct tcp_info` the bytes are that we sent and the other side has confirmed, and those received."""
 
@@ -44,10 +47,11 @@ _log = logging.getLogger(__name__)
 
 
 class Traffic(NamedTuple):
-    """What went over a connection so far, in bytes."""
+    """What went over a connection so far, in bytes, and for how many seconds nothing has come."""
 
     sent: int
     received: int
+    quiet: float
 
 
 class _Waiting(NamedTuple):
@@ -137,10 +141,11 @@ class Connections:
         if traffic.sent <= 0:
             if before is not None and traffic.received == before.traffic.received:
                 return before
-            return _Waiting(before.since if before else now, traffic, asks=True)
+            # Who came just now must not give way to those who came between the same two looks before.
+            return _Waiting(before.since if before else now - traffic.quiet, traffic, asks=True)
         if before is None or traffic.sent != before.traffic.sent:
             # It has been answered since.
-            return _Waiting(now, traffic, asks=False)
+            return _Waiting(now - traffic.quiet, traffic, asks=False)
         if traffic.received != before.traffic.received and not before.asks:
             return _Waiting(now, traffic, asks=True)
         return before
@@ -243,5 +248,7 @@ def _client(each: socket.SocketType) -> str:
 def _traffic(each: socket.SocketType) -> Traffic:
     told = each.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
     if len(told) < _TCP_INFO_BYTES:
-        return Traffic(0, 0)
-    return Traffic(*_COUNTS.unpack_from(told, _COUNTS_AT))
+        return Traffic(0, 0, 0.0)
+    sent, received = _COUNTS.unpack_from(told, _COUNTS_AT)
+    (quiet,) = _QUIET.unpack_from(told, _QUIET_AT)
+    return Traffic(sent, received, quiet / 1_000)

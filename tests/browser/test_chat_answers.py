@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -141,3 +142,29 @@ def test_each_side_sees_that_the_other_types_and_has_read(shop: Shop, desk: Desk
 
     wait_until(lambda: told("typing") == [{"event": "typing", "on": True}])
     wait_until(lambda: told("seen") == [{"event": "seen", "message_ids": [reply_id]}])
+
+
+def test_a_visitor_may_leave_an_address_and_hears_that_nobody_is_there(shop: Shop, visit: Visit, text: str):
+    closed = "{&quot;zone&quot;:&quot;UTC&quot;}"
+    page = visit(f"{shop.site}?{urlencode({'email': 'on', 'office-hours': closed})}")
+    address = page.get_by_role("textbox", name="Your e-mail address, if you like")
+    page.locator(".launcher").click()
+    expect(page.locator("header")).to_contain_text("We are away.")
+    expect(address).to_be_hidden()
+    write(page, text)
+
+    address.fill("no address")
+    address.press("Enter")
+    expect(address).to_be_visible()
+    address.fill(f"{text[-36:]}@shop.example")
+    address.press("Enter")
+
+    expect(address).to_be_hidden()
+    message = shop.wait_for(f"{text[-36:]}@shop.example")
+    assert json.loads(message.content or "") == {
+        "text": f"{text[-36:]}@shop.example",
+        "email": f"{text[-36:]}@shop.example",
+    }
+    page.reload()
+    expect(page.locator("li")).to_have_count(2)
+    expect(address).to_be_hidden()

@@ -61,14 +61,17 @@ class Judge:
         self._engine = engine
         self._tables: dict[str, Columns] = {}
         self._registered: dict[bool, Catalog] = {}
+        self._accepted: dict[tuple[str, bool], Analyzed] = {}
+        self.views: list[str] = []
+        """The views that are known."""
         for name, spec in loader.tables().items():
             columns = {column.name: values.typed(column.type, column.mode) for column in spec.columns}
             self._tables |= dict.fromkeys((f"{ROWS}.{name}", f"{RUN}.{name}", f"{RUN}.before_{name}"), columns)
         for name, schema in staging.SCHEMAS.items():
             self._tables[f"{RUN}.{name}"] = {column: _typed(kind) for column, kind in schema.items()}
 
-    def add_views(self) -> list[str]:
-        """Analyze every view after those that it reads; return their names.
+    def add_views(self) -> None:
+        """Analyze every view after those that it reads.
 
         Raises:
             RefusedError: GoogleSQL does not take one.
@@ -77,7 +80,7 @@ class Judge:
         for name in names:
             self._tables[f"{VIEWS}.{name}"] = self.analyze(rendered(loader.views()[name])).columns
             self._registered.clear()
-        return names
+        self.views = names
 
     def analyze(self, sql: str, *, has_default_dataset: bool = False) -> Analyzed:
         """Return a statement as GoogleSQL resolves it; parameters have whatever type it infers.
@@ -88,7 +91,11 @@ class Judge:
             RefusedError: GoogleSQL does not take it; the message says where and why.
         """
         text = canonical(sql.strip())
+        # What was accepted is accepted: tables are only added.
+        if known := self._accepted.get((text, has_default_dataset)):
+            return known
         analyzed = self._catalog(has_default_dataset).analyze(as_published(text))
+        self._accepted[text, has_default_dataset] = analyzed
         counting.count(counting.ANALYZED, text)
         if (created := _CREATED.match(text)) and created["name"] not in self._tables:
             self._tables[created["name"]] = analyzed.columns

@@ -7,7 +7,7 @@ import pytest
 from pipelines.bigquery.target import Target
 from pipelines.dashboard import warehouse as dashboard
 from schemas import loader
-from tests.googlesql.engine import Engine, RefusedError
+from tests.googlesql.engine import RefusedError
 from tests.googlesql.judge import PROJECT, VIEWS, Judge
 from tests.schemas.cookbook import COOKBOOK, recipes
 
@@ -25,8 +25,8 @@ def test_what_bigquery_refuses_is_refused_here(judge: Judge):
         judge.analyze(f"SELECT no_such_column FROM `{VIEWS}.messages`")
 
 
-def test_every_view_is_accepted(googlesql: Engine):
-    assert set(Judge(googlesql).add_views()) == set(loader.views())
+def test_every_view_is_accepted(judge: Judge):
+    assert set(judge.views) == set(loader.views())
 
 
 @pytest.mark.parametrize("question", dashboard.questions())

@@ -136,3 +136,15 @@ def test_header_that_proves_the_sender_is_not_kept():
 
 def test_headers_fit_into_a_raw_event():
     assert "at most 20 headers" in problems(f"[shop]\nkeep_headers = {[f'X-{n}' for n in range(21)]}")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("[a1]\nschem='none'", "did you mean scheme?"),
+        ("[a1]\nscheme='hmac'\nhmac={heder='X'}", "did you mean header?"),
+        ("[[a1.mapping.message]]\ncontact='item.c'\ntxt='item.t'", "did you mean text?"),
+    ],
+)
+def test_misspelt_key_is_told_with_the_nearest(text, meant):
+    assert meant in problems(text)[0]

@@ -56,6 +56,11 @@ def test_a_key_may_be_quoted():
         (REPLY.replace(b"facebook", b"telegram"), "source"),
         (REPLY.replace(b"90210", b""), "channel"),
         (REPLY.replace(b"7001", b"7" * 257), "to"),
+        (REPLY.replace(b"90210", b"90210/subscribed_apps?x="), "no id of facebook"),
+        (REPLY.replace(b"90210", b"../oauth"), "no id of facebook"),
+        (REPLY.replace(b"90210", b".."), "no id of facebook"),
+        (REPLY.replace(b"90210", b"9%2F1"), "no id of facebook"),
+        (REPLY.replace(b'"We open at 9"', b"[" * 101 + b"]" * 101), "deeper than 100"),
         (REPLY.replace(b'{"text":  "We open at 9"}', b'"We open at 9"'), "object"),
         (REPLY.replace(b'{"text":  "We open at 9"}', b" { }"), "content"),
         (REPLY.replace(b"We open", b"\\ud800"), "hex escape"),
@@ -95,3 +100,18 @@ def test_attempts_and_outcomes_are_known_by_their_type():
 def test_an_answer_that_is_no_text_is_kept_as_base64():
     assert replies.answer_fields(b"\xff") == {"body_base64": "/w=="}
     assert replies.answer_fields("café".encode()) == {"body": "café"}
+
+
+@pytest.mark.parametrize("frames", [0, 600])
+def test_how_deep_is_too_deep_does_not_depend_on_who_reads_it(frames):
+    """What is taken here must not be refused where the sender reads it: nobody would be told."""
+
+    def below(more, call):
+        return below(more - 1, call) if more else call()
+
+    taken = REPLY.replace(b'"We open at 9"', b"[" * 98 + b"]" * 98)
+    assert below(frames, lambda: decode_reply(taken)).channel == "90210"
+    for depth in (100, 300, 5_000):
+        refused = REPLY.replace(b'"We open at 9"', b'{"a":' * depth + b"1" + b"}" * depth)
+        with pytest.raises(InvalidReplyError):
+            below(frames, lambda: decode_reply(refused))  # noqa: B023

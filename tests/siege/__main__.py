@@ -16,10 +16,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--senders", type=int, default=8)
     parser.add_argument("--attackers", type=int, default=8)
+    parser.add_argument("--receivers", type=int, choices=(1, 2), default=2)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="parley-siege-") as folder, pytest.MonkeyPatch.context() as patch:
-        account = besiege(Path(folder), patch, given.seconds, given.senders, given.attackers, given.seed)
+        account = besiege(
+            *(Path(folder), patch, given.seconds, given.senders, given.attackers, given.seed, given.receivers)
+        )
         sys.stdout.write(account.report())
         return 0 if account.all_is_well else 1
 

@@ -1,6 +1,7 @@
 """A siege: a whole stack under traffic, attacks and accidents, and afterwards the account of every event.
 
-Two receivers share a data folder. Nothing in here waits for a certain time of anything but the siege itself.
+Two receivers share a data folder, or there is one. Nothing here waits for a certain time of anything but the siege
+itself.
 """
 
 import os
@@ -28,7 +29,8 @@ from tests.siege.attackers import Attackers
 from tests.siege.senders import Senders
 
 PATIENCE = 180.0
-_PARTS = ("pubsub", "bigquery", "receiver", "second receiver", "pipeline")
+_PARTS = ("pubsub", "bigquery", "receiver", "pipeline")
+_SECOND = "second receiver"
 _FAULTS = (
     {"code": grpc.StatusCode.UNAVAILABLE},
     {"hang": True},
@@ -78,10 +80,11 @@ class Account(NamedTuple):
 
 
 class Besieged(Stack):
-    """A stack with a second receiver on the same data folder."""
+    """A stack, with a second receiver on the same data folder if there are to be two."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, receivers: int) -> None:
         super().__init__(folder)
+        self.parts = (*_PARTS, _SECOND) if receivers == 2 else _PARTS
         (self.second_port,) = free_ports(1)
         self.archive = Path(self.variables["PARLEY_ARCHIVE"])
         self._lock = threading.Lock()
@@ -89,7 +92,7 @@ class Besieged(Stack):
     def start(self, *names: str) -> None:
         """Start parts, the second receiver among them."""
         for name in names:
-            if name != "second receiver":
+            if name != _SECOND:
                 super().start(name)
                 continue
             self._processes[name] = subprocess.Popen(
@@ -109,25 +112,31 @@ class Besieged(Stack):
 
     def restart_the_dead(self) -> None:
         """Start again what has ended, as a supervisor does."""
-        for name in _PARTS:
+        for name in self.parts:
             process = self._processes.get(name)
             if process is None or process.poll() is not None:
                 self.start(name)
 
 
 def besiege(
-    folder: Path, patch: pytest.MonkeyPatch, seconds: float, senders: int, attackers: int, seed: int
+    folder: Path,
+    patch: pytest.MonkeyPatch,
+    seconds: float,
+    senders: int,
+    attackers: int,
+    seed: int,
+    receivers: int = 2,
 ) -> Account:
     """Besiege a stack of its own in a folder; return what became of the events."""
-    stack = Besieged(folder)
+    stack = Besieged(folder, receivers)
     for name, value in stack.variables.items():
         patch.setenv(name, value)
     dice = random.Random(seed)
     try:
-        stack.start(*_PARTS)
+        stack.start(*stack.parts)
         _until_it_works(stack)
         over = threading.Event()
-        ports = [stack.ports.receiver, stack.second_port]
+        ports = [stack.ports.receiver, stack.second_port][:receivers]
         secret = stack.variables["PARLEY_FACEBOOK_APP_SECRETS"]
         sending = Senders(ports, secret, senders, over.is_set)
         attacking = Attackers(ports, secret, attackers, seed, over.is_set)
@@ -146,11 +155,9 @@ def besiege(
 
 def _until_it_works(stack: Besieged) -> None:
     ready.wait_for("the receiver", ready.receiver, PATIENCE)
-    ready.wait_for(
-        "the second receiver",
-        lambda: ready.answers(f"http://127.0.0.1:{stack.second_port}/__lbheartbeat__"),
-        PATIENCE,
-    )
+    if _SECOND in stack.parts:
+        address = f"http://127.0.0.1:{stack.second_port}/__lbheartbeat__"
+        ready.wait_for("the second receiver", lambda: ready.answers(address), PATIENCE)
     ready.wait_for("BigQuery", ready.tables, PATIENCE)
 
 
@@ -160,7 +167,7 @@ def _accidents(stack: Besieged, dice: random.Random, end: float) -> Counter[str]
     faults = RemoteFaults(stack.variables["PUBSUB_EMULATOR_HOST"])
     while time.monotonic() < end:
         time.sleep(min(dice.uniform(0.5, 2.0), max(0.0, end - time.monotonic())))
-        part = dice.choice(_PARTS)
+        part = dice.choice(stack.parts)
         kind = dice.choice(("kill", "pause", "fault"))
         if kind == "fault":
             try:

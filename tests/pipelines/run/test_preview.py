@@ -16,7 +16,7 @@ def run():
     before = dict(PARSERS)
 
     def run(*arguments, stdin=None, env=None):
-        result = CliRunner().invoke(preview, arguments, input=stdin, env=env)
+        result = CliRunner().invoke(preview, ["--json", *arguments], input=stdin, env=env)
         return result.exit_code, [json.loads(line) for line in result.stdout.splitlines()], result.stderr
 
     yield run

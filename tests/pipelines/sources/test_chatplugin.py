@@ -151,3 +151,12 @@ def test_what_says_nothing_is_ignored(body: bytes):
 @pytest.mark.parametrize("seen", [b"7", b'{"a":1}', b"[1]", b'["x"'])
 def test_ids_that_are_none_fail(seen: bytes):
     assert sent(b'{"event":"seen","message_ids":%s}' % seen).events.outcome == "failed"
+
+
+def test_an_address_that_a_visitor_leaves_is_known_of_the_contact():
+    rows = sample("email")
+
+    told = rows.metadata
+    assert (told.subject_type, told.subject_id) == ("contact", rows.contacts.contact_id)
+    assert (told.key, told.value) == ("source.email", "anna@shop.example")
+    assert json.loads(rows.messages.content)["text"] == "anna@shop.example"

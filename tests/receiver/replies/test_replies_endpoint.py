@@ -94,6 +94,13 @@ def test_refuses_whoever_has_no_token_before_anything_else(replies, bus, environ
         ({"source": "google"}, {}, (400, "invalid_reply")),
         ({"to": ""}, {}, (400, "invalid_reply")),
         ({"channel": "1" * 257}, {}, (400, "invalid_reply")),
+        ({"channel": "1003/deregister?"}, {"token": OTHER}, (400, "invalid_reply")),
+        (json.dumps(REPLY).encode("utf-16"), {}, (400, "invalid_reply")),
+        (
+            b'{"source":"whatsapp","channel":"1003","to":"2","content":' + b'{"a":' * 9_000,
+            {},
+            (400, "invalid_reply"),
+        ),
         ({"expires_at": "2026-03-01T10:00:00"}, {}, (400, "invalid_reply")),
         ({"sent_by_others": True}, {}, (400, "invalid_reply")),
         ({"channel": "1004"}, {}, (403, "other_channel")),
@@ -280,3 +287,16 @@ def test_tokens_may_lie_in_a_file(environ, bus, tmp_path):
     (tmp_path / "tokens").write_text(json.dumps(TOKENS))
     with receiving(environ, "replies", REPLY_TOKENS_FILE=str(tmp_path / "tokens")) as client:
         assert post(client).status_code == 202
+
+
+def test_an_answer_goes_to_a_channel_that_the_live_chat_has(environ, bus):
+    tokens = json.dumps({"desk": {"tokens": [TOKEN], "channels": ["chatplugin/*"]}})
+    chat = {"CHATPLUGIN_SECRETS": "s" * 32, "CHATPLUGIN_CHANNELS": '{"shop": ["https://shop.example"]}'}
+    answer = {"source": "chatplugin", "to": "3d9ac0d8"}
+    with receiving(environ, "replies", REPLY_TOKENS=tokens) as without:
+        assert post(without, answer | {"channel": "shop"}).json["error"] == "unknown_channel"
+    with receiving(environ, "replies", REPLY_TOKENS=tokens, **chat) as client:
+        gone = post(client, answer | {"channel": "gone"})
+        assert (gone.status_code, gone.json["error"]) == (400, "unknown_channel")
+        assert post(client, answer | {"channel": "shop"}).status_code == 202
+    assert [json.loads(event.data)["channel"] for event in published(bus, "replies")] == ["shop"]

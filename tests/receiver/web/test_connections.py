@@ -218,6 +218,18 @@ def test_sources_that_idle_are_kept_while_those_give_way_who_say_nothing(world, 
     assert left_of(4) == {"proven 3", "asks last"}
 
 
+def test_of_those_that_came_between_two_looks_the_last_is_kept(world, clock):
+    connections = Connections(4, 10, clock)
+    pairs = []
+    for _ in range(4):
+        theirs, ours = world.connect()
+        ask(theirs, ours)
+        pairs.append(theirs)
+        wait_until(lambda: _traffic(ours).quiet > 0.02)  # noqa: B023
+    connections.scan()
+    assert [is_closed(each) for each in pairs] == [True, True, False, False]
+
+
 def test_who_was_proven_is_forgotten_with_the_connection(world, clock):
     connections = Connections(100, 10, clock)
     theirs, ours = world.connect()

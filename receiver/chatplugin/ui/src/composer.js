@@ -56,7 +56,7 @@ export class Composer {
     const send = element('button', { class: 'icon send', 'aria-label': texts.send }, icon('send'));
     this.node = element(
       'form',
-      { onsubmit: (event) => this.#submitted(event) },
+      { class: 'composer', onsubmit: (event) => this.#submitted(event) },
       this.#emoji,
       element('div', { class: 'field' }, this.#input, this.#emojiButton, send),
     );

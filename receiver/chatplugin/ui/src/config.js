@@ -1,6 +1,7 @@
 /**
  * What a host page says about its chat: attributes of the script tag, and the global object `parley`.
  */
+import { readHours } from './hours.js';
 import { textsFor } from './texts.js';
 
 /**
@@ -15,6 +16,8 @@ import { textsFor } from './texts.js';
  * @property {'ltr' | 'rtl'} direction
  * @property {QuickReply[]} quickReplies
  * @property {boolean} sound whether an answer is heard
+ * @property {boolean} email whether visitors are asked for their address
+ * @property {import('./hours.js').Hours | null} officeHours
  * @property {import('./texts.js').Texts} texts
  */
 
@@ -41,7 +44,9 @@ export function readConfig(given, scriptUrl, language) {
     language: spoken,
     direction,
     quickReplies: quickReplies(given.quickReplies),
-    sound: given.sound === 'on' || given.sound === true,
+    sound: isOn(given.sound),
+    email: isOn(given.email),
+    officeHours: readHours(given.officeHours),
     texts: { ...textsFor(spoken), ...onlyTexts(given.texts), ...onlyTexts(given) },
   };
 }
@@ -53,6 +58,11 @@ export function readConfig(given, scriptUrl, language) {
  */
 function oneOf(value, allowed) {
   return allowed.find((word) => word === value);
+}
+
+/** @param {any} value */
+function isOn(value) {
+  return value === 'on' || value === true;
 }
 
 /** @param {any} value */

@@ -1,5 +1,7 @@
 import { Composer } from './composer.js';
 import { element, icon } from './dom.js';
+import { EmailField, holdsEmail } from './email.js';
+import { isWithin } from './hours.js';
 import { mount } from './host.js';
 import { MessageList } from './messages.js';
 
@@ -20,6 +22,9 @@ export class Panel {
   #news = element('div', { class: 'unseen', role: 'status' });
   #unread = 0;
   #shown;
+  #subtitle = element('p');
+  #config;
+  #email;
   #isSmall = matchMedia(SMALL_SCREEN);
   #pageOverflow = '';
   /** @type {string | undefined} */
@@ -35,6 +40,8 @@ export class Panel {
    */
   constructor(config, post, retry, memory, shown, typed) {
     this.#shown = shown;
+    this.#config = config;
+    this.#email = new EmailField(config.texts, (email) => post({ text: email, email }, email));
     this.#texts = config.texts;
     this.#memory = memory;
     this.#messages = new MessageList(config, retry);
@@ -82,6 +89,7 @@ export class Panel {
   show(messages, isWaiting, unread, seen) {
     this.#messages.show(messages, isWaiting, seen);
     this.#replies.hidden = messages.length > 0;
+    this.#email.show(this.#config.email && messages.length > 0 && !messages.some(({ body }) => holdsEmail(body)));
     this.#tell(messages.filter(({ state }) => state !== 'received').at(-1), isWaiting);
     this.#tellUnread(unread);
   }
@@ -124,6 +132,8 @@ export class Panel {
     this.#hold(this.#isSmall.matches);
     this.#fit();
     this.#label();
+    const { officeHours, texts } = this.#config;
+    this.#subtitle.textContent = isWithin(officeHours, new Date()) ? texts.subtitle : texts.away;
     this.#messages.scrollToEnd();
   }
 
@@ -182,7 +192,7 @@ export class Panel {
   }
 
   #makeDialog() {
-    const { title, subtitle, close } = this.#texts;
+    const { title, close } = this.#texts;
     return element(
       'dialog',
       {
@@ -195,7 +205,7 @@ export class Panel {
         'header',
         {},
         element('span', { class: 'badge' }, icon('chat')),
-        element('div', {}, element('h2', { id: 'title' }, title), element('p', {}, subtitle)),
+        element('div', {}, element('h2', { id: 'title' }, title), this.#subtitle),
         element(
           'button',
           { type: 'button', class: 'icon', 'aria-label': close, onclick: () => this.close() },
@@ -204,6 +214,7 @@ export class Panel {
       ),
       this.#messages.node,
       this.#replies,
+      this.#email.node,
       this.#status,
       this.#composer.node,
     );

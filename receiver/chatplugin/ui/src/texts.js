@@ -6,6 +6,7 @@
  *   placeholder: string, send: string, emoji: string, you: string, today: string, sending: string,
  *   sent: string, waiting: string, tryNow: string, failed: string, tooLong: string, tryAgain: string,
  *   answer: string, unread: string, typing: string, seen: string, unshown: string,
+ *   away: string, emailHint: string, sendEmail: string,
  * }} Texts
  */
 
@@ -34,6 +35,9 @@ const en = {
   typing: 'is typing …',
   seen: 'Seen',
   unshown: 'This message cannot be shown here.',
+  away: 'We are away. We answer as soon as we are back.',
+  emailHint: 'Your e-mail address, if you like',
+  sendEmail: 'Send address',
 };
 
 /** @type {Texts} */
@@ -61,6 +65,9 @@ const de = {
   typing: 'schreibt …',
   seen: 'Gelesen',
   unshown: 'Diese Nachricht kann hier nicht gezeigt werden.',
+  away: 'Wir sind gerade nicht da. Wir antworten, sobald wir zurück sind.',
+  emailHint: 'Ihre E-Mail-Adresse, wenn Sie mögen',
+  sendEmail: 'Adresse senden',
 };
 
 /** @type {Texts} */
@@ -88,6 +95,9 @@ const es = {
   typing: 'está escribiendo…',
   seen: 'Visto',
   unshown: 'Este mensaje no se puede mostrar aquí.',
+  away: 'No estamos ahora. Responderemos en cuanto volvamos.',
+  emailHint: 'Su correo electrónico, si lo desea',
+  sendEmail: 'Enviar dirección',
 };
 
 /** @type {Texts} */
@@ -115,6 +125,9 @@ const fr = {
   typing: 'est en train d’écrire…',
   seen: 'Vu',
   unshown: 'Ce message ne peut pas être affiché ici.',
+  away: 'Nous sommes absents. Nous répondrons dès notre retour.',
+  emailHint: 'Votre adresse e-mail, si vous le souhaitez',
+  sendEmail: 'Envoyer l’adresse',
 };
 
 /** @type {Texts} */
@@ -142,6 +155,9 @@ const ar = {
   typing: 'يكتب الآن…',
   seen: 'تمت القراءة',
   unshown: 'لا يمكن عرض هذه الرسالة هنا.',
+  away: 'نحن غير متاحين الآن. سنرد فور عودتنا.',
+  emailHint: 'بريدك الإلكتروني، إن أردت',
+  sendEmail: 'إرسال العنوان',
 };
 
 /** @type {Record<string, Texts>} */

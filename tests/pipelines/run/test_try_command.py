@@ -1,0 +1,126 @@
+import hmac
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from pipelines.run.preview import preview
+from pipelines.run.sources_command import sources
+from pipelines.sources import PARSERS
+
+TEXT = """
+[bot]
+scheme = "hmac"
+keep_headers = ["X-Kind"]
+hmac = { header = "X-Sign", prefix = "v1=", signed = "{timestamp}.{body}", timestamp_header = "X-Time" }
+[[bot.answers]]
+field = "/type"
+equals = "hello"
+echo = { field = "/challenge" }
+[bot.mapping]
+contact = "item.from"
+[[bot.mapping.message]]
+when = "headers.\\"x-kind\\" == 'said'"
+id = "item.id"
+text = "item.words"
+[[bot.mapping.message.attachments]]
+url = "item.fil"
+type = "'file'"
+"""
+SAID = json.dumps({"from": "u", "id": 7, "words": "Grüße", "file": "https://a.example/f"}).encode()
+THEN = 1_795_372_200
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "sources.toml").write_text(TEXT)
+    env = {"PARLEY_SOURCES_FILE": str(tmp_path / "sources.toml"), "PARLEY_SOURCE_BOT_SECRETS": "s"}
+
+    def run(body, *arguments, name="bot", **more):
+        result = CliRunner().invoke(sources, ["try", name, "-", *arguments], input=body, env=env | more)
+        return result.exit_code, result.output
+
+    return run
+
+
+def signed(body, secret=b"s"):
+    mac = hmac.digest(secret, f"{THEN}.".encode() + body, "sha256").hex()
+    return ("--header", f"X-Sign: v1={mac}", "--header", f"X-Time: {THEN}", "--header", "X-Kind: said")
+
+
+AT = ("--at", "2026-11-22T18:30:00Z")
+
+
+def test_a_request_is_shown_with_proof_rows_texts_and_expressions(run):
+    code, shown = run(SAID, *signed(SAID), *AT)
+    assert code == 0
+    assert shown.startswith("proof: accepted, hmac\n")
+    for line in (
+        "  normalized: 4 rows",
+        "    source_message_id        7",
+        "    → text                   Grüße",
+        '    → attachment             {"type": "file"}',
+        "  message[0].text                  item.words",
+        "                                   → Grüße",
+        "  note: message[0].attachments[0].url: item has no fil, but file",
+    ):
+        assert line in shown.splitlines()
+    assert "bot" not in PARSERS
+
+
+def test_an_old_request_is_known_by_its_time(run):
+    code, shown = run(SAID, *signed(SAID))
+    assert code == 1
+    assert "refused (403): only its time is too long ago: it was good at 2026-11-22T18:30:00+00:00" in shown
+    assert "    → text                   Grüße" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ((), "there is no header X-Sign"),
+        (("--header", "X-Sing: v1=ab"), "there is no header X-Sign, but x-sing"),
+        (("--header", "X-Sign: ab"), "there is no signature with the prefix 'v1='"),
+        (("--header", "X-Sign: v1=ab"), "the timestamp '' is no time"),
+        (signed(SAID, b"other"), "the signature is by another secret, over another body, or of another template"),
+    ],
+)
+def test_what_is_refused_is_explained(run, arguments, why):
+    code, shown = run(SAID, *arguments, *AT)
+    assert code == 1
+    assert f"proof: refused (403): {why}" in shown
+
+
+def test_a_handshake_is_shown_with_its_answer(run):
+    body = b'{"type": "hello", "challenge": "c1"}'
+    code, shown = run(body, *signed(body), *AT)
+    assert code == 0
+    assert "answer: 200 c1 (a handshake, no event)" in shown
+    assert "rows" not in shown
+
+
+def test_a_secret_that_is_missing_is_said(run):
+    code, shown = run(SAID, PARLEY_SOURCE_BOT_SECRETS="")
+    assert code == 1
+    assert "proof: not tried: PARLEY_SOURCE_BOT_SECRETS is not set" in shown
+
+
+def test_a_misspelt_source_is_shown_beside_the_nearest(run):
+    code, shown = run(SAID, name="bott")
+    assert (code, "did you mean bot?" in shown) == (2, True)
+
+
+def test_a_dead_letter_is_shown_and_exits_with_1(run):
+    code, shown = run(b'{"id": 1}', *signed(b'{"id": 1}'), *AT)
+    assert code == 1
+    assert "contact gives nothing" in shown
+
+
+def test_a_preview_is_for_a_person_to_read(tmp_path):
+    (tmp_path / "sources.toml").write_text(TEXT)
+    env = {"PARLEY_SOURCES_FILE": str(tmp_path / "sources.toml")}
+    arguments = ["--source", "bot", "--attribute", "header.x-kind=said"]
+    result = CliRunner().invoke(preview, arguments, input=SAID, env=env)
+    assert result.exit_code == 0
+    assert "  → text                   Grüße" in result.output.splitlines()
+    assert result.output.startswith("normalized: 4 rows\n")
