@@ -10,10 +10,11 @@ import pytest
 from bigquery_fixtures import Emulator
 from google.cloud import bigquery
 
+from pipelines.bigquery import resolving
 from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR
 from pipelines.dashboard.app import create_app
 from pipelines.dashboard.warehouse import Row, Warehouse, questions
-from schemas.raw_event import RawEvent
+from schemas.raw_event import RawEvent, format_received_at
 from tests.googlesql import reference
 from tests.googlesql.engine import Engine
 from tests.schemas import sample_world
@@ -62,7 +63,8 @@ def compared(bigquery_emulator: Emulator, googlesql: Engine) -> Iterator[Compare
         with sample_world.custom_sources():
             events = [event for event in sample_world.sample_events() if event.received_at.date() <= LAST]
             broken = {**events[0].attributes, "event_id": "019caaaa-0000-7000-8000-00000000dead"}
-            analyst.tell(*events, RawEvent(b"no json", broken))
+            analyst.tell(*events, RawEvent(b"no json", broken), *_of_several_ids())
+            resolving.keep(analyst.client, analyst.target)
         analyst.insert("runs", sample_world.RUNS)
         warehouse = Compared(analyst, googlesql)
         app = create_app(warehouse, None, [], lambda: LAST)
@@ -71,6 +73,20 @@ def compared(bigquery_emulator: Emulator, googlesql: Engine) -> Iterator[Compare
             assert app.test_client().get(path).status_code == 200, path
         yield warehouse
         analyst.close()
+
+
+def _of_several_ids() -> Iterator[RawEvent]:
+    """Yield what somebody wrote who is known by a phone number and a user id."""
+    noon = dt.datetime.combine(LAST, dt.time(12), dt.UTC)
+    senders = ({"from": "4915550000777", "from_user_id": "DE.777"}, {"from_user_id": "DE.777"})
+    for number, sender in enumerate(senders):
+        text = {"id": f"wamid.two{number}", "timestamp": str(int(noon.timestamp()) + number), "type": "text"}
+        received, source, body, attributes = sample_world.whatsapp_event(
+            noon, messages=[text | sender | {"text": {"body": "hello"}}]
+        )
+        event_id = f"019caaaa-0000-7000-8000-0000000007{number:02}"
+        known = {"event_id": event_id, "source": source, "received_at": format_received_at(received)}
+        yield RawEvent(body, attributes | known)
 
 
 def _paths(analyst: Analyst) -> Iterator[str]:

@@ -86,6 +86,17 @@ def test_json_is_never_read_as_a_form(known, form):
     assert told(RawEvent(body, attributes)) == []
 
 
+@pytest.mark.parametrize("state", ["MessageStatus", "SmsStatus=&MessageStatus"])
+@pytest.mark.parametrize("prefix", ["", "whatsapp%3A"])
+def test_a_callback_of_twilio_without_a_state_is_no_message(state, prefix):
+    form = f"MessageSid=SM1&{state}=&From={prefix}%2B15550199&To={prefix}%2B15550100001&AccountSid=AC1"
+    rows = told(material.event("twilio", form.encode(), is_form=True))
+    assert [row for row in rows if isinstance(row, Message | Contact)] == []
+    assert {row.source_channel_id for row in rows if isinstance(row, Channel)} == {
+        prefix.replace("%3A", ":") + "+15550199"
+    }
+
+
 @given(st.text("0123456789", min_size=3, max_size=11), st.integers(1, 6), st.sampled_from("Xx*"))
 def test_a_masked_address_is_nobody(digits, masked, mark):
     address = f"%2B{digits}{mark * masked}"
