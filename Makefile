@@ -69,7 +69,7 @@ test: setup ## Run the tests.
 
 fuzz: setup ## Throw 200,000 and more inputs at the parsers, and 15,000 histories at live and batch (about half an hour).
 	@$(BIN)/python -m pytest --hypothesis-profile=fuzz --timeout=3600 -n 2 -m hypothesis \
-		tests/pipelines/sources tests/pipelines/reprocess tests/schemas
+		tests/pipelines/sources tests/pipelines/reprocess tests/receiver/proofs tests/schemas
 
 storm: setup ## Kill the receiver 50 times under load, and look for what is lost.
 	@PARLEY_STORM_KILLS=50 $(BIN)/python -m pytest --timeout=1800 -s tests/receiver/test_storm.py

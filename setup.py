@@ -76,7 +76,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["pipelines*", "receiver*", "schemas*"]),
     package_data={
-        "schemas": ["*.avsc", "tables/*.json", "views/*.sql", "*.sql"],
+        "schemas": ["*.avsc", "recipes/*.toml", "tables/*.json", "views/*.sql", "*.sql"],
         "pipelines": [
             "dashboard/sql/*.sql",
             "dashboard/static/*.*",

@@ -17,11 +17,13 @@ Scheme = Literal[
 ]
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=7 * 24 * 3600)]
 
-FIELDS: Final = frozenset({"body", "body_sha256", "fields", "timestamp", "url", "path", "query", "method"})
+FIELDS: Final = frozenset(
+    {"body", "plain_body", "body_sha256", "fields", "timestamp", "url", "path", "query", "method"}
+)
 """What a template can name by itself."""
 NAMED_FIELDS: Final = frozenset({"header", "query", "field"})
 """What a template can name with a colon and a name, as in `{header:X-Id}`."""
-WHOLE_BODY: Final = frozenset({"body", "body_sha256", "fields"})
+WHOLE_BODY: Final = frozenset({"body", "plain_body", "body_sha256", "fields"})
 LONGEST_POINTER: Final = 8
 """Steps of a JSON Pointer that are walked before a sender is proven."""
 TABLES: Final = {"hmac": "hmac", "hash": "hash", "signature": "signature", "jwt": "jwt", "token": "token"}

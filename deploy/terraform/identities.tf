@@ -36,6 +36,27 @@ resource "google_storage_bucket_iam_member" "receiver_archives" {
   member = google_service_account.receiver.member
 }
 
+# Visitors' browsers are told of answers: of the live chat's conversations, and of nothing else, names are listed.
+# https://cloud.google.com/iam/docs/conditions-attribute-reference#api-attributes
+
+resource "google_project_iam_custom_role" "lister" {
+  role_id     = "parleyLister"
+  title       = "Parley lister"
+  description = "Lists names of objects; reads and changes none."
+  permissions = ["storage.objects.list"]
+}
+
+resource "google_storage_bucket_iam_member" "receiver_lists_answers" {
+  bucket = google_storage_bucket.archive.name
+  role   = google_project_iam_custom_role.lister.id
+  member = google_service_account.receiver.member
+
+  condition {
+    title      = "answers of the live chat"
+    expression = "api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\").startsWith(\"raw/replies/chat/\")"
+  }
+}
+
 resource "google_pubsub_topic_iam_member" "receiver_publishes" {
   for_each = local.sources
 

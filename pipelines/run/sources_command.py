@@ -1,8 +1,10 @@
 """`parley sources check`: is every source configured, and which URL belongs into which provider's console."""
 
+import difflib
 import importlib.util
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import click
@@ -10,7 +12,8 @@ from flask import Flask
 
 from receiver import sources as source_modules
 from receiver.config import PREFIX, Settings
-from schemas.custom_sources import VARIABLE, SourcesFileError, read_file
+from schemas import recipes
+from schemas.custom_sources import VARIABLE, SourcesFile, SourcesFileError, read_file
 
 CONSOLES: Final = {
     "facebook": "Meta's app dashboard: Messenger (and Instagram), Webhooks, Callback URL",
@@ -67,6 +70,41 @@ def check(ctx: click.Context) -> None:
     for problem in report.problems:
         click.echo(f"problem: {problem}", err=True)
     ctx.exit(1 if report.problems else 0)
+
+
+@sources.command()
+@click.argument("provider")
+def add(provider: str) -> None:
+    """Add a known PROVIDER's table to the sources file, or print it where PARLEY_SOURCES_FILE is not set.
+
+    Exits with 2 where there is no such recipe, or the file has the source already.
+    """
+    if provider not in recipes.names():
+        near = difflib.get_close_matches(provider, recipes.names(), 1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise click.UsageError(f"no recipe for {provider!r}: {meant}There are {', '.join(recipes.names())}")
+    table = recipes.text(provider)
+    path = Settings(os.environ).text(VARIABLE.removeprefix(PREFIX))
+    if not path:
+        click.echo(table, nl=False)
+        return
+    file = Path(path)
+    try:
+        before = read_file(path) if file.exists() else ""
+        known = SourcesFile(before, path).definitions
+        if provider in known:
+            raise click.UsageError(f"{path} has the source {provider} already")
+        file.write_text(f"{before.rstrip()}\n\n{table}" if before.strip() else table, "utf-8")
+    except (SourcesFileError, OSError) as error:
+        raise click.UsageError(str(error)) from error
+    for line in table.splitlines():
+        if not line.startswith("#"):
+            break
+        click.echo(line.removeprefix("# "))
+    definition = SourcesFile(table).definitions[provider]
+    if not definition.keeps_public_keys:
+        click.echo(f"Put the secret into {PREFIX}SOURCE_{provider.upper().replace('-', '_')}_SECRETS.")
+    click.echo("Then run `parley sources check`, which prints the URL.")
 
 
 def examine(environ: Mapping[str, str]) -> Report:

@@ -27,6 +27,7 @@ from receiver.sources import custom
 from receiver.web.captured import Captured
 from schemas.custom_sources import VARIABLE, Definition, SourcesFile, SourcesFileError, read_file
 from schemas.raw_event import (
+    CONTENT_ENCODING,
     CONTENT_TYPE,
     EVENT_ID,
     HEADER_PREFIX,
@@ -155,6 +156,7 @@ def _event(name: str, definition: Definition, captured: Captured, at: dt.datetim
         CONTENT_TYPE: headers.get("content-type", ""),
         VERIFIED_BY: definition.scheme,
         **({QUERY: query} if query else {}),
+        **({CONTENT_ENCODING: encoding} if (encoding := headers.get("content-encoding", "").lower()) else {}),
     }
     for kept in definition.keep_headers:
         if kept.lower() in headers:

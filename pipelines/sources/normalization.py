@@ -1,6 +1,9 @@
 """From one raw event to its rows: the pure function that streaming and batch share."""
 
 import hashlib
+from typing import Final
+
+import msgspec
 
 from pipelines import sources
 from pipelines.core import rows
@@ -9,7 +12,11 @@ from pipelines.core.dead_letter import LARGEST_DATA, LONGEST_MESSAGE, dead_lette
 from pipelines.core.generation import GENERATION
 from pipelines.core.item import Lineage
 from pipelines.core.times import to_micros
-from schemas.raw_event import VERIFIED_BY, InvalidRawEventError, RawEvent
+from schemas.encodings import decoded
+from schemas.raw_event import CONTENT_ENCODING, VERIFIED_BY, InvalidRawEventError, RawEvent
+
+LARGEST_DECODED: Final = 32 * 1024 * 1024
+"""Bytes of a body that is no longer compressed: many times what any may have that is not."""
 
 _DATES = {
     kind: next(name for name in kind.__struct_fields__ if name.endswith("_date"))
@@ -45,7 +52,12 @@ def normalize(event: RawEvent) -> list[rows.Row]:
         parse = sources.PARSERS.get(source)
         if parse is None:
             raise UnknownSourceError(f"no parser for the source {source!r}")
-        ignored = parse(event, lineage)
+        if encoding := event.attributes.get(CONTENT_ENCODING):
+            read = msgspec.structs.replace(event, data=decoded(event.data, encoding, LARGEST_DECODED))
+            lineage = Lineage(event.event_id, received, len(read.data))
+            ignored = parse(read, lineage)
+        else:
+            ignored = parse(event, lineage)
     except Exception as error:
         lineage.rows.clear()
         dead = [dead_letter(event, received, "parse", "", error, data=event.data)]

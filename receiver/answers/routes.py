@@ -18,7 +18,8 @@ from receiver.web.intake import receive
 from receiver.web.limits import takes_at_most
 
 STREAM_TYPE: Final = "text/event-stream"
-MOST_WAIT_SECONDS: Final = 25
+MOST_WAIT_SECONDS: Final = 10
+"""A server that is told to end waits for answers, and for no longer than this."""
 RETRY_AFTER_SECONDS: Final = 30
 MAX_EVENT_BYTES: Final = 4 * 1024
 _MOST_DIGITS: Final = 9

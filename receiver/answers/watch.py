@@ -12,7 +12,8 @@ from receiver.event_loop import Waiter, waiter
 
 STALE_SECONDS: Final = 10.0
 """Who types is told so long ago that nobody needs to know."""
-_TROUBLE_SECONDS: Final = 2.0
+_TROUBLE_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 30.0
 _log = logging.getLogger(__name__)
 
 
@@ -123,14 +124,17 @@ class Watch:
 
     def _run(self) -> None:
         known: set[str] = set()
+        pause = self._look_seconds
         while True:
-            pause = self._look_seconds
             try:
                 known = self._look(known)
-            except Exception:
+            except Exception as error:
                 # A full disk, a bucket that does not answer: those who wait look by themselves now and then.
-                _log.exception("what is new in conversations cannot be read")
-                pause = _TROUBLE_SECONDS
+                if pause <= self._look_seconds:
+                    _log.warning("what is new in conversations cannot be read: %s", error)
+                pause = min(2 * max(pause, _TROUBLE_SECONDS), _LONGEST_PAUSE_SECONDS)
+            else:
+                pause = self._look_seconds
             with self._lock:
                 if not self._listeners:
                     self._thread = None

@@ -8,6 +8,8 @@ import msgspec
 from flask import Request
 from msgspec import Raw
 
+from receiver.proofs.encodings import plain_body
+
 FORM: Final = "application/x-www-form-urlencoded"
 MAX_FIELDS: Final = 500
 MAX_FORM_BYTES: Final = 256 * 1024
@@ -24,7 +26,7 @@ def field(request: Request, pointer: str) -> str | None:
     if request.mimetype == FORM:
         return dict(reversed(form(request))).get(steps[0]) if len(steps) == 1 else None
     try:
-        found = Raw(request.get_data())
+        found = Raw(plain_body(request))
         for step in steps:
             found = _step(step).decode(found).value
         return _scalar(found)
@@ -34,7 +36,7 @@ def field(request: Request, pointer: str) -> str | None:
 
 def form(request: Request) -> list[tuple[str, str]]:
     """Return a form's fields in their order; none of a form that is too long to be taken apart unproven."""
-    body = request.get_data()
+    body = plain_body(request)
     if request.mimetype != FORM or len(body) > MAX_FORM_BYTES or body.count(b"&") >= MAX_FIELDS:
         return []
     return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, errors="replace")

@@ -6,6 +6,7 @@ from typing import Final
 
 from flask import Request
 
+from receiver.proofs.encodings import plain_body
 from receiver.proofs.fields import FORM, field, form
 from schemas.proof_tables import split_template
 
@@ -23,10 +24,13 @@ class Template:
         self._is_body = pieces == ["", "body", ""]
         self.has_url = ("url", "") in self._fields
         self.has_secret = ("secret", "") in self._fields
+        self._has_plain = ("plain_body", "") in self._fields
         self._has_form = ("fields", "") in self._fields
 
     def fits(self, request: Request) -> bool:
-        """Say whether the template covers the body: the fields of a form cover nothing else."""
+        """Say whether the template covers the body: fields cover a form alone, and nothing what cannot be read."""
+        if self._has_plain and not plain_body(request) and request.get_data():
+            return False
         return not self._has_form or request.mimetype == FORM or not request.get_data()
 
     def filled(self, request: Request, given: Mapping[str, str]) -> bytes:
@@ -50,6 +54,7 @@ def _sorted_fields(request: Request, _: str) -> bytes:
 
 FILLERS: Final[Mapping[str, Filler]] = {
     "body": lambda request, _: request.get_data(),
+    "plain_body": lambda request, _: plain_body(request),
     "body_sha256": lambda request, _: hashlib.sha256(request.get_data()).hexdigest().encode(),
     "fields": _sorted_fields,
     "path": lambda request, _: request.path.encode(),

@@ -13,6 +13,7 @@ from urllib.parse import unquote_plus
 from flask import Blueprint, Response, abort, request
 
 from receiver.config import PREFIX, Settings
+from receiver.proofs.encodings import encoding_of
 from receiver.proofs.key_sets import KeysMissingError
 from receiver.proofs.schemes import bearer_token, proof
 from receiver.proofs.setting import Setting
@@ -20,6 +21,7 @@ from receiver.proofs.signatures import matches_any
 from receiver.proofs.signed import Proof
 from receiver.web.answers import Answers
 from receiver.web.intake import UNSIGNED, receive, reject, try_again
+from schemas import encodings
 from schemas.custom_sources import (
     ENTRY_POINTS,
     VARIABLE,
@@ -30,6 +32,7 @@ from schemas.custom_sources import (
     read_file,
 )
 from schemas.proof_tables import template_fields
+from schemas.raw_event import CONTENT_ENCODING
 
 FILE: Final = VARIABLE.removeprefix(PREFIX)
 
@@ -54,7 +57,16 @@ class CustomSource(NamedTuple):
         verified_by = UNSIGNED if scheme == "none" else scheme
         for name in self.definition.query_secrets:
             request.environ["QUERY_STRING"] = without(request.environ["QUERY_STRING"], name)
-        return receive(self.name, verified_by=verified_by, headers=self.definition.keep_headers, answer=answer)
+        encoding = encoding_of(request)
+        if encoding and encoding not in encodings.KNOWN:
+            abort(415)
+        return receive(
+            self.name,
+            verified_by=verified_by,
+            headers=self.definition.keep_headers,
+            answer=answer,
+            attributes={CONTENT_ENCODING: encoding} if encoding else None,
+        )
 
 
 def blueprint(settings: Settings) -> Blueprint | None:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from flask import Request, Response
 
+from receiver.proofs.encodings import plain_body
 from receiver.proofs.fields import field
 from receiver.proofs.places import placed
 from receiver.proofs.signatures import matches_any
@@ -59,7 +60,7 @@ def _is_meant(answer: Answer, request: Request) -> bool:
     if request.method != answer.method:
         return False
     if answer.field is not None:
-        body = request.get_data()
+        body = plain_body(request)
         # A look at the bytes: an event is seldom read for it.
         if len(body) > LONGEST_HANDSHAKE or (answer.equals or "").encode() not in body:
             return False

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,9 +18,11 @@ from pipelines.io.options import STREAMING
 from pipelines.reprocess.runs import Staging
 from pipelines.run import stream
 from receiver import metrics
+from receiver.answers.conversations import Conversations, conversation_key, open_conversations
 from receiver.app import create_app
 from receiver.config import Config
 from receiver.operate.health import MAX_SPOOL_AGE_SECONDS, MAX_UPLOAD_AGE_SECONDS
+from receiver.replies.store import BucketStore
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -371,11 +374,27 @@ def test_operators_reach_the_dataset_of_any_run_and_no_other_by_name():
     ("role", "permissions"),
     [
         ("archiver", {"storage.objects.create", "storage.objects.get"}),
+        ("lister", {"storage.objects.list"}),
         ("appender", {"bigquery.tables.get", "bigquery.tables.updateData"}),
     ],
 )
 def test_roles_of_our_own_permit_what_is_needed_and_no_more(role, permissions):
     assert set(resources("project_iam_custom_role")[role]["permissions"]) == permissions
+
+
+def test_the_receiver_lists_what_visitors_are_shown_and_nothing_else():
+    condition = resources("storage_bucket_iam_member")["receiver_lists_answers"]["condition"][0]["expression"]
+    begins = re.search(r'objectListPrefix", ""\).startsWith\("(\S+)"\)$', condition)
+    assert begins is not None
+
+    asked: list[str] = []
+    client = SimpleNamespace(list_blobs=lambda _, prefix, **__: asked.append(prefix) or [])
+    chats = Conversations(BucketStore("gs://archive/raw/replies/chat", client))
+    chats.read(conversation_key("shop", "3d9ac0d8"))
+    chats.news.read()
+    assert len(asked) == 2
+    assert all(prefix.startswith(begins[1]) for prefix in asked)
+    assert open_conversations("gs://archive/raw")._store._prefix == begins[1]
 
 
 def test_no_role_reaches_the_whole_project_that_could_be_narrower():

@@ -113,3 +113,38 @@ def test_a_reply_its_echo_and_its_receipt_are_one_message_with_its_actor(analyst
         ("m_7", "anna", "Answer 7", None),
     ]
     assert analyst.query("SELECT message_id FROM parley.messages_by_receipt") == []
+
+
+def test_an_answer_in_the_live_chat_is_one_message_of_the_visitors_conversation_and_may_be_read(analyst):
+    chat = {"source": "chatplugin", "channel": "shop", "to": "3d9ac0d8", "actor": ACTOR}
+    visitor = {"channel_id": "shop", "conversation_id": "3d9ac0d8"}
+
+    def shown(seconds, number, content):
+        body = reply(number, **chat, content=content)
+        return [
+            event(seconds, body, reply_id=f"reply-{number}"),
+            became(seconds + 0.1, number, "accepted", source_message_id=f"reply-{number}", reply=body),
+        ]
+
+    analyst.tell(
+        event(0, {"message": {"text": "Is it back?"}}, source="chatplugin", message_id="m-1", **visitor),
+        event(1, {"event": "typing", "on": True}, source="chatplugin", message_id="m-2", **visitor),
+        *shown(2, 1, {"sender_action": "typing_on"}),
+        *shown(3, 2, {"text": "Yes"}),
+        # Told again by a sender that had died.
+        became(3.2, 2, "accepted", source_message_id="reply-2", reply=reply(2, **chat, content={"text": "Yes"})),
+        event(5, {"event": "seen", "message_ids": ["reply-2"]}, source="chatplugin", message_id="m-3", **visitor),
+    )
+
+    sql = "SELECT direction, sender_id, text, delivery_state, conversation_id FROM parley.messages_current"
+    rows = sorted(tuple(row.values()) for row in analyst.query(sql))
+    assert [row[:4] for row in rows] == [
+        ("inbound", "3d9ac0d8", "Is it back?", None),
+        ("outbound", "anna", "Yes", "read"),
+    ]
+    assert rows[0][4] == rows[1][4]
+    sql = "SELECT reply_id, source, state, message_id IS NOT NULL AS has_message FROM parley.replies"
+    assert sorted(tuple(row.values()) for row in analyst.query(sql)) == [
+        ("reply-1", "chatplugin", "accepted", False),
+        ("reply-2", "chatplugin", "accepted", True),
+    ]

@@ -6,6 +6,7 @@ from click.testing import CliRunner
 
 from pipelines.run import sources_command
 from pipelines.run.sources_command import CONSOLES, examine, sources
+from schemas.custom_sources import SourcesFile
 
 SOURCES_FILE = str(Path(__file__).parents[2] / "samples" / "custom" / "sources.toml")
 ALL = {
@@ -106,3 +107,33 @@ def test_source_that_is_called_by_get_has_its_url_too(tmp_path):
     file.write_text("[sms]\nmethods=['GET']\nscheme='token'\ntoken={query='key'}")
     printed = run({"PARLEY_SOURCES_FILE": str(file), "PARLEY_SOURCE_SMS_SECRETS": "0123456789abcdef"}).stdout
     assert "/sources/sms\n" in printed
+
+
+def add(provider, **environ):
+    return CliRunner().invoke(sources, ["add", provider], env={"PARLEY_SOURCES_FILE": ""} | environ)
+
+
+def test_recipe_is_added_to_the_file_once(tmp_path):
+    file = tmp_path / "sources.toml"
+    told = add("telegram", PARLEY_SOURCES_FILE=str(file))
+    assert told.exit_code == 0, told.output
+    assert "PARLEY_SOURCE_TELEGRAM_SECRETS" in told.output
+    assert add("google-chat", PARLEY_SOURCES_FILE=str(file)).exit_code == 0
+    assert list(SourcesFile(file.read_text()).definitions) == ["telegram", "google-chat"]
+    again = add("telegram", PARLEY_SOURCES_FILE=str(file))
+    assert (again.exit_code, "already" in again.output) == (2, True)
+    environ = {"PARLEY_SOURCES_FILE": str(file), "PARLEY_SOURCE_TELEGRAM_SECRETS": "0123456789abcdef"}
+    assert "/sources/telegram" in run(environ).stdout
+
+
+def test_recipe_is_printed_without_a_file_and_a_misspelt_one_told():
+    assert SourcesFile(add("line").output).definitions.keys() == {"line"}
+    told = add("telegramm")
+    assert (told.exit_code, "did you mean telegram?" in told.output) == (2, True)
+
+
+def test_file_that_is_wrong_is_left_as_it_is(tmp_path):
+    file = tmp_path / "sources.toml"
+    file.write_text("[shop]\nschem = 1\n")
+    assert add("line", PARLEY_SOURCES_FILE=str(file)).exit_code == 2
+    assert file.read_text() == "[shop]\nschem = 1\n"

@@ -1,5 +1,6 @@
 """What a mapping can say of text, attachments and times, and what it costs."""
 
+import gzip
 import json
 from urllib.parse import urlencode
 
@@ -327,3 +328,20 @@ def test_no_expression_and_no_input_escapes(one, other, value):
         for event in (raw_event("odd", data, query="x=1"), raw_event("odd", b"m=1&a=2", content_type=FORM)):
             for row in normalize(event):
                 str(row).encode()
+
+
+def test_compressed_body_is_read_and_its_bytes_counted_as_they_came(reading):
+    mapping = TEXT + "text='item.t'"
+    sent = gzip.compress(json.dumps({"c": "c", "id": 1, "t": "Grüße"}).encode())
+    rows = reading(mapping, sent, content_encoding="gzip")
+    assert filled(rows.messages) == {"text": "Grüße"}
+    assert rows.events.body_bytes == len(sent)
+
+
+@pytest.mark.parametrize(
+    ("sent", "what"), [(gzip.compress(b"{}")[:-3], "cut off"), (gzip.compress(b" " * 40_000_000), "more than")]
+)
+def test_compressed_body_that_cannot_be_read_is_a_dead_letter(reading, sent, what):
+    rows = reading(TEXT, sent, content_encoding="gzip")
+    assert what in rows.dead_letters.error_message
+    assert rows.dead_letters.error_class == "EncodingError"

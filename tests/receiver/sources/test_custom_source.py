@@ -1,5 +1,6 @@
 import base64
 import datetime as dt
+import gzip
 import hmac
 import io
 import sys
@@ -362,3 +363,37 @@ def test_wrong_configuration_stops_the_start_and_says_where(environ, sources_fil
 def test_file_that_is_not_there_stops_the_start(environ, tmp_path):
     with pytest.raises(ConfigError, match="PARLEY_SOURCES_FILE cannot be read"):
         create_app(environ | {"PARLEY_SOURCES_FILE": str(tmp_path / "none.toml")})
+
+
+def packed(environ, sources_file, signed):
+    text = f"[zip]\nscheme='hmac'\nhmac={{header='X-S', signed='{signed}'}}"
+    return environ, {"SOURCES_FILE": sources_file(text), "SOURCE_ZIP_SECRETS": "s"}
+
+
+@pytest.mark.parametrize("signed", ["{body}", "{plain_body}"])
+def test_compressed_body_is_kept_as_it_came_and_signed_in_either_form(environ, bus, sources_file, signed):
+    environ, more = packed(environ, sources_file, signed)
+    sent = gzip.compress(BODY)
+    with receiving(environ, "zip", **more) as client:
+        for content, encoding, status in (
+            (sent if signed == "{body}" else BODY, "gzip", 200),
+            (BODY if signed == "{body}" else sent, "gzip", 403),
+            (sent if signed == "{body}" else b"", "br", 415 if signed == "{body}" else 403),
+        ):
+            headers = {"X-S": hmac.digest(b"s", content, "sha256").hex(), "Content-Encoding": encoding}
+            assert post(client, "/sources/zip", sent, headers).status_code == status
+    event = only(bus, "zip")
+    assert (event.data, event.attributes["content_encoding"]) == (sent, "gzip")
+
+
+def test_bomb_is_not_proven(environ, bus, sources_file):
+    environ, more = packed(environ, sources_file, "{plain_body}")
+    bomb = gzip.compress(b"0" * 5_000_000)
+    with receiving(environ, "zip", **more) as client:
+        headers = {"X-S": hmac.digest(b"s", b"", "sha256").hex(), "Content-Encoding": "gzip"}
+        assert post(client, "/sources/zip", bomb, headers).status_code == 403
+
+
+def test_body_that_is_not_compressed_has_no_encoding(shop, bus):
+    assert post(shop, headers=standard() | {"Content-Encoding": "identity"}).status_code == 200
+    assert "content_encoding" not in only(bus, "shop").attributes
