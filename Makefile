@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 # Some images forbid Python to keep bytecode: then each of the many processes that tests start compiles all it imports.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm storm-replies mutants siege recount golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-batch bench-streaming bench-reprocess runners flink terraform test-runners sbom audit widget clean
+.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm storm-replies mutants siege recount golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-batch bench-streaming bench-reprocess bench-replies runners flink terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -84,8 +84,9 @@ mutants: setup ## Change the code in small ways, and see whether its tests notic
 siege: setup ## Besiege a whole stack (SECONDS=1800), and account for every acknowledged event.
 	@$(BIN)/python -m tests.siege --seconds $(SECONDS)
 
-recount: setup ## Compare the views with generated worlds: of 100,000 messages, and of 10,000 people.
-	@PARLEY_RECOUNT_CONVERSATIONS=15500 PARLEY_RECOUNT_PEOPLE=10000 $(BIN)/python -m pytest --timeout=1800 --durations=3 \
+recount: setup ## Compare the views with generated worlds: of 100,000 messages, of 10,000 people, and of 2,000 histories.
+	@PARLEY_RECOUNT_CONVERSATIONS=15500 PARLEY_RECOUNT_PEOPLE=10000 PARLEY_RECOUNT_HISTORIES=2000 \
+		$(BIN)/python -m pytest --timeout=1800 --durations=3 tests/pipelines/reprocess/test_exact.py \
 		tests/schemas/test_recount_of_a_generated_world.py tests/schemas/test_people_of_a_generated_world.py
 
 graph: setup ## Draw who imports whom into docs/architecture.md.
@@ -94,7 +95,7 @@ graph: setup ## Draw who imports whom into docs/architecture.md.
 golden: setup ## Record what the samples become, for a new generation or new samples.
 	@$(BIN)/python tests/pipelines/reprocess/golden.py
 
-bench: bench-receiver bench-batch bench-streaming ## Measure speed (half an hour); figures go to build/bench.
+bench: bench-receiver bench-batch bench-streaming bench-replies ## Measure speed (half an hour); figures go to build/bench.
 	@$(BIN)/python -m tests.bench.bench_reprocess 10000 100000
 
 bench-reprocess: setup ## Plan, apply and roll back 100,000 and 1,000,000 events (about half an hour).
@@ -112,6 +113,9 @@ bench-batch: setup
 
 bench-streaming: setup
 	@$(BIN)/python -m tests.bench.bench_streaming
+
+bench-replies: setup
+	@$(BIN)/python tests/bench/bench_replies.py
 
 test-dataflow: setup ## Submit jobs to a local stand-in of Google, and do their work with what was staged.
 	@$(BIN)/python -m pytest tests/pipelines/deploy/submission.py

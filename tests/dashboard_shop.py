@@ -25,12 +25,18 @@ class Shop:
         self._events: list[RawEvent] = []
         self._told = 0
 
-    def told(self, source: str, body: Any, received: dt.datetime) -> None:
-        """Remember a webhook."""
+    def told(self, source: str, body: Any, received: dt.datetime, **more: str) -> None:
+        """Remember a webhook, with further attributes."""
         self._told += 1
         event_id = f"019caaaa-0000-7000-8000-{self._told:012d}"
         attributes = {"event_id": event_id, "source": source, "received_at": format_received_at(received)}
-        self._events.append(RawEvent(json.dumps(body).encode(), attributes))
+        self._events.append(RawEvent(json.dumps(body).encode(), attributes | more))
+
+    def told_of_a_reply(
+        self, reply_id: str, body: Any, at: dt.datetime, content_type: str = "application/json"
+    ) -> None:
+        """A reply is posted, or something becomes of it."""
+        self.told("replies", body, at, reply_id=reply_id, content_type=content_type)
 
     def asked(self, at: dt.datetime) -> None:
         """A contact writes by WhatsApp."""

@@ -44,6 +44,14 @@ locals {
       filter  = "resource.type = \"dataflow_step\" AND \"BigQuery does not take rows\" AND \"parley tables deploy\""
       runbook = "docs/operations.md#a-table-takes-no-rows"
     }
+    "channel stopped" = {
+      filter  = "resource.type = \"gce_instance\" AND \"a channel is stopped\""
+      runbook = "docs/sending.md#a-channel-is-stopped"
+    }
+    "replies in doubt" = {
+      filter  = "resource.type = \"gce_instance\" AND \"a reply stayed in doubt\""
+      runbook = "docs/sending.md#in-doubt"
+    }
   }
 
   # Google's own metrics: https://cloud.google.com/monitoring/api/metrics_gcp

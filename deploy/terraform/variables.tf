@@ -75,6 +75,15 @@ variable "receiver_settings" {
   default     = {}
 }
 
+variable "sends" {
+  description = <<-EOT
+    Whether replies are sent: makes the sender's subscriptions and its account. A subscription that nobody reads
+    keeps a week of messages, so only where `parley send` runs.
+  EOT
+  type        = bool
+  default     = false
+}
+
 variable "receiver_machine_type" {
   description = "Machine type of the receivers."
   type        = string

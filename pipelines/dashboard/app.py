@@ -7,8 +7,20 @@ from typing import Any
 from flask import Flask, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from pipelines.dashboard import context, conversations, dead_letters, overview, raw_events, runs, security, words
+from pipelines.dashboard import (
+    answering,
+    context,
+    conversations,
+    dead_letters,
+    overview,
+    raw_events,
+    reply_box,
+    runs,
+    security,
+    words,
+)
 from pipelines.dashboard.warehouse import UnansweredError, Warehouse
+from pipelines.run.desk import Desk
 
 
 def create_app(
@@ -16,6 +28,8 @@ def create_app(
     archive: str | None = None,
     sources: Sequence[str] = (),
     today: Callable[[], dt.date] = lambda: dt.datetime.now(dt.UTC).date(),
+    desk: Desk | None = None,
+    now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
 ) -> Flask:
     """Return the dashboard of a warehouse.
 
@@ -24,6 +38,8 @@ def create_app(
         archive: the archive's root, where whole raw events can be read; None where there is none.
         sources: custom sources, to choose from beside those that Parley knows.
         today: the last day of a period that does not say.
+        desk: where answers are posted; nobody can answer without it.
+        now: the time, by which a source takes answers or not.
     """
     app = Flask("pipelines.dashboard")
     app.url_map.strict_slashes = False
@@ -38,6 +54,10 @@ def create_app(
     app.context_processor(lambda: {"all_sources": names, "shortcuts": _shortcuts(today())})
     for part in (overview, conversations, raw_events, dead_letters, runs):
         app.register_blueprint(part.pages)
+    if desk is not None:
+        reply_box.init_app(app, desk, now)
+        app.register_blueprint(answering.pages)
+    app.jinja_env.globals["can_answer"] = desk is not None
     return app
 
 

@@ -2,13 +2,14 @@
 
 import datetime as dt
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, Response, make_response, render_template, request
 
-from pipelines.dashboard import reader
+from pipelines.dashboard import reader, reply_box
 from pipelines.dashboard.context import day, key, period, warehouse
 from pipelines.dashboard.period import Period
+from pipelines.dashboard.reply_box import Draft
 from pipelines.dashboard.warehouse import Row
 
 pages = Blueprint("conversations", __name__, url_prefix="/conversations")
@@ -61,22 +62,53 @@ def conversations() -> str:
 
 
 @pages.get("/<conversation_id>")
-def conversation(conversation_id: str) -> str | tuple[str, int]:
+def conversation(conversation_id: str) -> Response:
     """Show a conversation, the latest page of a week up to a day: that of the address, or the period's last."""
-    chosen = period()
+    return show(conversation_id)
+
+
+class Whom(NamedTuple):
+    """To whom an answer goes, and whether the source takes it now."""
+
+    endpoint: str
+    channel: str
+    to: str
+    is_closed: bool
+
+    def address(self) -> dict[str, str]:
+        """Return the fields of a reply that say so."""
+        return {"source": self.endpoint, "channel": self.channel, "to": self.to}
+
+
+def reply_to(conversation_id: str) -> Whom | None:
+    """Return to whom an answer goes in a conversation; None where it is not known, or nobody can answer in it."""
+    window = _window()
+    ids, _ = _same(conversation_id, window)
+    seen, _ = _seen(ids, window)
+    known = warehouse().first("sighting", conversation_ids=ids, day=seen) if seen else None
+    if known is None or not reply_box.can_answer(known["source"]) or seen is None:
+        return None
+    channel = _channel(known, seen)
+    if channel is None or not known["source_conversation_id"]:
+        return None
+    closed = _box(conversation_id, ids, known["source"], None).is_closed
+    return Whom(
+        reply_box.endpoint(known["source"]), channel["source_channel_id"], known["source_conversation_id"], closed
+    )
+
+
+def show(conversation_id: str, draft: Draft | None = None, status: int = 200) -> Response:
+    """Show a conversation, with what somebody wanted to answer where that was not taken."""
+    chosen, window = period(), _window()
     before, before_id = key("before", END_OF_TIME)
-    last_day = day("day", chosen.last_day)
-    window = Period(last_day - SPAN, last_day)
     days = {"first_day": window.first_day, "last_day": window.last_day}
-    same = warehouse().ask("same_conversation", conversation_id=conversation_id, **days)
-    ids = sorted({conversation_id, *(row["conversation_id"] for row in same)})
-    spoken = warehouse().first("spoken", conversation_ids=ids, **days) or {}
-    seen: dt.date | None = spoken.get("day") or spoken.get("earlier_day") or spoken.get("later_day")
+    ids, people = _same(conversation_id, window)
+    seen, spoken = _seen(ids, window)
     known = warehouse().first("sighting", conversation_ids=ids, day=seen) if seen else None
     around = Period(window.first_day - REACH, window.last_day + REACH)
     about = {"period": chosen, "window": window, "around": around, "conversation_id": conversation_id}
     if seen is None or known is None:
-        return render_template("conversation_elsewhere.html", **about), 404
+        return make_response(render_template("conversation_elsewhere.html", **about), 404)
     keys = warehouse().ask(
         "message_keys",
         conversation_ids=ids,
@@ -88,19 +120,70 @@ def conversation(conversation_id: str) -> str | tuple[str, int]:
     shown, more = keys[:PAGE_SIZE], keys[PAGE_SIZE:]
     since = shown[-1]["last_sent_at"] if more else window.since
     entries = _entries(ids, shown, since, min(before, window.until))
-    people = sorted({known["contact_id"], *(row["contact_id"] for row in same)})
+    can_answer = before == END_OF_TIME and not spoken.get("later_day") and reply_box.can_answer(known["source"])
+    answers: list[reader.Entry] = []
+    if can_answer:
+        told = warehouse().ask("answers", conversation_ids=ids, last_day=window.last_day)
+        answers = reply_box.entries(told)
+    entries = sorted(entries + answers, key=lambda entry: (entry.at, entry.id))
+    people = [known["contact_id"], *sorted(set(people) - {known["contact_id"]})]
     contacts = _contacts(people, {seen, *window.each_day()})
-    return render_template(
+    answered = request.args.get("answered", "")
+    page = render_template(
         "conversation.html",
         **about,
         known=known,
         spoken=spoken,
-        contact=_together([contacts[each] for each in [known["contact_id"], *people] if each in contacts]),
-        channel=warehouse().first("channel", channel_id=known["channel_id"], day=seen),
+        contact=_together([contacts[each] for each in people if each in contacts]),
+        channel=_channel(known, seen),
         days=[(date, list(group)) for date, group in groupby(entries, key=lambda entry: entry.at.date())],
         is_last=before == END_OF_TIME,
         next_key=f"{shown[-1]['last_sent_at'].isoformat()},{shown[-1]['message_id']}" if more else None,
+        box=_box(conversation_id, ids, known["source"], draft) if can_answer else None,
+        answered=answered,
+        shown_answers={entry.id for entry in answers},
+        is_told=answered in {entry.reply_id for entry in entries},
     )
+    response = make_response(page, status)
+    if can_answer:
+        # Otherwise a browser does not say where a form comes from: https://fetch.spec.whatwg.org/#origin-header
+        response.headers["Referrer-Policy"] = "same-origin"
+    return response
+
+
+def _window() -> Period:
+    last_day = day("day", period().last_day)
+    return Period(last_day - SPAN, last_day)
+
+
+def _same(conversation_id: str, window: Period) -> tuple[list[str], list[str]]:
+    """Return every id that a conversation is told with, and every contact id that its person has."""
+    same = warehouse().ask(
+        "same_conversation",
+        conversation_id=conversation_id,
+        first_day=window.first_day,
+        last_day=window.last_day,
+    )
+    ids = sorted({conversation_id, *(row["conversation_id"] for row in same)})
+    return ids, sorted({row["contact_id"] for row in same})
+
+
+def _seen(ids: list[str], window: Period) -> tuple[dt.date | None, Row]:
+    """Return the day that tells of a conversation, and when else it was spoken in."""
+    spoken = (
+        warehouse().first("spoken", conversation_ids=ids, first_day=window.first_day, last_day=window.last_day)
+        or {}
+    )
+    return spoken.get("day") or spoken.get("earlier_day") or spoken.get("later_day"), spoken
+
+
+def _channel(known: Row, seen: dt.date) -> Row | None:
+    return warehouse().first("channel", channel_id=known["channel_id"], day=seen)
+
+
+def _box(conversation_id: str, ids: list[str], source: str, draft: Draft | None) -> reply_box.Box:
+    asked = warehouse().first("asked", conversation_ids=ids, today=reply_box.now().date()) or {}
+    return reply_box.box(conversation_id, source, asked.get("asked_at"), draft)
 
 
 def _entries(

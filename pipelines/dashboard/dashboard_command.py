@@ -9,6 +9,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from pipelines.bigquery.target import ConfigurationError, client
 from pipelines.dashboard.app import create_app
 from pipelines.dashboard.warehouse import Warehouse, max_bytes
+from pipelines.run.desk import Desk, DeskError
 from pipelines.run.table_commands import target
 from schemas.custom_sources import VARIABLE, SourcesFile, SourcesFileError, read_file
 
@@ -26,7 +27,10 @@ class _Quiet(WSGIRequestHandler):
 @click.command()
 @click.option("--port", default=DEFAULT_PORT, show_default=True, help="Where to listen; 0 takes any free port.")
 def dashboard(port: int) -> None:
-    """Show what is in BigQuery on a web page, to this machine only, until Ctrl-C."""
+    """Show what is in BigQuery on a web page, to this machine only, until Ctrl-C.
+
+    Where PARLEY_REPLY_TOKEN and PARLEY_PUBLIC_URL are set, conversations can be answered there.
+    """
     where = target()
     try:
         custom = SourcesFile(read_file(os.environ.get(VARIABLE, "").strip())).definitions
@@ -34,10 +38,11 @@ def dashboard(port: int) -> None:
         raise click.ClickException(str(error)) from error
     try:
         limit = max_bytes(os.environ)
-    except ConfigurationError as error:
+        desk = Desk.from_environment(os.environ)
+    except (ConfigurationError, DeskError) as error:
         raise click.ClickException(str(error)) from error
     warehouse = Warehouse(where, lambda: client(where), limit)
-    app = create_app(warehouse, os.environ.get("PARLEY_ARCHIVE") or None, sorted(custom))
+    app = create_app(warehouse, os.environ.get("PARLEY_ARCHIVE") or None, sorted(custom), desk=desk)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     try:
         server = make_server(HOST, port, app, threaded=True, request_handler=_Quiet)

@@ -34,6 +34,8 @@ _SHOWN_OTHERWISE = {
     "source.error",
     "source.is_typing",
     "source.read_watermark",
+    "source.reply",
+    "source.reply_state",
 }
 _EXCERPT = 120
 
@@ -72,6 +74,8 @@ class Entry(msgspec.Struct, kw_only=True):
     """What else is known of it: key and value."""
     has_message: bool = True
     """Whether the message itself has come, and not its receipts alone."""
+    reply_id: str | None = None
+    """Which reply it was."""
 
 
 def assemble(
@@ -142,6 +146,7 @@ def _message(message: Row, metadata: Sequence[Row], marks: Sequence[Row], known:
         deleted_at=min(deletions, default=None),
         state=_state(message, own.state, marks),
         error=own.error,
+        reply_id=next((row["value"] for row in metadata if row["key"] == "source.reply"), None),
         reactions=_reactions(metadata),
         notes=[(row["key"], row["value"]) for row in metadata if row["key"] not in _SHOWN_OTHERWISE],
     )

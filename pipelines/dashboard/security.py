@@ -9,7 +9,6 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
 
@@ -39,6 +38,7 @@ def _refuse_strangers() -> None:
 
 def _harden(response: Response) -> Response:
     response.headers.update(_HEADERS)
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
     if not request.path.startswith("/static/"):
         # What people wrote has no place in a browser's cache.
         response.headers["Cache-Control"] = "no-store"

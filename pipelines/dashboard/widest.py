@@ -16,6 +16,8 @@ def widest(period: Period) -> Mapping[str, Mapping[str, Any]]:
     week = {"first_day": day - conversations.SPAN, "last_day": day}
     return {
         "activity": chosen | {"by_hour": True},
+        "answers": {"last_day": day, "conversation_ids": [""]},
+        "asked": {"today": day, "conversation_ids": [""]},
         "channel": {"day": day},
         "contacts": {"days": _days(day, conversations.LIST_SIZE), "contact_ids": [""]},
         "conversations": chosen | {"contact": "x", "waiting": True},

@@ -191,7 +191,7 @@ class Worker:
         channel = (reply.source, reply.channel)
         if answer.stops:
             if self._gates.stop(channel):
-                _log.error("the channel %s/%s is stopped: %s", *channel, answer.error_code)
+                _log.error("a channel is stopped: %s/%s, %s", *channel, answer.error_code)
         elif answer.holds:
             self._gates.hold(channel, answer.retry_after or _FIRST_RETRY_SECONDS)
         elif answer.meaning in {"accepted", "refused"} and self._gates.go(channel):
@@ -222,6 +222,8 @@ class Worker:
             if not state.doubted:
                 attempted.doubt(Response(Answer("in_doubt", error_code="no_answer")))
             return min(max(SOONEST_LOOK, age / 10), _LATEST_LOOK, self._rules.doubt - age + 0.001)
+        why = "it is dropped" if attempted.reply.on_doubt == "drop" else "it is sent again"
+        _log.error("a reply stayed in doubt: %s", why, extra={"reply_id": attempted.reply_id})
         if attempted.reply.on_doubt == "drop":
             return attempted.end("dropped", "in_doubt")
         return attempted.conclude("in_doubt", Response(Answer("in_doubt", error_code="on_doubt")), SOONEST_LOOK)

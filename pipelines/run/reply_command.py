@@ -3,18 +3,16 @@
 import json
 import os
 import sys
-import urllib.error
-import urllib.request
 import uuid
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import click
 
 from pipelines.bigquery.target import Target, client
 from pipelines.run import local_stack
-from schemas.replies import IDEMPOTENCY_KEY, SOURCE, SOURCES
+from pipelines.run.desk import TOKEN, Desk, DeskError, NotTakenError, reply_body
+from schemas.replies import IDEMPOTENCY_KEY, SOURCES
 
-_TIMEOUT_SECONDS: Final = 30.0
 _CONVERSATION: Final = """
 SELECT
   conversation.source, channel.source_channel_id AS channel, conversation.source_conversation_id AS `to`
@@ -65,10 +63,11 @@ def reply(
     local_stack.adopt()
     if (text is None) == (content is None):
         raise click.UsageError("give either TEXT or --content")
-    whom = _whom(conversation, source, channel, to)
+    # As `parley query --format csv` has written it: its lines end in CR and LF.
+    whom = _whom(conversation.strip() if conversation else None, source, channel, to)
     native = sys.stdin.read() if content == "-" else content
     # Not read and written again: the source's own message goes as it was given.
-    body = _joined(
+    body = reply_body(
         {
             **whom._asdict(),
             "actor": {"kind": "human", "name": name} if name else None,
@@ -118,37 +117,21 @@ def _look_up(conversation: str) -> Whom:
     return found._replace(source=source)
 
 
-def _joined(fields: dict[str, Any], content: str) -> bytes:
-    told = json.dumps({name: value for name, value in fields.items() if value is not None}, ensure_ascii=False)
-    return f'{told[:-1]}, "content": {content}}}'.encode()
-
-
 def _post(body: bytes, key: str) -> str:
     """Return the id of a reply that the receiver has taken.
 
     Raises:
         click.ClickException: it has not.
     """
-    token = os.environ.get("PARLEY_REPLY_TOKEN", "")
-    public = os.environ.get("PARLEY_PUBLIC_URL", "").split(",")[0].strip().rstrip("/")
-    if not token or not public:
-        raise click.ClickException("PARLEY_REPLY_TOKEN and PARLEY_PUBLIC_URL are not both set")
-    headers = {"Authorization": f"Bearer {token}", IDEMPOTENCY_KEY: key, "Content-Type": "application/json"}
-    if not public.startswith(("http://", "https://")):
-        raise click.ClickException(f"PARLEY_PUBLIC_URL is no URL: {public!r}")
-    request = urllib.request.Request(f"{public}/{SOURCE}", body, headers)  # noqa: S310 - checked above
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
-            return str(json.load(answer)["reply_id"])
-    except urllib.error.HTTPError as error:
-        with error:
-            raise click.ClickException(f"{error.code}: {_message(error.read())}") from error
-    except (OSError, ValueError, KeyError) as error:
-        raise click.ClickException(f"no answer from {public}, try again with the same --key: {error}") from error
-
-
-def _message(answer: bytes) -> str:
+        desk = Desk.from_environment(os.environ)
+    except DeskError as error:
+        raise click.ClickException(str(error)) from error
+    if desk is None:
+        raise click.ClickException(f"{TOKEN} is not set")
     try:
-        return str(json.loads(answer)["message"])
-    except (ValueError, KeyError, TypeError):
-        return answer.decode("utf-8", "replace")[:200]
+        return desk.post(body, key)
+    except NotTakenError as error:
+        if error.status:
+            raise click.ClickException(f"{error.status}: {error}") from error
+        raise click.ClickException(f"{error}; try again with the same --key") from error

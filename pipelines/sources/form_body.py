@@ -1,9 +1,15 @@
 """What sources that send forms share: fields of a form or a query, whatever bytes they hold."""
 
+import re
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 FORM: Final = "application/x-www-form-urlencoded"
+MULTIPART: Final = "multipart/form-data"
+MOST_PARTS: Final = 500
+_BOUNDARY: Final = re.compile(r';\s*boundary=(?:"([^"\r\n]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
+_NAME: Final = re.compile(r'[;\s]name="([^"\r\n]*)"', re.IGNORECASE)
+_FILE: Final = re.compile(r'[;\s]filename="([^"\r\n]*)"', re.IGNORECASE)
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
 
 
@@ -43,3 +49,35 @@ def read(form: bytes) -> tuple[dict[str, str], bool]:
 def _unquoted(escaped: str) -> str:
     # Half the time of `unquote`, which takes text apart into what is ASCII and what is not.
     return unquote_to_bytes(escaped).decode("utf-8", "replace")
+
+
+def is_multipart(content_type: str) -> bool:
+    """Say whether a body is a form in parts, by its content type."""
+    return content_type.partition(";")[0].strip().lower() == MULTIPART
+
+
+def read_multipart(body: bytes, content_type: str) -> dict[str, str]:
+    """Return each field's first value; of a file, its name.
+
+    https://www.rfc-editor.org/rfc/rfc7578
+
+    Raises:
+        ValueError: the content type has no boundary, or the body too many parts.
+    """
+    boundary = _BOUNDARY.search(content_type)
+    if boundary is None:
+        raise ValueError("multipart/form-data without a boundary")
+    fields: dict[str, str] = {}
+    parts = (b"\r\n" + body).split(b"\r\n--" + (boundary[1] or boundary[2]).encode(), MOST_PARTS + 1)
+    if len(parts) > MOST_PARTS:
+        raise ValueError(f"more than {MOST_PARTS} parts")
+    for part in parts[1:]:
+        if part.startswith(b"--"):
+            break
+        head, _, value = part.partition(b"\r\n\r\n")
+        written = head.decode("utf-8", "replace")
+        name, file = _NAME.search(written), _FILE.search(written)
+        if name is not None:
+            text = file[1] if file is not None else value.decode("utf-8", "replace")
+            fields.setdefault(name[1], text.replace("\0", "").strip())
+    return fields

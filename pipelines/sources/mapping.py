@@ -69,15 +69,25 @@ class Mapped:
             found = self._fields(event.query.encode(), query, lineage, around)
         elif form_body.is_form(event.data, event.content_type):
             found = self._fields(event.data, form_body.read(event.data)[0], lineage, around)
+        elif form_body.is_multipart(event.content_type):
+            read = form_body.read_multipart(event.data, event.content_type)
+            found = self._fields(event.data, read, lineage, around, form_body.MULTIPART)
         else:
             found = self._json(whole(Body(event.data)), self._pointers, lineage, around)
         return None if found else "nothing where the mapping looks for items"
 
-    def _fields(self, data: bytes, fields: dict[str, str], lineage: Lineage, around: Context) -> bool:
+    def _fields(
+        self,
+        data: bytes,
+        fields: dict[str, str],
+        lineage: Lineage,
+        around: Context,
+        content_type: str = form_body.FORM,
+    ) -> bool:
         """Read a form: one item, or what the pointers find in fields whose value is JSON."""
         found = "" in self._pointers
         if found:
-            with lineage.item("", data, source=self._source, content_type=form_body.FORM) as item:
+            with lineage.item("", data, source=self._source, content_type=content_type) as item:
                 values = {"item": fields, "ancestors": [], "ancestor": {}, "body": fields}
                 self._read(item, "", around.having(values), Reader(data, is_json=False))
         inside: dict[str, list[str]] = {}
@@ -91,7 +101,7 @@ class Mapped:
             found = True
             others = {each: other for each, other in fields.items() if each != name}
             # Where the field is no JSON, it fails with the bytes that came.
-            with lineage.item(f"/{step}", data, source=self._source, content_type=form_body.FORM):
+            with lineage.item(f"/{step}", data, source=self._source, content_type=content_type):
                 part = whole(Body(value.encode()), f"/{step}", (others,))
                 self._json(part, pointers, lineage, around)
         return found

@@ -92,8 +92,10 @@ def before_signals(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> 
 
     def preceded(number: int, callback: Callable[..., Any], *args: Any) -> None:
         def both() -> None:
-            act()
-            callback(*args)
+            try:
+                act()
+            finally:
+                callback(*args)
 
         add(number, both if number in _SIGNALS else callback, *(() if number in _SIGNALS else args))
 

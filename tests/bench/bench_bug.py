@@ -33,7 +33,7 @@ from pipelines.core.rows import TABLES
 from pipelines.generate.story import DEFAULT_START
 from pipelines.generate.volume import volume
 from pipelines.io.archive_segments import Selection
-from pipelines.reprocess import Request, Run, apply, extent, plan, replacement, roll_back, staging
+from pipelines.reprocess import Request, Run, apply, extent, guards, plan, replacement, roll_back, staging
 from pipelines.reprocess.runs import Staging
 from pipelines.reprocess.settle import settle
 from pipelines.reprocess.sql import Extent, columns, partitions
@@ -159,7 +159,8 @@ def run(bench: Bench) -> tuple[int, int]:
     whole = extent.of_events(bench.client, bench.live, place.made("events"), place.made("events"))
     assert touched is not None
     assert whole is not None
-    placing = replacement.placing(bench.live, run, touched, dt.datetime.now(dt.UTC), again=False)
+    moved = guards.Changed.read(bench.client, bench.live, run).moved
+    placing = replacement.placing(bench.live, run, touched, dt.datetime.now(dt.UTC), moved, again=False)
     bytes_ = bench.scanned(placing, whole, events, place)
     bench.measure("apply", lambda: apply(bench.client, bench.live, run.run_id, _ACTOR), bytes_=bytes_)
     bench.measure("rollback", lambda: roll_back(bench.client, bench.live, run.run_id, _ACTOR))

@@ -15,6 +15,7 @@ from pipelines.bigquery import deploy
 from pipelines.bigquery.target import Target
 from pipelines.deploy import template
 from pipelines.io.options import STREAMING
+from pipelines.replies.send_command import SUBSCRIPTION_PREFIX, TOPICS
 from pipelines.reprocess.runs import Staging
 from pipelines.run import stream
 from receiver import metrics
@@ -22,7 +23,7 @@ from receiver.answers.conversations import Conversations, conversation_key, open
 from receiver.app import create_app
 from receiver.config import Config
 from receiver.operate.health import MAX_SPOOL_AGE_SECONDS, MAX_UPLOAD_AGE_SECONDS
-from receiver.replies.store import BucketStore
+from receiver.replies.store import BucketStore, open_store
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -77,9 +78,29 @@ def test_every_source_has_its_topic_and_the_subscription_that_the_pipeline_reads
 
     read = {name.rpartition("/")[2] for name in stream.default_subscriptions(PROJECT)} | {"parley-shop"}
     subscriptions = resources("pubsub_subscription")
-    assert read == {values["name"] for key, values in subscriptions.items() if key != "dead_letters"}
+    assert read == {values["name"] for key, values in subscriptions.items() if key.startswith("pipeline[")}
     for name in named:
         assert subscriptions[f'pipeline["{name}"]']["topic"].endswith(f"/{prefix}{name}")
+
+
+def test_the_sender_has_a_subscription_of_each_topic_that_it_reads():
+    made = {
+        values["name"]: values["topic"].rpartition("/")[2]
+        for key, values in resources("pubsub_subscription").items()
+        if key.startswith("sender[")
+    }
+    assert made == {f"{SUBSCRIPTION_PREFIX}{name}": f"raw-{name}" for name in TOPICS}
+
+
+def test_the_sender_lists_and_removes_only_what_is_known_of_replies():
+    members = resources("storage_bucket_iam_member")
+    lists = members['sender_lists["sender"]']["condition"][0]["expression"]
+    removes = members['sender_removes["sender"]']["condition"][0]["expression"]
+    kept = open_store("gs://archive/raw/replies")._prefix
+    assert lists.endswith(f'.startsWith("{kept}")')
+    assert removes.endswith(f'/objects/{kept}")')
+    # The archive of replies, source=replies, lies elsewhere.
+    assert kept == "raw/replies/"
 
 
 def test_no_subscription_expires_or_gives_up_early():
@@ -264,7 +285,7 @@ def test_each_alert_on_logs_looks_for_what_is_logged():
     for condition in found:
         for text in re.findall(r'AND "([^"]+)"', condition["filter"]):
             assert text in code
-    assert len(found) == 2
+    assert len(found) == 4
 
 
 def test_each_alert_is_about_a_metric_that_exists():
@@ -300,7 +321,7 @@ def test_alerts_and_health_agree_on_what_is_late():
 
 MEMBERS = {
     f"serviceAccount:parley-{name}@stand-in.iam.gserviceaccount.com": name
-    for name in ("receiver", "streaming", "batch")
+    for name in ("receiver", "streaming", "batch", "sender")
 } | {
     "group:operators@example.org": "operators",
     "group:analysts@example.org": "analysts",
@@ -326,6 +347,8 @@ def granted() -> set[tuple[str, str, str]]:
 def thing(kind: str, name: str, values: dict[str, Any]) -> str:
     """Say what a grant is on, in the words of the table."""
     if kind == "google_pubsub_topic_iam_member":
+        if name.startswith("sender_"):
+            return "`raw-replies`"
         return "`parley-dead-letters`" if values["topic"].endswith("dead-letters") else "each `raw-` topic"
     if kind == "google_storage_bucket_iam_member":
         return str(values["bucket"].rpartition("-")[2])
@@ -333,6 +356,8 @@ def thing(kind: str, name: str, values: dict[str, Any]) -> str:
         return str(values["condition"][0]["title"])
     if kind == "google_service_account_iam_member":
         return "streaming" if "streaming" in name else "batch"
+    if kind == "google_pubsub_subscription_iam_member" and "sender" in name:
+        return "each `parley-sender-` subscription"
     return {
         "google_project_iam_member": "project",
         "google_pubsub_subscription_iam_member": "each `parley-` subscription",
@@ -375,6 +400,7 @@ def test_operators_reach_the_dataset_of_any_run_and_no_other_by_name():
     [
         ("archiver", {"storage.objects.create", "storage.objects.get"}),
         ("lister", {"storage.objects.list"}),
+        ("remover", {"storage.objects.delete"}),
         ("appender", {"bigquery.tables.get", "bigquery.tables.updateData"}),
     ],
 )

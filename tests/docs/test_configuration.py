@@ -8,6 +8,7 @@ from pathlib import Path
 import pipelines.bigquery.target as bigquery_target
 import pipelines.dashboard.warehouse as dashboard
 from pipelines.reprocess import streamed
+from pipelines.run import desk
 from receiver.app import create_app
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -20,7 +21,7 @@ GIVEN = {
 }
 
 # By /__version__, when it is requested, by `parley backfill apply`, and by `parley dashboard`.
-ASKED_LATER = {"PARLEY_COMMIT", "PARLEY_BUILD", streamed.MINUTES, dashboard.MAX_BYTES}
+ASKED_LATER = {"PARLEY_COMMIT", "PARLEY_BUILD", streamed.MINUTES, dashboard.MAX_BYTES, desk.TOKEN}
 
 
 class Recorder(Mapping[str, str]):

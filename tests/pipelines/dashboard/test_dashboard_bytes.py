@@ -27,6 +27,7 @@ from pipelines.dashboard.warehouse import (
 from pipelines.dashboard.widest import widest
 from pipelines.generate.people import MOST
 from pipelines.generate.volume import volume
+from pipelines.run.desk import Desk
 from schemas.scans import scans
 
 EVENTS_A_DAY = 100 * 86_400
@@ -82,7 +83,9 @@ def test_what_reads_one_table_is_under_the_limit_for_a_month(question: str) -> N
 
 def test_whatever_a_page_asks_is_no_wider_than_the_widest(world: DashboardWorld) -> None:
     warehouse = Listening(world)
-    visitor = create_app(warehouse, None, [], lambda: LAST).test_client()
+    noon = dt.datetime.combine(LAST, dt.time(12), dt.UTC)
+    desk = Desk("http://127.0.0.1:1", "token")
+    visitor = create_app(warehouse, None, [], lambda: LAST, desk, lambda: noon).test_client()
     conversation = world.conversation_of(HOSTILE_EVENT)
     paths = ["/conversations/?waiting=1&contact=6", "/conversations/", "/dead-letters/", "/runs/", "/runs/x"]
     paths += [f"/panels/{name}" for name in ("totals", "activity", "funnel", "responses", "troubles")]
@@ -108,7 +111,7 @@ def test_no_question_reads_content_but_those_that_show_it() -> None:
         if any(scan.columns & {"content", "data"} for scan in scans(sql, scalars, YEAR)):
             showing.add(question)
 
-    assert showing == {"dead_letters", "items", "texts"}
+    assert showing == {"answers", "dead_letters", "items", "texts"}
 
 
 @pytest.mark.parametrize("kind", [BadRequest, InternalServerError])

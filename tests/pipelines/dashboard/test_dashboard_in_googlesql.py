@@ -1,6 +1,7 @@
 """GoogleSQL's reference implementation answers each question of the dashboard as the local BigQuery does."""
 
 import datetime as dt
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from pipelines.bigquery import resolving
 from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR
 from pipelines.dashboard.app import create_app
 from pipelines.dashboard.warehouse import Row, Warehouse, questions
+from pipelines.run.desk import Desk
 from schemas.raw_event import RawEvent, format_received_at
 from tests.googlesql import reference
 from tests.googlesql.engine import Engine
@@ -64,10 +66,12 @@ def compared(bigquery_emulator: Emulator, googlesql: Engine) -> Iterator[Compare
             events = [event for event in sample_world.sample_events() if event.received_at.date() <= LAST]
             broken = {**events[0].attributes, "event_id": "019caaaa-0000-7000-8000-00000000dead"}
             analyst.tell(*events, RawEvent(b"no json", broken), *_of_several_ids())
+            analyst.tell(_reply(analyst))
             resolving.keep(analyst.client, analyst.target)
         analyst.insert("runs", sample_world.RUNS)
         warehouse = Compared(analyst, googlesql)
-        app = create_app(warehouse, None, [], lambda: LAST)
+        noon = dt.datetime.combine(LAST, dt.time(12), dt.UTC)
+        app = create_app(warehouse, None, [], lambda: LAST, Desk("http://127.0.0.1:1", "token"), lambda: noon)
         app.testing = True
         for path in _paths(analyst):
             assert app.test_client().get(path).status_code == 200, path
@@ -87,6 +91,29 @@ def _of_several_ids() -> Iterator[RawEvent]:
         event_id = f"019caaaa-0000-7000-8000-0000000007{number:02}"
         known = {"event_id": event_id, "source": source, "received_at": format_received_at(received)}
         yield RawEvent(body, attributes | known)
+
+
+def _reply(analyst: Analyst) -> RawEvent:
+    """Return a reply to the conversation of Messenger that `_paths` opens, on the day of its last message."""
+    (found,) = analyst.query(
+        "SELECT source_channel_id, source_conversation_id, conversations.last_message_at "
+        "FROM parley.conversations JOIN parley.channels USING (channel_id) "
+        "WHERE conversations.source = 'facebook' ORDER BY conversations.messages DESC, conversation_id LIMIT 1"
+    )
+    body = {
+        "source": "facebook",
+        "channel": found["source_channel_id"],
+        "to": found["source_conversation_id"],
+        "content": {"text": "Yes"},
+    }
+    attributes = {
+        "event_id": "019caaaa-0000-7000-8000-00000000cafe",
+        "source": "replies",
+        "received_at": format_received_at(found["last_message_at"]),
+        "content_type": "application/json",
+        "reply_id": "8b5b64b4-8f5b-5a57-9a3c-6a1d2f4b7c11",
+    }
+    return RawEvent(json.dumps(body).encode(), attributes)
 
 
 def _paths(analyst: Analyst) -> Iterator[str]:

@@ -223,6 +223,10 @@ class Stack:
         self.killed[f"{part}: {step}"] += 1
         return True
 
+    def sender_pid(self) -> int:
+        """Return the first sender's process."""
+        return int(self._senders[0].pid)
+
     def listens(self) -> bool:
         """Return whether the receiver takes requests: nothing is proved while it is away."""
         return ready.answers(f"http://127.0.0.1:{self.port}/__lbheartbeat__")
@@ -260,18 +264,23 @@ class Post(msgspec.Struct, frozen=True):
 class Posters:
     """Threads that post each reply until it is acknowledged, those of a conversation one after the other."""
 
-    def __init__(self, port: int, replies: int, backlog: Callable[[int], bool]) -> None:
+    def __init__(self, port: int, replies: int, backlog: Callable[[int], bool], first: int = 0) -> None:
         self._waits = backlog
         self.acknowledged: dict[str, Post] = {}
         self.answers: Counter[str] = Counter()
         self._port = port
-        self._work = iter(self._conversations(replies))
+        self._work = iter(self._conversations(replies, first))
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._post_all) for _ in range(POSTERS)]
 
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
+
+    def run(self) -> None:
+        """Post all."""
+        self.start()
+        self.join()
 
     def are_through(self) -> bool:
         return not any(thread.is_alive() for thread in self._threads)
@@ -281,10 +290,10 @@ class Posters:
             thread.join()
 
     @staticmethod
-    def _conversations(replies: int) -> Iterator[tuple[str, str, int]]:
+    def _conversations(replies: int, first: int) -> Iterator[tuple[str, str, int]]:
         """Yield who is written to, and how often: twelve conversations are under way at a time."""
-        for number, source in zip(itertools.count(), itertools.cycle(SOURCES)):
-            left = replies - number * IN_A_CONVERSATION
+        for number, source in zip(itertools.count(first), itertools.cycle(SOURCES)):
+            left = replies - (number - first) * IN_A_CONVERSATION
             if left <= 0:
                 return
             yield source, person(source, number), min(left, IN_A_CONVERSATION)
@@ -401,7 +410,7 @@ def judge(found: Found, posts: dict[str, Post], exceeded: Counter[str]) -> dict[
         "LOST: refused or expired": sum(result in {"refused", "expired"} for result in found.final.values()),
         "LOST: told accepted, never sent": sum(not found.sent[each] for each in accepted),
         "SENT TWICE": sum(count > 1 for count in found.sent.values()),
-        "SENT, told dropped": sum(
+        "sent, and told dropped: among those not resolved": sum(
             result == "dropped" and found.sent[each] > 0 for each, result in found.final.items()
         ),
         "NOT OURS": sum(each not in posts for each in found.sent),

@@ -345,3 +345,49 @@ def test_compressed_body_that_cannot_be_read_is_a_dead_letter(reading, sent, wha
     rows = reading(TEXT, sent, content_encoding="gzip")
     assert what in rows.dead_letters.error_message
     assert rows.dead_letters.error_class == "EncodingError"
+
+
+def in_parts(*parts, boundary="XX"):
+    lines = [f"--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n{value}\r\n" for head, value in parts]
+    return ("".join(lines) + f"--{boundary}--\r\n").encode()
+
+
+@pytest.mark.parametrize("declared", ["boundary=XX", 'charset=utf-8; Boundary="XX"'])
+def test_form_in_parts_is_an_item_with_its_fields(reading, declared):
+    body = in_parts(('name="c"', "u&1"), ('name="id"', "7"), ('name="t"', "Grüße\r\n--XY"), ('name="c"', "other"))
+    rows = reading(TEXT + "text='item.t'", body, content_type=f"multipart/form-data; {declared}")
+    assert rows.contacts.source_contact_id == "u&1"
+    assert (rows.messages.source_message_id, rows.messages.content_type) == ("7", "multipart/form-data")
+    assert filled(rows.messages) == {"text": "Grüße\r\n--XY"}
+
+
+def test_file_in_parts_is_its_name_and_json_in_parts_is_read(reading):
+    file = 'name="f"; filename="a.png"'
+    body = in_parts(('name="p"', '{"c":"c","id":9}'), (file, "x"))
+    mapping = "items='/p'\ncontact='item.c'\n[[odd.mapping.message]]\nid='item.id'\nkind='parent.f'"
+    message = reading(mapping, body, content_type="multipart/form-data; boundary=XX").messages
+    assert (message.source_message_id, message.kind, message.content) == ("9", "a.png", '{"c":"c","id":9}')
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "what"),
+    [
+        (b"--XX", "multipart/form-data", "without a boundary"),
+        (in_parts(*[('name="a"', "")] * 600), "multipart/form-data; boundary=XX", "more than 500 parts"),
+        (in_parts(('name="c"', "c")) + b"\xff", "multipart/form-data; boundary=XX", "utf-8"),
+    ],
+)
+def test_form_in_parts_that_cannot_be_read_is_a_dead_letter(reading, body, kind, what):
+    assert what in reading(TEXT, body, content_type=kind).dead_letters.error_message
+
+
+@settings(deadline=None)
+@given(
+    st.binary() | st.lists(st.tuples(st.text(), st.text())).map(lambda parts: in_parts(*parts).replace(b"?", b""))
+)
+def test_no_parts_escape(body):
+    rule = MessageRule(contact="item.c || 'c'", text="item.*| [0]")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(PARSERS, "odd", Mapped("odd", BodyMapping(message=(rule,))).parse)
+        for row in normalize(raw_event("odd", body, content_type="multipart/form-data; boundary=XX")):
+            str(row).encode()

@@ -119,8 +119,9 @@ export class Chat {
 
   /** @param {import('./api.js').Opened} opened the conversation so far */
   #opened({ messages, now, seen_at }) {
-    this.#behind = Date.parse(now) - Date.now();
-    this.#receive(messages);
+    // A receiver of an older version does not say.
+    this.#behind = Date.parse(now) - Date.now() || 0;
+    this.#receive(messages ?? []);
     if (seen_at) this.#seen(seen_at);
   }
 

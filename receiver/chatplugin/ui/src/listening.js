@@ -101,7 +101,7 @@ export class Listening {
             return;
           }
           this.#told.opened(opened);
-          after = opened.last_event_id;
+          after = opened.last_event_id ?? 0;
         }
         const hear = Date.now() < this.#polls ? this.#poll : this.#stream;
         for await (const event of hear.call(this, opened.token, after, signal)) {

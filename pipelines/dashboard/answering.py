@@ -1,0 +1,59 @@
+"""Takes what somebody answers in the reader of a conversation, and posts it to the receiver."""
+
+import uuid
+from typing import Any
+
+from flask import Blueprint, abort, redirect, request, url_for
+
+from pipelines.dashboard import reply_box
+from pipelines.dashboard.context import period
+from pipelines.dashboard.conversations import reply_to, show
+from pipelines.dashboard.reply_box import Draft
+
+pages = Blueprint("answering", __name__, url_prefix="/conversations")
+
+MOST_BYTES = 256 * 1024
+_OLD = "This form was made before the dashboard was started again, or long ago. Look at it once more, and answer."
+_CLOSED = "The window is closed: nothing was sent."
+
+
+@pages.post("/<conversation_id>/reply")
+def answer(conversation_id: str) -> Any:
+    """Post an answer, and show the conversation; where it was not taken, with the text and in words why."""
+    request.max_content_length = MOST_BYTES
+    if not reply_box.is_from_here():
+        abort(403, "Only a page of this dashboard can answer.")
+    # Browsers send line ends as CR and LF.
+    text = request.form.get("text", "").replace("\r\n", "\n").strip()
+    draft = Draft(text, _key(request.form.get("key", "")))
+    if not reply_box.is_ours(conversation_id, draft.key, request.form.get("proof", "")):
+        return _again(conversation_id, draft, _OLD, 403)
+    whom = reply_to(conversation_id)
+    if whom is None:
+        abort(404, "There is no such conversation in these days, or nobody can answer in it.")
+    longest = reply_box.LONGEST.get(whom.endpoint, reply_box.DEFAULT_LONGEST)
+    if not text or len(text) > longest:
+        problem = (
+            f"This is longer than the {longest} characters it may have." if text else "There is nothing to send."
+        )
+        return _again(conversation_id, draft, problem, 400)
+    if whom.is_closed:
+        return _again(conversation_id, draft, _CLOSED, 409)
+    reply_id, problem = reply_box.post(whom.address(), text, draft.key)
+    if not reply_id:
+        return _again(conversation_id, draft, problem, 502)
+    # A reload of what follows posts nothing again.
+    here: dict[str, Any] = {**period().query(), "answered": reply_id, "_anchor": "answer"}
+    return redirect(url_for("conversations.conversation", conversation_id=conversation_id, **here), 303)
+
+
+def _again(conversation_id: str, draft: Draft, problem: str, status: int) -> Any:
+    return show(conversation_id, Draft(draft.text, draft.key, problem), status)
+
+
+def _key(text: str) -> str:
+    """Return a form's key, another where that is none of ours."""
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return str(uuid.uuid4())
