@@ -23,6 +23,9 @@ MOST_HELD = 64_000_000
 for each of the connections."""
 MOST_COLLECTED = 8_000_000
 """Bytes of rows that are collected, however few they are: they are encoded at once."""
+_SEEN = {"conversations": "conversation_id", "contacts": "contact_id", "channels": "channel_id"}
+"""Tables of sightings, which do not say in which item they were made, and how an item names what was seen."""
+_MOST_TELLING = ("messages", "metadata", "aliases", *_SEEN)
 
 
 class Stored(msgspec.Struct):
@@ -92,8 +95,9 @@ class Bundle:
         refused = [failure for append in appends for failure in self._confirm(append)]
         # The same event twice in a bundle makes the same rows twice: one failure of each is enough.
         failures = list({failure.row: failure for failure in refused}.values())
-        letters = _dead_letters(batches, failures)
-        ledger = list(_corrected(batches, failures))
+        items = _items(failures)
+        letters = _dead_letters(batches, items)
+        ledger = list(_corrected(batches, failures, items))
         self._store_dead_letters(letters)
         unlisted = self._store(LEDGER, ledger)
         self._store_dead_letters(_dead_letters(batches, unlisted))
@@ -120,6 +124,27 @@ class Bundle:
         return refused
 
 
+def _items(failures: Iterable[RefusedRow]) -> list[RefusedRow]:
+    """Return of each item one of its refused rows, and every dead letter.
+
+    Several tables may refuse rows of one item. A sighting belongs to a refused item that names what was seen; the
+    others of an event count as one.
+    """
+    found = [failure for failure in failures if isinstance(failure.row, rows.DeadLetter)]
+    items: dict[tuple[str, str], RefusedRow] = {}
+    named = set[tuple[str, str, str | None]]()
+    refused = [failure for failure in failures if not isinstance(failure.row, rows.DeadLetter)]
+    for failure in sorted(refused, key=lambda each: _MOST_TELLING.index(rows.TABLE_OF[type(each.row)])):
+        row, event_id = failure.row, _event_id(failure.row)
+        column = _SEEN.get(rows.TABLE_OF[type(row)])
+        if column is None:
+            named.update((event_id, name, getattr(row, name, None)) for name in _SEEN.values())
+        elif (event_id, column, getattr(row, column)) in named:
+            continue
+        items.setdefault((event_id, getattr(row, "pointer", "")), failure)
+    return [*found, *items.values()]
+
+
 def _dead_letters(batches: Iterable[NormalizedBatch], failures: Iterable[RefusedRow]) -> list[rows.Row]:
     """Return what is stored in place of refused rows."""
     events = {event.attributes.get(EVENT_ID): event for batch in batches for event in batch.events}
@@ -142,29 +167,32 @@ def _dead_letters(batches: Iterable[NormalizedBatch], failures: Iterable[Refused
     return letters
 
 
-def _corrected(batches: Iterable[NormalizedBatch], failures: Iterable[RefusedRow]) -> Iterator[rows.Event]:
-    """Yield the ledger rows, those of events with refused rows corrected."""
-    by_event: defaultdict[str, list[RowRefusedError]] = defaultdict(list)
-    for row, error in failures:
-        if not isinstance(row, rows.DeadLetter):
-            by_event[_event_id(row)].append(error)
+def _corrected(
+    batches: Iterable[NormalizedBatch], failures: Iterable[RefusedRow], items: Iterable[RefusedRow]
+) -> Iterator[rows.Event]:
+    """Yield the ledger rows, those of events with refused rows corrected; `items` are those with a dead letter."""
+    refused, letters = (
+        Counter(_event_id(row) for row, _ in some if not isinstance(row, rows.DeadLetter))
+        for some in (failures, items)
+    )
+    errors = {_event_id(row): error for row, error in items if not isinstance(row, rows.DeadLetter)}
     for batch in batches:
         for row in batch.rows.get(LEDGER, ()):
             if isinstance(row, rows.Event):
-                yield _corrected_row(row, by_event.get(row.event_id, []))
+                error = errors.get(row.event_id)
+                gone, told = refused[row.event_id], letters[row.event_id]
+                yield row if error is None else _corrected_row(row, error, gone, told)
 
 
-def _corrected_row(row: rows.Event, errors: list[RowRefusedError]) -> rows.Event:
-    if not errors:
-        return row
-    left = row.rows - len(errors)
-    reason = storable(f"{type(errors[0]).__name__}: {errors[0]}")[:LONGEST_MESSAGE]
+def _corrected_row(row: rows.Event, error: RowRefusedError, refused: int, letters: int) -> rows.Event:
+    left = row.rows - refused
+    reason = storable(f"{type(error).__name__}: {error}")[:LONGEST_MESSAGE]
     return msgspec.structs.replace(
         row,
         outcome="partial" if left else "failed",
         reason=row.reason or reason,
         rows=left,
-        dead_letters=row.dead_letters + len(errors),
+        dead_letters=row.dead_letters + letters,
     )
 
 

@@ -4,18 +4,20 @@ Each is one move: one multi-statement transaction over all tables, together with
 is interrupted, anywhere, leaves it either done or not begun, and can say the same again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import msgspec
 from google.cloud import bigquery
 
 from pipelines.bigquery.target import Target
 from pipelines.reprocess import extent, folder, guards, moves, previewing, replacement, staging
 from pipelines.reprocess.moves import Lock
-from pipelines.reprocess.runs import RefusedError, Run, Runs, Staging, State
+from pipelines.reprocess.runs import Change, RefusedError, Run, Runs, Staging, State, find
 from pipelines.reprocess.staging import AFFECTED
 from pipelines.reprocess.steps import Steps
 
-Attempt = Callable[[Run, Runs, Lock], None]
+Attempt = Callable[[Run, Sequence[Run], Lock], Run]
+"""Decides about a run, with all that there are as the lock says, and moves it; returns what it is then."""
 
 
 def apply(
@@ -42,22 +44,21 @@ def apply(
         raise ValueError("to force needs a reason")
     steps = steps or Steps()
 
-    def attempt(run: Run, runs: Runs, lock: Lock) -> None:
+    def attempt(run: Run, runs: Sequence[Run], lock: Lock) -> Run:
         if run.state is State.APPLIED:
-            return
+            return run
         place = Staging.of(live, run.run_id)
-        where = guards.check_apply(client, live, run, runs.all(), forced=force)
+        where, moved = guards.check_apply(client, live, run, runs, forced=force)
         steps.reached("checked")
         statements: list[str] = []
         unless: list[str] = []
         if where is not None:
             again = run.reached(State.APPLIED) is not None
-            statements += replacement.placing(live, run, where, lock.at, again=again)
+            statements += replacement.placing(live, run, where, lock.at, moved, again=again)
             unless.append(extent.grown(live, place.made(AFFECTED), where))
             if not force:
                 unless.append(replacement.newer(live, run, where))
-        recorded = runs.insertion(run, State.APPLIED, actor, reason, lock.at)
-        moves.commit(client, live, lock, [*statements, recorded], unless)
+        return _record(client, live, lock, run, Change(State.APPLIED, lock.at, actor, reason), statements, unless)
 
     run = _until_unmoved(client, live, name, attempt)
     steps.reached("applied")
@@ -83,18 +84,18 @@ def roll_back(
     """
     steps = steps or Steps()
 
-    def attempt(run: Run, runs: Runs, lock: Lock) -> None:
+    def attempt(run: Run, runs: Sequence[Run], lock: Lock) -> Run:
         if run.state is State.ROLLED_BACK:
-            return
-        where, placed = guards.check_roll_back(client, live, run, runs.all())
+            return run
+        where, placed, moved = guards.check_roll_back(client, live, run, runs)
         steps.reached("checked")
         statements: list[str] = []
         unless: list[str] = []
         if where is not None:
-            statements += replacement.restoring(live, run, where, placed, lock.at)
+            statements += replacement.restoring(live, run, where, placed, lock.at, moved)
             unless.append(extent.grown(live, Staging.of(live, run.run_id).made(AFFECTED), where))
-        recorded = runs.insertion(run, State.ROLLED_BACK, actor, reason, lock.at)
-        moves.commit(client, live, lock, [*statements, recorded], unless)
+        done = Change(State.ROLLED_BACK, lock.at, actor, reason)
+        return _record(client, live, lock, run, done, statements, unless)
 
     run = _until_unmoved(client, live, name, attempt)
     steps.reached("rolled back")
@@ -118,14 +119,15 @@ def discard(
     """
     steps = steps or Steps()
 
-    def attempt(run: Run, runs: Runs, lock: Lock) -> None:
+    def attempt(run: Run, runs: Sequence[Run], lock: Lock) -> Run:
         if run.state is State.APPLIED:
             raise RefusedError(
                 f"run {run.run_id} is applied, and what it keeps is needed to roll it back; "
                 f"BigQuery deletes that after {staging.KEPT_DAYS} days"
             )
-        if run.state is not State.DISCARDED:
-            moves.commit(client, live, lock, [runs.insertion(run, State.DISCARDED, actor, reason, lock.at)])
+        if run.state is State.DISCARDED:
+            return run
+        return _record(client, live, lock, run, Change(State.DISCARDED, lock.at, actor, reason))
 
     run = _until_unmoved(client, live, name, attempt)
     steps.reached("discarded")
@@ -136,14 +138,32 @@ def discard(
     return run
 
 
+def _record(
+    client: bigquery.Client,
+    live: Target,
+    lock: Lock,
+    run: Run,
+    change: Change,
+    statements: Sequence[str] = (),
+    unless: Sequence[str] = (),
+) -> Run:
+    """Commit a run's coming into a state with what it takes, and return the run in that state."""
+    recorded = Runs(client, live).insertion(run, change.state, change.actor, change.reason, change.at)
+    moves.commit(client, live, lock, [*statements, recorded], unless)
+    return msgspec.structs.replace(run, history=(*run.history, change))
+
+
 def _until_unmoved(client: bigquery.Client, live: Target, name: str, attempt: Attempt) -> Run:
     runs = Runs(client, live)
-    run_id = runs.get(name).run_id
+    # Whichever is the latest when we begin, however often it takes.
+    known_as = [name]
 
-    def once() -> None:
+    def once() -> Run:
         # The lock first: what is read after it is as the lock says, or the transaction fails.
         lock = Lock.read(client, live)
-        attempt(runs.get(run_id), runs, lock)
+        every = runs.all()
+        run = find(every, known_as[-1])
+        known_as.append(run.run_id)
+        return attempt(run, every, lock)
 
-    moves.until_unmoved(f"run {run_id}", once)
-    return runs.get(run_id)
+    return moves.until_unmoved(f"run {name}", once)

@@ -7,10 +7,12 @@ that would change it.
 import datetime as dt
 from collections.abc import Iterator, Sequence
 
+import msgspec
 from google.cloud import bigquery
 
 from pipelines.bigquery.target import Target
 from pipelines.reprocess import extent, staging
+from pipelines.reprocess.replacement import MOVED, TOLD
 from pipelines.reprocess.runs import RefusedError, Run, Staging, State
 from pipelines.reprocess.sql import Extent, counted, literal, moment, partitions
 from pipelines.reprocess.staging import AFFECTED, CHANGES
@@ -18,10 +20,11 @@ from pipelines.reprocess.staging import AFFECTED, CHANGES
 
 def check_apply(
     client: bigquery.Client, live: Target, run: Run, runs: Sequence[Run], *, forced: bool
-) -> Extent | None:
-    """Let a run be applied and return where rows of its affected events lie, or say why not.
+) -> tuple[Extent | None, Sequence[str]]:
+    """Let a run be applied, or say why not; what a reason can outweigh comes last.
 
-    What a reason can outweigh comes last.
+    Returns where rows of its affected events lie, None where there are none; and the tables of which it moves rows
+    to other partitions.
 
     Raises:
         RefusedError: it cannot or should not be applied.
@@ -31,16 +34,20 @@ def check_apply(
             f"run {run.run_id} is {run.state}: only one that is planned or rolled back can be applied"
         )
     where = _kept(client, live, run)
-    objections = list(_objections(client, live, run, runs, where))
+    changed = Changed.read(client, live, run) if where else Changed()
+    objections = list(_objections(client, live, run, runs, where, changed))
     if objections and not forced:
         raise RefusedError("; ".join(objections) + ". Plan again, or give a reason with --force")
-    return where
+    return where, changed.moved
 
 
 def check_roll_back(
     client: bigquery.Client, live: Target, run: Run, runs: Sequence[Run]
-) -> tuple[Extent | None, dt.datetime]:
-    """Let a run be rolled back; return where rows of its affected events lie, and when they were placed.
+) -> tuple[Extent | None, dt.datetime, Sequence[str]]:
+    """Let a run be rolled back, or say why not.
+
+    Returns where rows of its affected events lie, when they were placed, and the tables of which the run has moved
+    rows to other partitions.
 
     Raises:
         RefusedError: it cannot be rolled back.
@@ -56,7 +63,7 @@ def check_roll_back(
         ):
             known = holder if any(other.run_id == holder for other in runs) else f"{holder}, which is unknown,"
             raise RefusedError(f"run {known} was applied to the same events since: roll that one back first")
-    return where, placed
+    return where, placed, Changed.read(client, live, run).moved if where else ()
 
 
 def _kept(client: bigquery.Client, live: Target, run: Run) -> Extent | None:
@@ -75,8 +82,34 @@ def _affected(live: Target, run: Run, where: Extent) -> str:
     return f"{partitions('events', where, 'stored.')} AND stored.event_id IN (SELECT event_id FROM `{events}`)"  # noqa: S608
 
 
+class Changed(msgspec.Struct, frozen=True):
+    """What a run's changes come to; they are as they were when it was planned."""
+
+    failing: int = 0
+    """How many events have rows now and would have none."""
+    moved: Sequence[str] = ()
+    """Tables of which it moves rows to other partitions, among those that tell things several times."""
+
+    @classmethod
+    def read(cls, client: bigquery.Client, live: Target, run: Run) -> "Changed":
+        """Sum up a run's table of changes."""
+
+        def outcome(column: str) -> str:
+            return f"JSON_VALUE({column}, '$.outcome')"
+
+        failing = (
+            "table_name = 'events' AND change = 'changed' "
+            f"AND {outcome('before')} IN ('normalized', 'partial') AND {outcome('after')} = 'failed'"
+        )
+        moved = (f"COUNTIF(table_name = {literal(table)} AND {MOVED})" for table in TOLD)
+        changes = Staging.of(live, run.run_id).made(CHANGES)
+        sql = f"SELECT COUNT(DISTINCT IF({failing}, event_id, NULL)), {', '.join(moved)} FROM `{changes}`"  # noqa: S608
+        events, *rows = next(iter(client.query_and_wait(sql))).values()
+        return cls(events, [table for table, count in zip(TOLD, rows, strict=True) if count])
+
+
 def _objections(
-    client: bigquery.Client, live: Target, run: Run, runs: Sequence[Run], where: Extent | None
+    client: bigquery.Client, live: Target, run: Run, runs: Sequence[Run], where: Extent | None, changed: Changed
 ) -> Iterator[str]:
     if run.damages:
         yield (
@@ -85,53 +118,38 @@ def _objections(
         )
     if where is None:
         return
-    if newest := _newest_generation(client, live, run, where):
+    newest, moments = _ledger(client, live, run, where)
+    if newest > run.generation:
         yield f"rows of generation {newest} are there, and the run's are of generation {run.generation}"
-    if failing := _failing(client, live, run):
+    if changed.failing:
         yield (
-            f"{failing} events that are normalized now would fail: `parley backfill show {run.run_id}` says why. "
+            f"{changed.failing} events that are normalized now would fail: "
+            f"`parley backfill show {run.run_id}` says why. "
             "Is the file of PARLEY_SOURCES_FILE the one that live has?"
         )
-    yield from _moved_since(client, live, run, runs, where)
+    yield from _moved_since(runs, moments)
 
 
-def _newest_generation(client: bigquery.Client, live: Target, run: Run, where: Extent) -> int | None:
-    chosen = f"{_affected(live, run, where)} AND stored.generation > {run.generation}"
-    sql = f"SELECT MAX(generation) FROM ({counted(live, 'events', chosen)})"  # noqa: S608
-    newest: int | None = next(iter(client.query_and_wait(sql)))[0]
-    return newest
-
-
-def _failing(client: bigquery.Client, live: Target, run: Run) -> int:
-    """Return how many events have rows now and would have none."""
-    changes = Staging.of(live, run.run_id).made(CHANGES)
-
-    def outcome(column: str) -> str:
-        return f"JSON_VALUE({column}, '$.outcome')"
-
-    sql = (
-        f"SELECT COUNT(DISTINCT event_id) FROM `{changes}` WHERE table_name = 'events' AND change = 'changed' "  # noqa: S608
-        f"AND {outcome('before')} IN ('normalized', 'partial') AND {outcome('after')} = 'failed'"
-    )
-    return int(next(iter(client.query_and_wait(sql)))[0])
-
-
-def _moved_since(
-    client: bigquery.Client, live: Target, run: Run, runs: Sequence[Run], where: Extent
-) -> Iterator[str]:
-    # Not when it was planned: by then another may have replaced what it was compared with.
-    begun = run.history[0].at
-    own = ", ".join(moment(change.at) for change in run.history)
-    chosen = f"{_affected(live, run, where)} AND stored.placed_at > {moment(begun)}"
+def _ledger(client: bigquery.Client, live: Target, run: Run, where: Extent) -> tuple[int, Sequence[dt.datetime]]:
+    """Return the newest generation of affected events, 0 where none counts; and when others have moved them."""
+    # Not since it was planned: by then another may have replaced what it was compared with.
+    begun = moment(run.history[0].at)
     events = Staging.of(live, run.run_id).made(AFFECTED)
     sql = (
-        "SELECT DISTINCT moved_at FROM ("  # noqa: S608
-        f"SELECT placed_at AS moved_at FROM ({counted(live, 'events', chosen)}) UNION ALL "
-        f"SELECT decided_at FROM `{live.table('superseded')}` WHERE run_id IS NOT NULL "
-        f"AND decided_at > {moment(begun)} AND event_id IN (SELECT event_id FROM `{events}`)) "
-        f"WHERE moved_at NOT IN ({own}) ORDER BY moved_at"
+        "SELECT DISTINCT generation, moved_at FROM ("  # noqa: S608
+        f"SELECT generation, IF(placed_at > {begun}, placed_at, NULL) AS moved_at "
+        f"FROM ({counted(live, 'events', _affected(live, run, where))}) UNION ALL "
+        f"SELECT 0, decided_at FROM `{live.table('superseded')}` WHERE run_id IS NOT NULL "
+        f"AND decided_at > {begun} AND event_id IN (SELECT event_id FROM `{events}`))"
     )
-    for (at,) in client.query_and_wait(sql):
+    found = [row.values() for row in client.query_and_wait(sql)]
+    own = {change.at for change in run.history}
+    moments = {at for _, at in found if at is not None} - own
+    return max((generation for generation, _ in found), default=0), sorted(moments)
+
+
+def _moved_since(runs: Sequence[Run], moments: Sequence[dt.datetime]) -> Iterator[str]:
+    for at in moments:
         found = next(
             ((other, change) for other in runs for change in other.history if change.at == at), (None, None)
         )

@@ -9,7 +9,7 @@ import datetime as dt
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from google.api_core.exceptions import GoogleAPICallError
@@ -26,6 +26,7 @@ MOVED: Final = "parley: things have moved"
 _CONFLICTS: Final = (MOVED, "concurrent update", "due to concurrent")
 _ATTEMPTS: Final = 5
 _LONGEST_PAUSE: Final = 0.5
+T = TypeVar("T")
 
 
 class Lock(msgspec.Struct, frozen=True):
@@ -60,9 +61,11 @@ def commit(
     """
     table = live.table("reprocessing_lock")
     since = f"(SELECT SUM(moves) FROM `{table}`) != {lock.moves}"  # noqa: S608
+    conditions = (since, " OR ".join(unless))
     script = [
         "BEGIN TRANSACTION",
-        *(f"IF {each} THEN RAISE USING MESSAGE = {literal(MOVED)}; END IF" for each in (since, *unless)),
+        # The lock by itself, since what the other conditions read may be gone where somebody has moved.
+        *(f"IF {each} THEN RAISE USING MESSAGE = {literal(MOVED)}; END IF" for each in conditions if each),
         f"UPDATE `{table}` SET moves = moves + 1, moved_at = {moment(lock.at)} WHERE TRUE",  # noqa: S608
         *statements,
         "COMMIT TRANSACTION",
@@ -70,8 +73,8 @@ def commit(
     staging.wait_for(client.query(";\n".join(script) + ";"))
 
 
-def until_unmoved(what: str, attempt: Callable[[], None]) -> None:
-    """Decide and commit, and decide anew where somebody else has committed in between.
+def until_unmoved(what: str, attempt: Callable[[], T]) -> T:
+    """Decide and commit, and decide anew where somebody else has committed in between; return what that gave.
 
     Raises:
         RefusedError: that happened every time.
@@ -88,4 +91,4 @@ def until_unmoved(what: str, attempt: Callable[[], None]) -> None:
                     "in a row. Try again when they are done; `parley backfill list` shows what they do"
                 ) from error
             time.sleep(random.uniform(0, _LONGEST_PAUSE))  # noqa: S311 - so that two do not meet again
-    return None
+    raise AssertionError("the last attempt returns or raises")

@@ -7,7 +7,7 @@ https://cloud.google.com/bigquery/docs/write-api#use_data_manipulation_language_
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from pipelines.bigquery.arrow import PLACED_AT, RUN_ID
@@ -29,12 +29,20 @@ TOLD: Final = {
 """What one thing is known by that several events may tell, the partition in which they do, and the one in which it
 is shown: the first, but of metadata without a time of its own, which may have come back to a value, the last (see
 `metadata_as_told.sql`)."""
+MOVED: Final = "date_before IS DISTINCT FROM date_after"
+"""The condition that a run tells a row, one of its changes, in another partition than before."""
 BEGINNING: Final = "TIMESTAMP '0001-01-01 00:00:00+00'"
 ENTRY: Final = "event_id, decided_at, before, placed_before, oldest_generation, newest_generation, run_id"
 
 
-def placing(live: Target, run: Run, extent: Extent, at: dt.datetime, *, again: bool) -> Iterator[str]:
-    """Yield what puts a run's rows in place; `again` where the run keeps what it has replaced once before."""
+def placing(
+    live: Target, run: Run, extent: Extent, at: dt.datetime, moved: Sequence[str], *, again: bool
+) -> Iterator[str]:
+    """Yield what puts a run's rows in place; `again` where the run keeps what it has replaced once before.
+
+    `moved` are the tables of which it moves rows to other partitions. Tables of which it made no row are left
+    alone: each statement of a script is a job of BigQuery's, which takes its time however little there is to do.
+    """
     place = Staging.of(live, run.run_id)
     for table in TABLES:
         names = ", ".join(columns(table))
@@ -48,15 +56,16 @@ def placing(live: Target, run: Run, extent: Extent, at: dt.datetime, *, again: b
         f"GREATEST(MAX(generation), {run.generation}), {literal(run.run_id)} "
         f"FROM ({_stored(live, place, extent)}) GROUP BY event_id"
     )
-    for table in TABLES:
-        yield _insertion(
-            live, table, place.made(table), place, {PLACED_AT: moment(at), RUN_ID: literal(run.run_id)}
-        )
-    yield from retelling(live, place, at)
+    placed = {PLACED_AT: moment(at), RUN_ID: literal(run.run_id)}
+    for table in filter(run.made, TABLES):
+        yield _insertion(live, table, place.made(table), place, placed)
+    yield from retelling(live, place, at, moved)
 
 
-def restoring(live: Target, run: Run, extent: Extent, placed: dt.datetime, at: dt.datetime) -> Iterator[str]:
-    """Yield what puts back the rows that a run has replaced when it was placed.
+def restoring(
+    live: Target, run: Run, extent: Extent, placed: dt.datetime, at: dt.datetime, moved: Sequence[str]
+) -> Iterator[str]:
+    """Yield what puts back the rows that a run has replaced when it was placed; `moved` is as in `placing`.
 
     Rows that live has made since count as they did. Of an event that had none, all rows of live count: the run
     knew it from the archive, and live may have stored it since.
@@ -90,12 +99,12 @@ SELECT
 FROM stored LEFT JOIN image USING (event_id) LEFT JOIN since USING (event_id)"""  # noqa: S608
     for table in TABLES:
         yield _insertion(live, table, place.before(table), place, {PLACED_AT: moment(at)})
-    yield from retelling(live, place, at)
+    yield from retelling(live, place, at, moved)
 
 
-def retelling(live: Target, place: Staging, at: dt.datetime) -> Iterator[str]:
-    """Yield what tells anew in which partition messages and metadata are shown that a run has moved."""
-    for table in TOLD:
+def retelling(live: Target, place: Staging, at: dt.datetime, moved: Sequence[str]) -> Iterator[str]:
+    """Yield what tells anew in which partition messages and metadata are shown of which a run has moved some."""
+    for table in moved:
         yield retold(live, table, moved_ids(place, table), at)
 
 
@@ -103,7 +112,7 @@ def moved_ids(place: Staging, table: str) -> str:
     """Return a query of the ids of messages or metadata that a run tells in other partitions than before."""
     return (
         f"SELECT DISTINCT row_id AS id FROM `{place.made(CHANGES)}` "  # noqa: S608
-        f"WHERE table_name = {literal(table)} AND date_before IS DISTINCT FROM date_after"
+        f"WHERE table_name = {literal(table)} AND {MOVED}"
     )
 
 

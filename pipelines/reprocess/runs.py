@@ -104,6 +104,11 @@ class Run(msgspec.Struct, frozen=True):
         counts: dict[str, dict[str, int]] = json.loads(self.counts or "{}")
         return counts
 
+    def made(self, table: str) -> bool:
+        """Tell whether it may have made rows of a table."""
+        rows = self.differences().get(table)
+        return rows is None or rows["added"] + rows["changed"] + rows["unchanged"] > 0
+
 
 class Staging(msgspec.Struct, frozen=True):
     """The dataset in which a run keeps the rows that it made and those that it replaced."""

@@ -1,5 +1,6 @@
 """Makes and fills the dataset of a run: the rows it made, those it will replace, and what differs."""
 
+import hashlib
 import time
 from typing import Final
 
@@ -26,7 +27,12 @@ LETTERS: Final = "letters"
 """Numbers of dead letters before and after, by source, stage and class."""
 
 _DESCRIPTION: Final = "Rows of one reprocessing run; parley backfill list shows it. Deleted after 30 days."
+_COLUMNS: Final = "parley-columns"
+"""The label of a run's dataset that tells which columns its tables had when it was made."""
+_SHORTEST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 2.0
+_SHARE_OF_WAITING: Final = 0.1
+"""How much longer than it takes we wait for a query at most, but for the shortest pause."""
 SCHEMAS: Final = {
     AFFECTED: {"event_id": "STRING"},
     CHANGES: {
@@ -68,6 +74,7 @@ def create(client: bigquery.Client, staging: Staging, *, again: bool = False) ->
     dataset.location = staging.target.location
     dataset.description = _DESCRIPTION
     dataset.default_table_expiration_ms = KEPT_DAYS * 86_400_000
+    dataset.labels = {_COLUMNS: _fingerprint()}
     client.create_dataset(dataset, exists_ok=again)
     for spec in (loader.tables()[table] for table in TABLES):
         for name in (staging.made(spec.name), staging.before(spec.name)):
@@ -151,12 +158,21 @@ def exists(client: bigquery.Client, staging: Staging) -> bool:
 
 def schema_is_current(client: bigquery.Client, staging: Staging) -> bool:
     """Tell whether the run's tables are what this version would make."""
+    if client.get_dataset(staging.dataset).labels.get(_COLUMNS) == _fingerprint():
+        return True
+    # Made by a version that had other columns, or left no label.
     made = {table.table_id for table in client.list_tables(staging.dataset)}
-    return made >= SCHEMAS.keys() and all(
+    return made >= {*SCHEMAS, *TABLES} and all(
         {field.name for field in client.get_table(staging.made(table)).schema}
         == {column.name for column in loader.tables()[table].columns}
         for table in TABLES
     )
+
+
+def _fingerprint() -> str:
+    """Return what changes with the columns of any table of a run."""
+    named = {table: sorted(column.name for column in loader.tables()[table].columns) for table in TABLES}
+    return hashlib.sha256(msgspec.json.encode((named, SCHEMAS))).hexdigest()[:32]
 
 
 def drop(client: bigquery.Client, staging: Staging) -> None:
@@ -182,10 +198,10 @@ def wait_for(job: bigquery.QueryJob) -> None:
     Raises:
         google.api_core.exceptions.GoogleAPICallError: the query failed.
     """
-    pause = 0.05
+    began = time.monotonic()
     while not job.done():
-        time.sleep(pause)
-        pause = min(pause * 2, _LONGEST_PAUSE)
+        waited = time.monotonic() - began
+        time.sleep(min(max(waited * _SHARE_OF_WAITING, _SHORTEST_PAUSE), _LONGEST_PAUSE))
     job.result()
 
 

@@ -73,7 +73,7 @@ def _reader(parley: ParleyOptions, subscriptions: Sequence[str]) -> beam.PTransf
 
 
 def catch_up(archive: str, options: PipelineOptions, where: Target) -> int:
-    """Store what the archive has and the ledger lacks; return how many events that were.
+    """Store what the archive has and the ledger lacks, as it counts; return how many events that were.
 
     For a Pub/Sub that forgets when it stops, as emulators do. Where Pub/Sub delivers one of these events as well,
     its rows are the same and the views show them once.
@@ -91,8 +91,11 @@ def catch_up(archive: str, options: PipelineOptions, where: Target) -> int:
 
 
 def stored_events(where: Target) -> set[str]:
-    """Return the ids of all events that the ledger has."""
-    sql = f"SELECT DISTINCT event_id FROM `{where.table('events')}`"  # noqa: S608 - the name is checked
+    """Return the ids of all events of which a ledger row counts: the others `reconcile` calls missing.
+
+    A run that was rolled back may have left rows of an event, none of which counts.
+    """
+    sql = f"SELECT DISTINCT event_id FROM `{where.view('counted_events')}`"  # noqa: S608 - the name is checked
     return {row[0] for row in target.client(where).query(sql).result()}
 
 

@@ -1,8 +1,10 @@
 """A warehouse with an archive: what is received is archived, and stored by live where a test says so."""
 
 import dataclasses
+import datetime as dt
 import hashlib
 import itertools
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from pipelines.reprocess.sql import columns
 from schemas import loader
 from schemas.archive_layout import folder
 from schemas.raw_event import RawEvent
-from tests.raw_events import write_segment
+from tests.raw_events import NOON, raw_event, write_segment
 
 ACTOR = "test"
 
@@ -135,6 +137,18 @@ class Warehouse:
             rows = self.query(f"SELECT * FROM `V.{view}`")
             found[view] = sorted(repr({k: v for k, v in row.items() if k not in made}) for row in rows)
         return found
+
+
+def reaction(number: int) -> RawEvent:
+    """Return a reaction to the message of the same number."""
+    item = {
+        "sender": {"id": f"contact-{number % 7}"},
+        "recipient": {"id": "page-1"},
+        "timestamp": int(NOON.timestamp() * 1000) + number,
+        "reaction": {"mid": f"m_{number}", "action": "react", "reaction": "love", "emoji": "❤"},
+    }
+    body = {"object": "page", "entry": [{"id": "page-1", "time": item["timestamp"], "messaging": [item]}]}
+    return raw_event(json.dumps(body).encode(), received_at=NOON + dt.timedelta(minutes=1), number=1_000 + number)
 
 
 class InterruptAt(Steps):

@@ -1,11 +1,9 @@
 """The bug story: wrong counts, a fix, a plan that shows exactly that, applied, taken back, applied again."""
 
-import datetime as dt
-import json
 from collections.abc import Iterable
 
 import pytest
-from reprocess_support import Warehouse
+from reprocess_support import Warehouse, reaction
 
 from pipelines.bigquery import appender
 from pipelines.bigquery.bundle import Bundle
@@ -16,19 +14,7 @@ from pipelines.reprocess import diff
 from pipelines.reprocess.runs import Staging
 from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent
-from tests.raw_events import NOON, raw_event, text_message
-
-
-def reaction(number: int) -> RawEvent:
-    """Return a reaction to the message of the same number."""
-    item = {
-        "sender": {"id": f"contact-{number % 7}"},
-        "recipient": {"id": "page-1"},
-        "timestamp": int(NOON.timestamp() * 1000) + number,
-        "reaction": {"mid": f"m_{number}", "action": "react", "reaction": "love", "emoji": "❤"},
-    }
-    body = {"object": "page", "entry": [{"id": "page-1", "time": item["timestamp"], "messaging": [item]}]}
-    return raw_event(json.dumps(body).encode(), received_at=NOON + dt.timedelta(minutes=1), number=1_000 + number)
+from tests.raw_events import text_message
 
 
 def miscounted(warehouse: Warehouse, events: Iterable[RawEvent]) -> None:

@@ -1,10 +1,12 @@
 """Every base view is a plain recount of what the archive tells, whatever was stored, applied, undone and settled.
 
-Of as many conversations as the profile of hypothesis has examples: 200 by default, 15,000 with `make fuzz`. They
-share a warehouse and a random order of moves, and the seed tells which they were.
+Of as many conversations as the profile of hypothesis has examples: 200 by default, 15,000 with `make fuzz`; or as
+`PARLEY_RECOUNT_HISTORIES` says, 2,000 with `make recount`. They share a warehouse and a random order of moves, and
+the seed tells which they were.
 """
 
 import datetime as dt
+import os
 import random
 from collections import Counter
 from collections.abc import Iterable
@@ -22,6 +24,7 @@ from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent
 
 SEED = 17
+HISTORIES = int(os.environ.get("PARLEY_RECOUNT_HISTORIES") or hypothesis.settings.default.max_examples)
 MOVES = 6
 KEYS = {
     "messages": "message_id",
@@ -78,7 +81,7 @@ def move(warehouse: Warehouse, chance: random.Random, told: History) -> None:
 @pytest.mark.hypothesis
 @pytest.mark.timeout(7_200)
 def test_every_base_view_is_a_recount_whatever_has_happened(warehouse: Warehouse):
-    told = history(SEED, hypothesis.settings.default.max_examples)
+    told = history(SEED, HISTORIES)
     chance = random.Random(SEED)
     warehouse.archived(told.archived)
     heard = list(told.heard)

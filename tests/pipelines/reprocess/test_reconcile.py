@@ -6,6 +6,7 @@ from reprocess_support import Warehouse, options
 from pipelines.core.generation import GENERATION
 from pipelines.io.archive_segments import Selection
 from pipelines.reprocess.reconcile import Reconciliation, reconcile
+from pipelines.run import stream
 from tests.raw_events import raw_event, text_message
 
 EVENTS = [text_message(1), text_message(2), raw_event(b"no json", number=3)]
@@ -64,3 +65,29 @@ def test_a_ledger_that_a_run_has_replaced_is_not_read(warehouse: Warehouse, reco
     warehouse.apply(warehouse.plan())
 
     assert reconciled().agrees
+
+
+def test_what_is_caught_up_is_what_is_missing(warehouse: Warehouse, reconciled, generation):
+    generation(GENERATION - 1)
+    warehouse.received(EVENTS[:1])
+    generation(GENERATION)
+    warehouse.archived(EVENTS[1:])
+    # Of one a newer generation was decided on and is not there; of the others a run has stored all there is.
+    warehouse.query(
+        "INSERT INTO `T.superseded` (event_id, decided_at, before, placed_before, oldest_generation, "
+        "newest_generation) SELECT event_id, CURRENT_TIMESTAMP(), CURRENT_TIMESTAMP(), CURRENT_TIMESTAMP(), "
+        f"{GENERATION}, {GENERATION} FROM `T.events`"
+    )
+    run = warehouse.plan(events=frozenset(event.event_id for event in EVENTS[1:]))
+    warehouse.apply(run)
+    assert stream.stored_events(warehouse.target) == {event.event_id for event in EVENTS[1:]}
+    warehouse.roll_back(run)
+    assert warehouse.stored()["events"] == len(EVENTS)
+    assert sorted(reconciled().missing) == sorted(event.event_id for event in EVENTS)
+
+    def caught_up() -> int:
+        return stream.catch_up(str(warehouse.archive), options(), warehouse.target)
+
+    assert caught_up() == len(EVENTS)
+    assert reconciled().agrees
+    assert caught_up() == 0
