@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 # Some images forbid Python to keep bytecode: then each of the many processes that tests start compiles all it imports.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm storm-replies mutants siege recount golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-batch bench-streaming bench-reprocess bench-replies runners flink terraform test-runners sbom audit widget clean
+.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm storm-replies mutants siege recount golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-hostile bench-batch bench-streaming bench-reprocess bench-replies runners flink terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,6 +11,7 @@ UV_VERSION := 0.13.9
 CYCLONEDX_VERSION := 7.5.0
 PIP_AUDIT_VERSION := 2.10.1
 SECONDS ?= 1800
+RECEIVERS ?= 2
 REPLIES ?= 5000
 SENDERS ?= 1
 RUNNERS := build/runners
@@ -81,8 +82,8 @@ storm-replies: setup ## Send 5,000 replies while sender and receiver die at ever
 mutants: setup ## Change the code in small ways, and see whether its tests notice (needs the network; about half an hour).
 	@$(BIN)/python -m tests.mutants $(MUTANTS)
 
-siege: setup ## Besiege a whole stack (SECONDS=1800), and account for every acknowledged event.
-	@$(BIN)/python -m tests.siege --seconds $(SECONDS)
+siege: setup ## Besiege a whole stack (SECONDS=1800, RECEIVERS=2), and account for every acknowledged event.
+	@$(BIN)/python -m tests.siege --seconds $(SECONDS) --receivers $(RECEIVERS)
 
 recount: setup ## Compare the views with generated worlds: of 100,000 messages, of 10,000 people, and of 2,000 histories.
 	@PARLEY_RECOUNT_CONVERSATIONS=15500 PARLEY_RECOUNT_PEOPLE=10000 PARLEY_RECOUNT_HISTORIES=2000 \
@@ -106,6 +107,9 @@ bench-receiver: setup
 
 bench-attacked: setup ## Measure what proven senders notice of 64 attackers (about two minutes).
 	@$(BIN)/python tests/bench/bench_attacked.py
+
+bench-hostile: setup ## Measure what six hostile bodies of proven senders cost others (about a minute).
+	@$(BIN)/python -m tests.bench.bench_hostile
 
 # PARLEY_BENCH_EVENTS="10000 100000 1000000 10000000" asks for other volumes.
 bench-batch: setup

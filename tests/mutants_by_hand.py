@@ -236,14 +236,12 @@ SQL: Final = (
     Change(
         "schemas/views/superseded.sql", "decided_at DESC", "decided_at", f"{REPROCESS}/test_apply.py -k restores"
     ),
-    Change(
-        "schemas/views/retold.sql", "decided_at DESC", "decided_at", f"{REPROCESS}/test_settle.py -k partitions"
-    ),
+    Change("schemas/views/retold.sql", "decided_at DESC", "decided_at", f"{VIEWS} -k last_decision"),
     Change(
         "schemas/views/retold.sql",
         "WHERE shown_date IS NOT NULL",
         "WHERE TRUE",
-        f"{REPROCESS}/test_settle.py -k partitions",
+        f"{VIEWS} -k last_decision",
     ),
     # Messages and facts.
     Change(
@@ -268,7 +266,7 @@ SQL: Final = (
         "schemas/views/messages_as_told.sql",
         "WHERE retold.id IS NULL OR telling.sent_date = retold.shown_date",
         "WHERE TRUE",
-        f"{REPROCESS}/test_settle.py -k partitions",
+        f"{VIEWS} -k last_decision",
     ),
     Change(
         "schemas/views/metadata_as_told.sql",

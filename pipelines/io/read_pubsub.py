@@ -27,6 +27,7 @@ from google.cloud.pubsub_v1.subscriber.message import Message
 
 from pipelines.core.batches import EventBatch
 from pipelines.io.in_hand import InHand
+from pipelines.io.subscriber import subscriber
 from schemas.raw_event import RawEvent
 
 LARGEST_BATCH = 1_000
@@ -156,7 +157,7 @@ class _Pull:
         self.id = uuid.uuid4().hex
         self.batch = 0
         """The last one that was taken."""
-        self._client = pubsub_v1.SubscriberClient()
+        self._client = subscriber()
         self._arrived: queue.SimpleQueue[tuple[str, Message]] = queue.SimpleQueue()
         self._set_apart: deque[tuple[str, Message]] = deque()
         self._unacknowledged: dict[int, list[Message]] = {}

@@ -9,6 +9,7 @@ from typing import Any, Final
 from google.api_core.exceptions import GoogleAPICallError
 from google.cloud import pubsub_v1
 
+from pipelines.io.subscriber import subscriber
 from pipelines.replies import proofs
 from pipelines.replies.channels import Channels, ChannelsError
 from pipelines.replies.chats import Chats
@@ -171,7 +172,7 @@ class Subscriptions:
     def __init__(self, names: Sequence[str], hear: Callable[[RawEvent], None]) -> None:
         """Take `projects/…/subscriptions/…`, and what is to be done with each event; it starts at once."""
         self._hear = hear
-        self._client = pubsub_v1.SubscriberClient()
+        self._client = subscriber()
         limits = pubsub_v1.types.FlowControl(
             max_messages=_MOST_MESSAGES, max_duration_per_lease_extension=_LEASE_SECONDS
         )

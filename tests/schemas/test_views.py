@@ -93,6 +93,26 @@ class TestMessages:
         row = only(analyst.query("SELECT generation, kind FROM parley.messages"))
         assert row == {"generation": GENERATION + 1, "kind": "newer"}
 
+    def test_what_the_highest_generation_does_not_tell_any_more_is_not_there(self, analyst):
+        rows = normalize(page(text("m_1"), text("m_2")))
+        told = [row for row in rows if getattr(row, "source_message_id", "") != "m_2"]
+        analyst.load([*rows, *(_with(row, generation=GENERATION + 1) for row in told)])
+
+        assert only(analyst.query("SELECT source_message_id FROM parley.messages"))["source_message_id"] == "m_1"
+
+    def test_the_last_decision_on_what_is_told_twice_holds_and_may_be_none(self, analyst):
+        for decided, hour in (
+            ("'a', DATE '2026-03-02'", "10"),
+            ("'a', DATE '2026-03-01'", "11"),
+            ("'b', DATE '2026-03-02'", "10"),
+            ("'b', NULL", "11"),
+        ):
+            moment = f"TIMESTAMP '2026-03-05 {hour}:00:00+00'"
+            analyst.insert("retold", f"(id, shown_date, decided_at) VALUES ({decided}, {moment})")
+
+        found = analyst.query("SELECT id, shown_date FROM parley.retold")
+        assert found == [{"id": "a", "shown_date": dt.date(2026, 3, 1)}]
+
     def test_the_same_message_twice_in_one_request_is_its_first_item(self, analyst):
         analyst.tell(page(text("m_1", "first"), text("m_1", "second")))
 
@@ -233,6 +253,31 @@ class TestDeliveries:
             "delivered_at": later(minutes=1),
             "read_at": later(minutes=3),
         }
+
+    def test_a_watermark_does_not_cover_again_what_the_one_before_it_did(self, told):
+        mark = int(NOON.timestamp() * 1000)
+
+        row = told((1, {"read": {"watermark": mark}}), (3, {"read": {"watermark": mark + 60_000}}))
+        assert row["read_at"] == later(minutes=1)
+
+    def test_states_have_an_order_whichever_is_told_first(self, analyst):
+        order = ("accepted", "queued", "sending", "sent", "failed", "delivered", "read")
+        events = [
+            raw_event(
+                f"MessageSid=SM{pair}&MessageStatus={state}&From=%2B15550100001&To=%2B4915550000101".encode(),
+                source="twilio",
+                received_at=NOON,
+                number=2 * pair + last,
+            )
+            for pair, states in enumerate(itertools.pairwise(order))
+            for last, state in enumerate(reversed(states))
+        ]
+        for event in events:
+            event.attributes["content_type"] = "application/x-www-form-urlencoded"
+        analyst.tell(*events)
+
+        found = analyst.query("SELECT state FROM parley.delivery_states ORDER BY state")
+        assert [row["state"] for row in found] == sorted(order[1:])
 
     def test_a_watermark_does_not_cover_what_was_sent_after_it(self, told):
         mark = int(NOON.timestamp() * 1000) - 1

@@ -1,6 +1,7 @@
 """`python -m tests.siege --seconds 1800`: besieges a stack of its own and accounts for every event."""
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +20,8 @@ def main() -> int:
     parser.add_argument("--receivers", type=int, choices=(1, 2), default=2)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
+    # Whoever is told to end ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="parley-siege-") as folder, pytest.MonkeyPatch.context() as patch:
         account = besiege(
             *(Path(folder), patch, given.seconds, given.senders, given.attackers, given.seed, given.receivers)

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -210,7 +211,7 @@ def _account(
         (row,) = warehouse.query(f"SELECT COUNT(DISTINCT event_id) FROM `{where.view('events')}`").result()
         return int(row[0])
 
-    ready.wait_for("the ledger", lambda: _quietly(ledger) >= len(archived), PATIENCE)
+    _while_it_gets_on(ledger, len(archived))
     told = warehouse.query(f"SELECT event_id FROM `{where.view('events')}`").result()
     known = {row[0] for row in told}
     messages, letters = where.view("messages"), where.view("dead_letters")
@@ -238,7 +239,18 @@ def _account(
     )
 
 
-def _quietly(ask) -> int:
+def _while_it_gets_on(ask: Callable[[], int], wanted: int) -> None:
+    """Wait for a number as long as it grows: how fast it does is the machine's business."""
+    reached, since = -1, time.monotonic()
+    while reached < wanted and time.monotonic() - since < PATIENCE:
+        now = _quietly(ask)
+        if now > reached:
+            reached, since = now, time.monotonic()
+        else:
+            time.sleep(0.2)
+
+
+def _quietly(ask: Callable[[], int]) -> int:
     try:
         return ask()
     except Exception:

@@ -18,6 +18,7 @@ from pipelines.local.pubsub import PubSubServer
 from pipelines.local.ready import wait_for
 from pipelines.local.topics import create_topics
 from pipelines.normalize import build
+from schemas.raw_event import RawEvent
 from tests.raw_events import text_message
 
 PROJECT = "parley-test"
@@ -109,6 +110,17 @@ def test_messages_of_all_subscriptions_are_stored_and_acknowledged(pubsub: PubSu
 
     assert sorted(stored) == sorted(event.event_id for event in events)
     assert backlog() == 0
+
+
+def test_the_longest_body_that_the_receiver_takes_is_stored(pubsub: PubSubServer):
+    create_topics(PROJECT, TOPICS)
+    event = text_message(1)
+    longest = RawEvent(event.data.ljust(9_000_000), event.attributes)
+    publish([longest])
+
+    run_until(lambda: stored)
+
+    assert stored == [longest.event_id]
 
 
 def test_what_could_not_be_stored_comes_again(pubsub: PubSubServer):

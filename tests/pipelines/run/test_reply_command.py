@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
-from pipelines.run.reply_command import reply
+from pipelines.run.reply_command import Whom, reply
 
 WHOM = ["--source", "whatsapp", "--channel", "1003", "--to", "4915112345678"]
 
@@ -96,3 +96,16 @@ def test_says_how_to_try_again_where_nobody_answers(receiver):
 def test_what_is_not_said_or_said_twice_is_not_posted(receiver, arguments):
     assert run(receiver, *arguments).exit_code == 2
     assert not receiver.posted
+
+
+def test_a_conversation_may_come_from_a_file_with_other_line_ends(receiver, monkeypatch):
+    asked = []
+    whom = Whom("whatsapp", "1003", "4915112345678")
+    monkeypatch.setattr(
+        "pipelines.run.reply_command._look_up", lambda conversation: asked.append(conversation) or whom
+    )
+
+    result = run(receiver, "--conversation", "3d9ac0d8-4d3c-5379-ab3d-4039da1f8ce2\r", "Hi")
+
+    assert result.exit_code == 0
+    assert asked == ["3d9ac0d8-4d3c-5379-ab3d-4039da1f8ce2"]
