@@ -37,7 +37,7 @@ DEEPEST: Final = 100
 
 _BOM: Final = b"\xef\xbb\xbf"
 # A string may end with the text, so that an unbalanced quote is read over once and not again from each quote.
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]|-?Infinity|NaN', re.DOTALL)
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{]++|[\]}]++|-?Infinity|NaN', re.DOTALL)
 _ESCAPE: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     rb"|(?P<lost>\\u(?:[dD][89a-fA-F][0-9a-fA-F]{2}|0000))"
@@ -134,14 +134,16 @@ def repaired(data: bytes) -> bytes:
         match data[start]:
             case 0x22:  # "
                 copy[start:end] = _ESCAPE.sub(_readable_escape, token[0])
+            # Brackets in a row are one token: millions of them must not take seconds.
             case 0x5B | 0x7B:  # [ {
-                depth += 1
-                if depth == DEEPEST + 1:
-                    too_deep = start
+                if depth <= DEEPEST < depth + end - start:
+                    too_deep = start + DEEPEST - depth
+                depth += end - start
             case 0x5D | 0x7D:  # ] }
-                if depth == DEEPEST + 1:
-                    copy[too_deep:end] = _blank(end - too_deep)
-                depth -= 1
+                if depth - (end - start) <= DEEPEST < depth:
+                    whole = start + depth - DEEPEST
+                    copy[too_deep:whole] = _blank(whole - too_deep)
+                depth -= end - start
             case _:
                 copy[start:end] = _blank(end - start)
     return bytes(copy)
