@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from pipelines.bigquery import resolving
 from pipelines.bigquery.target import Target
 from pipelines.dashboard.period import Period
 from pipelines.dashboard.warehouse import rendered
@@ -83,7 +84,8 @@ ASSUMPTIONS = {
     "whether there is a smallest amount is not known",
     "the nightly run": f"plans yesterday on a machine like a receiver's, {PLAN_EVENTS:,} events a second "
     "(`make bench-batch`); its queries read the rows of the day and those made again, once each, and, to find what"
-    " is told in two partitions, the ids of messages and facts of a year; nothing differs, so nothing is kept",
+    " is told in two partitions, the ids of messages and facts of a year, and, to keep who is who, those of "
+    f"contacts of {resolving.LATE.days} days and the aliases of a year; nothing differs, so nothing is kept",
     "the dashboard": f"{VISITS} visits, each of them every question once, for a week",
     "analysts": f"each view of the cookbook {LOOKS} times, after a year: a week of it where its dates prune, "
     "else all of it",
@@ -159,7 +161,7 @@ def queries(rate: int) -> Iterator[Line]:
     """Yield what a month of queries costs at so many events a second, by the bytes that they read."""
     rows = rate * SECONDS * volume().bytes_of(volume().columns) / GIB
     # What is free is so only once: here, since these queries are made every night.
-    told = NIGHTS * sum(_read(query, rate) for query in TOLD_TWICE) / GIB
+    told = NIGHTS * sum(_read(query, rate) for query in (*TOLD_TWICE, WHO)) / GIB
     tib = {"the nightly run's": max(0, (2 * rows + told) / 1024 - 1)}
     tib["the dashboard's"] = VISITS * sum(_read(question, rate) for question in QUESTIONS) / 2**40
     tib["analysts'"] = LOOKS * sum(_read(view, rate) for view in VIEWS) / 2**40
@@ -215,6 +217,18 @@ TOLD_TWICE = [
         ("metadata", "metadata_id", "occurred_date"),
     )
 ]
+NIGHT = {"first_day": LAST - resolving.LATE, "last_day": LAST}
+WHO = Query(
+    "who is who",
+    "nightly",
+    scans(
+        resolving.differences(
+            Target("some-project", "rows", "views"), "seen_date BETWEEN @first_day AND @last_day"
+        ),
+        NIGHT,
+        YEAR,
+    ),
+)
 VIEWS = _views()
 
 

@@ -42,20 +42,31 @@ def tables() -> dict[str, TableSpec]:
 COUNTED = "counted_"
 """How the names of the views begin of which every other view is made: of each table the rows that count."""
 _LEDGERS = frozenset({"events", "dead_letters"})
-_NOT_COUNTED = frozenset({"alias_decisions", "runs", "superseded", "retold", "reprocessing_lock"})
+_NOT_COUNTED = frozenset(
+    {"alias_decisions", "resolved_contacts", "runs", "superseded", "retold", "reprocessing_lock"}
+)
 
 
 @cache
 def views() -> dict[str, str]:
     """Return every view's SQL by name, those of rows that count (`counted.sql`) among them.
 
-    `resolved.sql` makes one contact, and one conversation, of all that a person is: in `messages` and `metadata`.
+    `resolved.sql` makes one contact, and one conversation, of all that a person is: in `messages` and `metadata`;
+    `rounds.sql` finds out who that is.
 
     `${rows}` and `${views}` stand for the datasets, as `string.Template` writes placeholders; the
     comment lines at the top are the view's description.
     """
     counted = {f"{COUNTED}{name}": counted_rows(name) for name in tables() if name not in _NOT_COUNTED}
-    return counted | {name: _with_resolved(name, sql) for name, sql in _files("views", ".sql")}
+    return counted | {name: _with_parts(name, sql) for name, sql in _files("views", ".sql")}
+
+
+def rounds() -> str:
+    """Return the parts of a WITH that label each of `ends` (source, alias_id, contact_id, source_contact_id).
+
+    In `round_6` all that aliases connect have the label of the one contact: a rank, its id, its source's id.
+    """
+    return _text("rounds.sql")
 
 
 def partition(table: str) -> str:
@@ -108,12 +119,13 @@ def counted_rows(table: str, condition: str = "TRUE", *, every: bool = False) ->
     )
 
 
-def _with_resolved(view: str, sql: str) -> str:
-    """Return a view's SQL with `resolved.sql` in it, where it asks for that by `${resolved}`."""
-    if "${resolved}" not in sql:
-        return sql
+def _with_parts(view: str, sql: str) -> str:
+    """Return a view's SQL with `resolved.sql` and `rounds.sql` in it, where it asks for them as placeholders."""
     # Not by Template, for which other placeholders, and `$$`, are still to come.
-    return sql.replace("${resolved}", _text("resolved.sql").replace("${told}", f"{view}_as_told"))
+    parts = {"${resolved}": _text("resolved.sql").replace("${told}", f"{view}_as_told"), "${rounds}": rounds()}
+    for placeholder, part in parts.items():
+        sql = sql.replace(placeholder, part)
+    return sql
 
 
 def _text(name: str) -> str:

@@ -10,12 +10,13 @@ from pathlib import Path
 from fastavro import writer
 from google.cloud import bigquery
 
-from pipelines.bigquery import arrow, deploy
+from pipelines.bigquery import arrow, deploy, resolving
 from pipelines.bigquery.target import Target, client
 from pipelines.core.rows import TABLE_OF
 from pipelines.dashboard.app import create_app
 from pipelines.dashboard.warehouse import Warehouse
 from pipelines.generate import write_archive
+from pipelines.generate.people import MOST
 from pipelines.generate.story import WEIGHTS, World
 from pipelines.io.archive_segments import Selection, find_segments, read_segment
 from pipelines.sources.normalization import normalize
@@ -37,13 +38,13 @@ class DashboardWorld:
         self.target, self.root = target, root
         self.client = client(target)
         deploy.deploy(self.client, target)
-        # The dashboard shows ids as the tables have them: nobody has several here.
-        world = World(160, 7, write_archive.day_of(START), DAYS, tuple(WEIGHTS), several=0)
+        world = World(160, 7, write_archive.day_of(START), DAYS, tuple(WEIGHTS), several=MOST)
         for day in range(DAYS):
             write_archive.write_day(world, root, day)
         _write(root, [_hostile(), *_broken()])
         self.events = [e for path in find_segments(str(root), Selection()) for e in read_segment(path, [])]
         self._load(self.events)
+        resolving.keep(self.client, target)
         self.warehouse = Warehouse(target, lambda: self.client)
         self.app = create_app(self.warehouse, str(root), ["shop-app"], lambda: TODAY)
         self.app.testing = True

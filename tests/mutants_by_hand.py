@@ -508,6 +508,24 @@ SQL: Final = (
     Change("pipelines/dashboard/sql/exchanged.part.sql", "WHERE rank != 5", "WHERE TRUE", SHOP),
     Change("pipelines/dashboard/sql/exchanged.part.sql", "states.first_rank != 7", "TRUE", SHOP),
     Change(
+        "pipelines/dashboard/sql/people.part.sql",
+        "AND decisions.decision_id IS NULL",
+        "AND TRUE",
+        "tests/pipelines/dashboard/test_dashboard_people.py -k taken_out",
+    ),
+    Change(
+        "pipelines/dashboard/sql/people.part.sql",
+        "PARTITION BY resolved_contact_id, channel_id",
+        "PARTITION BY contact_id, channel_id",
+        "tests/pipelines/dashboard/test_dashboard_people.py -k today",
+    ),
+    Change(
+        "schemas/views/resolved_contacts.sql",
+        "decided_at DESC",
+        "decided_at",
+        "tests/pipelines/dashboard/test_dashboard_people.py -k taken_out",
+    ),
+    Change(
         "pipelines/dashboard/sql/exchanged.part.sql",
         "sent_at, NULL))\n        > MAX",
         "sent_at, NULL))\n        >= MAX",
@@ -515,8 +533,8 @@ SQL: Final = (
     ),
     Change(
         "pipelines/dashboard/sql/exchanged.part.sql",
-        "WHEN value = 'sent' THEN 4",
-        "WHEN value = 'sent' THEN 6",
+        "WHEN fact.value = 'sent' THEN 4",
+        "WHEN fact.value = 'sent' THEN 6",
         "tests/pipelines/dashboard/test_dashboard_questions.py",
     ),
     Change(

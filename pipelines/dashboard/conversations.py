@@ -52,7 +52,8 @@ def conversations() -> str:
         waiting=waiting,
         conversations=shown,
         contacts=_contacts(
-            [row["contact_id"] for row in shown if row["contact_id"]], {row["last_name_date"] for row in shown}
+            [row["naming_contact_id"] for row in shown if row["naming_contact_id"]],
+            {row["last_name_date"] for row in shown},
         ),
         texts=texts,
         is_first=before == END_OF_TIME,
@@ -81,14 +82,16 @@ class Whom(NamedTuple):
 
 def reply_to(conversation_id: str) -> Whom | None:
     """Return to whom an answer goes in a conversation; None where it is not known, or nobody can answer in it."""
-    seen, _ = _seen(conversation_id, _window())
-    known = warehouse().first("sighting", conversation_id=conversation_id, day=seen) if seen else None
+    window = _window()
+    ids, _ = _same(conversation_id, window)
+    seen, _ = _seen(ids, window)
+    known = warehouse().first("sighting", conversation_ids=ids, day=seen) if seen else None
     if known is None or not reply_box.can_answer(known["source"]) or seen is None:
         return None
     channel = _channel(known, seen)
     if channel is None or not known["source_conversation_id"]:
         return None
-    closed = _box(conversation_id, known["source"], None).is_closed
+    closed = _box(conversation_id, ids, known["source"], None).is_closed
     return Whom(
         reply_box.endpoint(known["source"]), channel["source_channel_id"], known["source_conversation_id"], closed
     )
@@ -99,15 +102,16 @@ def show(conversation_id: str, draft: Draft | None = None, status: int = 200) ->
     chosen, window = period(), _window()
     before, before_id = key("before", END_OF_TIME)
     days = {"first_day": window.first_day, "last_day": window.last_day}
-    seen, spoken = _seen(conversation_id, window)
-    known = warehouse().first("sighting", conversation_id=conversation_id, day=seen) if seen else None
+    ids, people = _same(conversation_id, window)
+    seen, spoken = _seen(ids, window)
+    known = warehouse().first("sighting", conversation_ids=ids, day=seen) if seen else None
     around = Period(window.first_day - REACH, window.last_day + REACH)
     about = {"period": chosen, "window": window, "around": around, "conversation_id": conversation_id}
     if seen is None or known is None:
         return make_response(render_template("conversation_elsewhere.html", **about), 404)
     keys = warehouse().ask(
         "message_keys",
-        conversation_id=conversation_id,
+        conversation_ids=ids,
         before=before,
         before_id=before_id,
         page_size=PAGE_SIZE + 1,
@@ -115,26 +119,27 @@ def show(conversation_id: str, draft: Draft | None = None, status: int = 200) ->
     )
     shown, more = keys[:PAGE_SIZE], keys[PAGE_SIZE:]
     since = shown[-1]["last_sent_at"] if more else window.since
-    entries = _entries(conversation_id, shown, since, min(before, window.until))
+    entries = _entries(ids, shown, since, min(before, window.until))
     can_answer = before == END_OF_TIME and not spoken.get("later_day") and reply_box.can_answer(known["source"])
     answers: list[reader.Entry] = []
     if can_answer:
-        told = warehouse().ask("answers", conversation_id=conversation_id, last_day=window.last_day)
+        told = warehouse().ask("answers", conversation_ids=ids, last_day=window.last_day)
         answers = reply_box.entries(told)
     entries = sorted(entries + answers, key=lambda entry: (entry.at, entry.id))
-    contacts = _contacts([known["contact_id"]], {seen, *window.each_day()})
+    people = [known["contact_id"], *sorted(set(people) - {known["contact_id"]})]
+    contacts = _contacts(people, {seen, *window.each_day()})
     answered = request.args.get("answered", "")
     page = render_template(
         "conversation.html",
         **about,
         known=known,
         spoken=spoken,
-        contact=contacts.get(known["contact_id"]),
+        contact=_together([contacts[each] for each in people if each in contacts]),
         channel=_channel(known, seen),
         days=[(date, list(group)) for date, group in groupby(entries, key=lambda entry: entry.at.date())],
         is_last=before == END_OF_TIME,
         next_key=f"{shown[-1]['last_sent_at'].isoformat()},{shown[-1]['message_id']}" if more else None,
-        box=_box(conversation_id, known["source"], draft) if can_answer else None,
+        box=_box(conversation_id, ids, known["source"], draft) if can_answer else None,
         answered=answered,
         shown_answers={entry.id for entry in answers},
         is_told=answered in {entry.reply_id for entry in entries},
@@ -151,12 +156,22 @@ def _window() -> Period:
     return Period(last_day - SPAN, last_day)
 
 
-def _seen(conversation_id: str, window: Period) -> tuple[dt.date | None, Row]:
+def _same(conversation_id: str, window: Period) -> tuple[list[str], list[str]]:
+    """Return every id that a conversation is told with, and every contact id that its person has."""
+    same = warehouse().ask(
+        "same_conversation",
+        conversation_id=conversation_id,
+        first_day=window.first_day,
+        last_day=window.last_day,
+    )
+    ids = sorted({conversation_id, *(row["conversation_id"] for row in same)})
+    return ids, sorted({row["contact_id"] for row in same})
+
+
+def _seen(ids: list[str], window: Period) -> tuple[dt.date | None, Row]:
     """Return the day that tells of a conversation, and when else it was spoken in."""
     spoken = (
-        warehouse().first(
-            "spoken", conversation_id=conversation_id, first_day=window.first_day, last_day=window.last_day
-        )
+        warehouse().first("spoken", conversation_ids=ids, first_day=window.first_day, last_day=window.last_day)
         or {}
     )
     return spoken.get("day") or spoken.get("earlier_day") or spoken.get("later_day"), spoken
@@ -166,26 +181,28 @@ def _channel(known: Row, seen: dt.date) -> Row | None:
     return warehouse().first("channel", channel_id=known["channel_id"], day=seen)
 
 
-def _box(conversation_id: str, source: str, draft: Draft | None) -> reply_box.Box:
-    asked = warehouse().first("asked", conversation_id=conversation_id, today=reply_box.now().date()) or {}
+def _box(conversation_id: str, ids: list[str], source: str, draft: Draft | None) -> reply_box.Box:
+    asked = warehouse().first("asked", conversation_ids=ids, today=reply_box.now().date()) or {}
     return reply_box.box(conversation_id, source, asked.get("asked_at"), draft)
 
 
-def _entries(conversation_id: str, keys: list[Row], since: dt.datetime, until: dt.datetime) -> list[reader.Entry]:
+def _entries(
+    conversation_ids: list[str], keys: list[Row], since: dt.datetime, until: dt.datetime
+) -> list[reader.Entry]:
     ids = [row["message_id"] for row in keys]
     stored_on = {row[name] for row in keys for name in ("first_sent_date", "sent_date")}
     # Stored in two partitions, it is shown once; and a run of reprocessing may just have moved it elsewhere.
     messages = {
-        row["message_id"]: row for row in _texts(ids, stored_on) if row["conversation_id"] == conversation_id
+        row["message_id"]: row for row in _texts(ids, stored_on) if row["conversation_id"] in conversation_ids
     }
     metadata = warehouse().ask(
         "metadata",
-        conversation_id=conversation_id,
+        conversation_ids=conversation_ids,
         message_ids=ids,
         first_day=min({since.date(), *stored_on}),
         last_day=max({(until - dt.timedelta(microseconds=1)).date(), *stored_on}),
     )
-    return reader.assemble(list(messages.values()), metadata, conversation_id, since, until)
+    return reader.assemble(list(messages.values()), metadata, conversation_ids, since, until)
 
 
 def _texts(message_ids: list[str], days: set[dt.date]) -> list[Row]:
@@ -203,3 +220,10 @@ def _contacts(contact_ids: list[str], days: set[dt.date]) -> dict[str, Row]:
         return {}
     found = warehouse().ask("contacts", contact_ids=contact_ids, days=sorted(days))
     return {row["contact_id"]: row for row in found}
+
+
+def _together(rows: list[Row]) -> Row | None:
+    """Return what is known of a person by several ids: of each field the first that anything is said of."""
+    if not rows:
+        return None
+    return {name: next((row[name] for row in rows if row[name] is not None), None) for name in rows[0]}

@@ -79,16 +79,22 @@ class Entry(msgspec.Struct, kw_only=True):
 
 
 def assemble(
-    messages: Sequence[Row], metadata: Sequence[Row], conversation_id: str, since: dt.datetime, until: dt.datetime
+    messages: Sequence[Row],
+    metadata: Sequence[Row],
+    conversation_ids: Sequence[str],
+    since: dt.datetime,
+    until: dt.datetime,
 ) -> list[Entry]:
     """Return messages of a conversation, and what else happened in it from a time until before another.
+
+    It has an id for each id of its person.
 
     Metadata is in the order of time. A message that is known by its receipts alone is one without text.
     """
     by_subject: dict[str, list[Row]] = defaultdict(list)
     for row in metadata:
         by_subject[row["subject_id"]].append(row)
-    marks = by_subject[conversation_id]
+    marks = [row for each in conversation_ids for row in by_subject.get(each, ())]
     by_source_id = {m["source_message_id"]: m for m in messages if m["source_message_id"]}
     entries = [_message(each, by_subject[each["message_id"]], marks, by_source_id) for each in messages]
     others = []

@@ -21,6 +21,10 @@ DEFAULT_MAX_BYTES = 50 * 1024**3
 """What one query may read at most; a page that asks for more says so instead of costing it."""
 
 _SECONDS = 60.0
+_AROUND = 3
+"""How many days around a period tell who is who in it, as `exchanged.part.sql` looks for answers."""
+_FAR_AROUND = 45
+"""How many days around a page of a conversation do, as `spoken.sql` looks for other days."""
 _GIB = 1024**3
 # BigQuery's words, and how many bytes it would be.
 _TOO_MANY = re.compile(r"limit for bytes billed: \d+\. (?P<needed>\d+) or higher required")
@@ -131,9 +135,13 @@ def statement(question: str, target: Target, lists: Mapping[str, int]) -> str:
         "rows": f"{target.project}.{target.rows_dataset}",
         "views": f"{target.project}.{target.views_dataset}",
     }
-    # With the ids as the tables have them: to know who is who, all aliases there are would be read.
+    # With the ids as the tables have them: to know who is who, the views read all aliases there are.
     texts = loader.views()["message_texts"].replace("${views}.messages`", "${views}.messages_as_told`")
     names["texts"] = Template(texts).substitute(names)
+    people = Template(_sql("people.part"))
+    rounds = Template(loader.rounds()).substitute().rstrip()
+    names["people"] = people.substitute(names, rounds=rounds, around=_AROUND).rstrip()
+    names["people_around"] = people.substitute(names, rounds=rounds, around=_FAR_AROUND).rstrip()
     names["exchanged"] = Template(_sql("exchanged.part")).substitute(names).rstrip()
     for name, count in lists.items():
         names[name] = ", ".join(f"@{name}_{number}" for number in range(count)) or "NULL"

@@ -5,14 +5,15 @@ Sizes are the logical ones that Google bills by: https://cloud.google.com/bigque
 
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
 from fastavro import writer
 
-from pipelines.core.rows import TABLE_OF, DeadLetter, Row
-from pipelines.generate import delivery, write_archive
+from pipelines.bigquery import resolving
+from pipelines.core.rows import TABLE_OF, Alias, Contact, DeadLetter, Row
+from pipelines.generate import delivery, people, write_archive
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
 from pipelines.sources.normalization import normalize
 from schemas.raw_event import AVRO_SCHEMA, RawEvent
@@ -24,7 +25,8 @@ SMALLEST: Final = 10 * 2**20
 """What a query is billed for each table that it reads at least, in bytes."""
 _NUMBER: Final = 8
 """Bytes of an INT64, a DATE, a TIMESTAMP."""
-_WORLD: Final = World(400, 7, write_archive.day_of(DEFAULT_START), 4, tuple(WEIGHTS))
+_CONVERSATIONS: Final = 400
+_DAYS: Final = 4
 
 
 class Volume(NamedTuple):
@@ -58,9 +60,14 @@ class Volume(NamedTuple):
 
 
 @cache
-def volume() -> Volume:
-    """Return what an event of the generated world is on average, torn into a dead letter now and then."""
-    events = [item.event for day in range(_WORLD.days) for item in delivery.of_day(_WORLD, day)]
+def volume(several: int = people.USUAL) -> Volume:
+    """Return what an event of the generated world is on average, torn into a dead letter now and then.
+
+    Args:
+        several: how many people of a hundred have several ids.
+    """
+    world = World(_CONVERSATIONS, 7, write_archive.day_of(DEFAULT_START), _DAYS, tuple(WEIGHTS), several)
+    events = [item.event for day in range(world.days) for item in delivery.of_day(world, day)]
     rows: dict[str, float] = defaultdict(float)
     columns: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
 
@@ -71,20 +78,46 @@ def volume() -> Volume:
         for column in row.__struct_fields__:
             columns[table][column] += share * _size(getattr(row, column))
 
-    letters = []
+    letters, made = [], []
     for event in events:
         for row in normalize(event):
             count(row, 1 / len(events))
+            made.append(row)
         torn = RawEvent(event.data[: len(event.data) // 2], event.attributes)
         letters += [row for row in normalize(torn) if isinstance(row, DeadLetter)]
     for letter in letters:
         count(letter, BROKEN / len(letters))
+    for entry in _resolved(made):
+        rows[resolving.TABLE] += 1 / len(events)
+        for column, value in entry.items():
+            columns[resolving.TABLE][column] += _size(value) / len(events)
     bodies = sum(len(event.data) for event in events) / len(events)
     attributes = sum(len(f"{key}{value}") for event in events for key, value in event.attributes.items())
     with io.BytesIO() as archive:
         writer(archive, AVRO_SCHEMA, (event.to_avro() for event in events))
         archived = archive.tell() / len(events)
     return Volume(bodies, bodies + attributes / len(events), archived, rows, columns)
+
+
+def _resolved(made: Sequence[Row]) -> Iterator[dict[str, str | int]]:
+    """Yield more entries of `resolved_contacts` than would be kept: the ids that a person keeps have none."""
+    several = {name for row in made if isinstance(row, Alias) for name in (row.contact_id, row.other_contact_id)}
+    seen = {
+        (row.seen_date, row.channel_id, row.contact_id): row
+        for row in made
+        if isinstance(row, Contact) and row.contact_id in several
+    }
+    for row in seen.values():
+        yield {
+            "seen_date": row.seen_date,
+            "source": row.source,
+            "channel_id": row.channel_id,
+            "contact_id": row.contact_id,
+            "source_contact_id": row.source_contact_id,
+            "resolved_contact_id": row.contact_id,
+            "resolved_source_contact_id": row.source_contact_id,
+            "decided_at": row.seen_at,
+        }
 
 
 def _size(value: Any) -> int:

@@ -12,6 +12,7 @@ from typing import Final
 
 from google.cloud import bigquery
 
+from pipelines.bigquery import resolving
 from pipelines.bigquery.target import Target
 from pipelines.core.rows import TABLES
 from pipelines.reprocess import extent, moves
@@ -111,6 +112,13 @@ def _forget(client: bigquery.Client, live: Target, where: Extent | None, before:
         f"`{table}` AS entry WHERE {late} AND ({old} OR NOT {young} AND entry.event_id NOT IN ({needed}))",
         f"`{live.table('retold')}` AS entry WHERE {twice} OR {settled}",
     ]
+    if resolving.is_there(client, live):
+        table = live.table(resolving.TABLE)
+        statements.append(
+            f"`{table}` AS entry WHERE entry.resolved_contact_id = entry.contact_id OR decided_at < "  # noqa: S608
+            f"(SELECT MAX(later.decided_at) FROM `{table}` AS later WHERE later.seen_date = entry.seen_date "
+            "AND later.channel_id = entry.channel_id AND later.contact_id = entry.contact_id)"
+        )
     for statement in statements:
         if next(iter(client.query_and_wait(f"SELECT COUNT(*) FROM {statement}")))[0]:  # noqa: S608
             _commit(client, live, f"DELETE FROM {statement}")  # noqa: S608

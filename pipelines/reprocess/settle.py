@@ -9,6 +9,7 @@ import msgspec
 from apache_beam.options.pipeline_options import PipelineOptions
 from google.cloud import bigquery
 
+from pipelines.bigquery import resolving
 from pipelines.bigquery.target import Target
 from pipelines.io.archive_segments import Selection
 from pipelines.reprocess import cleaning, staging, superseding
@@ -34,6 +35,8 @@ class Summary(msgspec.Struct, frozen=True):
     """Events that two versions had stored, of which the older no longer counts."""
     retold: int
     """Messages and metadata told in several partitions, that are shown in the first from now on."""
+    resolved: int
+    """Contacts of whom it is said anew, for a day, who they are (`resolved_contacts`)."""
     deleted_rows: int
     """Rows that counted no more and have been deleted."""
     agrees: bool
@@ -76,6 +79,8 @@ def settle(
     lately = start - superseding.LOOKS_BACK
     older = superseding.older_generations(client, live, lately, end)
     retold = superseding.retold_lately(client, live, lately, end)
+    days = (start - resolving.LATE).date(), (end + dt.timedelta(hours=1)).date()
+    resolved = resolving.keep(client, live, days)
     deleted = cleaning.clean(client, live, steps)
     found = reconcile(client, live, archive, Selection(start, end), options, files=files, steps=steps)
     return Summary(
@@ -85,6 +90,7 @@ def settle(
         changed_events=staging.affected(client, Staging.of(live, run.run_id)) if run else 0,
         older_generations=older,
         retold=retold,
+        resolved=resolved,
         deleted_rows=deleted,
         agrees=found.agrees,
         missing=len(found.missing),

@@ -76,6 +76,7 @@ def _told(done: Summary) -> str:
     for number, what in (
         (done.older_generations, "events were stored by two versions: the newer counts"),
         (done.retold, "messages and metadata are told in several partitions: shown in the first"),
+        (done.resolved, "contacts, by day, are resolved anew"),
         (done.deleted_rows, "rows that no longer counted are deleted"),
         (done.missing, "events are in the archive, not in the ledger"),
         (done.not_archived, "events are in the ledger, not in the archive"),

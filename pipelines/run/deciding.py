@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from google.cloud import bigquery
 
+from pipelines.bigquery import resolving
 from pipelines.bigquery.target import Target
 
 SAME: Final = "same"
@@ -107,7 +108,10 @@ class Decisions:
         return str(found[0]["decision"]) if found else WITHDRAWN
 
     def decide(self, one: str, other: str, decision: str, actor: str, reason: str | None) -> bool:
-        """Insert a decision, unless it holds already; return whether that was needed."""
+        """Insert a decision, unless it holds already; return whether that was needed.
+
+        What is kept by day of who the contacts are (`resolved_contacts`) follows.
+        """
         table, view = self._where.table("alias_decisions"), self._where.view("alias_decisions")
         holds = f"SELECT MAX(decision) FROM `{view}` WHERE contact_id = @one AND other_contact_id = @other"  # noqa: S608
         sql = (
@@ -118,8 +122,13 @@ class Decisions:
             f"FROM (SELECT COALESCE(({holds}), '{WITHDRAWN}') AS holds) WHERE holds != @decision"
         )
         values = {**_pair(one, other), "decision": decision, "actor": actor, "reason": reason}
+        people = resolving.members(self._client, self._where, (one, other))
         job = self._client.query(sql, job_config=_parameters(values))
         job.result()
+        # Also where it held already, since whoever decided it may have been interrupted here. Whom a link joins is
+        # one of them only now, and whom it parts was before.
+        people |= resolving.members(self._client, self._where, (one, other))
+        resolving.keep(self._client, self._where, contacts=sorted(people))
         return bool(job.num_dml_affected_rows)
 
     def _ask(self, sql: str, **values: str) -> list[dict[str, Any]]:

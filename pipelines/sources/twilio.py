@@ -21,6 +21,8 @@ KNOWN_FIELDS: Final = (*MESSAGE_FIELDS, "From", "To", "AccountSid", "MessagingSe
 RECIPIENTS: Final = ("To", "ChannelToAddress")
 CHOICES: Final = ("ButtonPayload", "ButtonText", "ListId", "ListTitle")
 RECEIVED: Final = frozenset({"delivered", "read"})
+CONTENT_FIELDS: Final = frozenset({"Body", "NumMedia"})
+"""Of these every incoming message has one at least."""
 """States of a message that its recipient brings about."""
 STATES: Final = ("MessageStatus", "Status", "StateTo", "State", "Level")
 SUBJECTS: Final = ("Message", "Participant", "User", "Conversation", "Channel", "Member")
@@ -55,6 +57,9 @@ def parse(event: RawEvent, lineage: Lineage) -> str | None:
             _other(item, fields | {"To": ""})
         elif _state(fields) not in INCOMING_STATES:
             _status(item, fields)
+        elif "MessageStatus" in fields and not fields.keys() & CONTENT_FIELDS:
+            # A callback that lost its state is no message; our side is where it came from.
+            _other(item, fields | {"To": fields.get("From", "")})
         elif any(fields.get(name) for name in MESSAGE_FIELDS):
             _message(item, fields)
         else:

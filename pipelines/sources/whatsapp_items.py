@@ -184,7 +184,9 @@ def read_message(
     else:
         own_id = _make_message(item, place, said, sender, is_outbound)
     if is_outbound and said.history_context and said.history_context.status:
-        place.tell(item, "source.delivery_state", said.history_context.status.lower(), message_id=own_id)
+        state = said.history_context.status.lower()
+        actor = line.key_of(other) if state in RECEIVED and not group else None
+        place.tell(item, "source.delivery_state", state, message_id=own_id, actor=actor)
     read_errors(item, body, said.errors, place, own_id)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
+from pipelines.bigquery import resolving
 from pipelines.core.rows import Row
 from pipelines.sources import PARSERS, registry
 from pipelines.sources.normalization import normalize
@@ -110,6 +111,7 @@ def fill(analyst: Analyst) -> None:
     analyst.insert("retold", RETOLD)
     analyst.insert("aliases", ALIASES)
     analyst.insert("alias_decisions", DECISIONS)
+    resolving.keep(analyst.client, analyst.target)
 
 
 @contextlib.contextmanager

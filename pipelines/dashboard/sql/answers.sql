@@ -3,10 +3,10 @@
 WITH
   told AS (
     SELECT *, SAFE.PARSE_JSON(content, wide_number_mode => 'round') AS body
-    FROM `${views}.metadata`
+    FROM `${views}.metadata_as_told`
     WHERE
       occurred_date BETWEEN DATE_SUB(@last_day, INTERVAL 1 DAY) AND DATE_ADD(@last_day, INTERVAL 1 DAY)
-      AND conversation_id = @conversation_id
+      AND conversation_id IN (${conversation_ids})
       AND subject_type = 'reply'
       AND key = 'source.reply_state'
   )

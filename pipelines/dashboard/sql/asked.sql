@@ -4,6 +4,6 @@ SELECT MAX(sent_at) AS asked_at
 FROM `${rows}.messages`
 WHERE
   sent_date BETWEEN DATE_SUB(@today, INTERVAL 7 DAY) AND DATE_ADD(@today, INTERVAL 1 DAY)
-  AND conversation_id = @conversation_id
+  AND conversation_id IN (${conversation_ids})
   AND direction = 'inbound'
 LIMIT 1

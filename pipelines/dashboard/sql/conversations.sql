@@ -3,22 +3,26 @@ WITH
 ${exchanged},
   found AS (
     -- Also by names that count no longer: that is half as much to read.
-    SELECT DISTINCT contact_id
-    FROM `${rows}.contacts`
+    SELECT DISTINCT COALESCE(who.resolved_contact_id, seen.contact_id) AS contact_id
+    FROM `${rows}.contacts` AS seen
+    LEFT JOIN who ON who.contact_id = seen.contact_id
     WHERE
-      seen_date BETWEEN @first_day AND @last_day
+      seen.seen_date BETWEEN @first_day AND @last_day
       AND @contact != ''
       AND (
-        STRPOS(LOWER(COALESCE(display_name, '')), LOWER(@contact)) > 0
-        OR STRPOS(LOWER(COALESCE(username, '')), LOWER(@contact)) > 0
-        OR STRPOS(COALESCE(phone_number, ''), @contact) > 0
-        OR STRPOS(source_contact_id, @contact) > 0
+        STRPOS(LOWER(COALESCE(seen.display_name, '')), LOWER(@contact)) > 0
+        OR STRPOS(LOWER(COALESCE(seen.username, '')), LOWER(@contact)) > 0
+        OR STRPOS(COALESCE(seen.phone_number, ''), @contact) > 0
+        OR STRPOS(seen.source_contact_id, @contact) > 0
       )
   ),
   ranked AS (
     SELECT
       *,
-      ROW_NUMBER() OVER (PARTITION BY conversation_id ORDER BY sent_at DESC, message_id DESC) AS place
+      ROW_NUMBER() OVER (PARTITION BY conversation_id ORDER BY sent_at DESC, message_id DESC) AS place,
+      ROW_NUMBER() OVER (
+        PARTITION BY conversation_id ORDER BY IF(direction = 'inbound', 0, 1), sent_at DESC, message_id DESC
+      ) AS naming_place
     FROM told
     WHERE sent_date BETWEEN @first_day AND @last_day
   ),
@@ -31,10 +35,9 @@ ${exchanged},
       MAX(sent_at) AS last_message_at,
       MAX(IF(place = 1, message_id, NULL)) AS last_message_id,
       MAX(IF(place = 1, sent_date, NULL)) AS last_message_date,
-      -- On which day the source has told last who it is.
-      COALESCE(
-        MAX(IF(direction = 'inbound', sent_date, NULL)), MAX(IF(place = 1, sent_date, NULL))
-      ) AS last_name_date
+      -- By which id, and on which day, the source has told last who it is.
+      MAX(IF(naming_place = 1, told_contact_id, NULL)) AS naming_contact_id,
+      MAX(IF(naming_place = 1, sent_date, NULL)) AS last_name_date
     FROM ranked
     GROUP BY conversation_id
   )

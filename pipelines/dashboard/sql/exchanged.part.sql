@@ -1,30 +1,45 @@
   -- Included by other queries: what was written in the period and three days around it, also what is known by receipts
-  -- alone (as the view messages_by_receipt has it).
+  -- alone (as the view messages_by_receipt has it). Whoever has several ids is one contact, with one conversation.
+${people},
   told AS (
-    SELECT message_id, conversation_id, contact_id, source, direction, sent_at, sent_date
-    FROM `${views}.messages_as_told`
+    SELECT
+      message.message_id,
+      COALESCE(same.resolved_conversation_id, message.conversation_id) AS conversation_id,
+      COALESCE(who.resolved_contact_id, message.contact_id) AS contact_id,
+      message.contact_id AS told_contact_id,
+      message.source,
+      message.direction,
+      message.sent_at,
+      message.sent_date
+    FROM `${views}.messages_as_told` AS message
+    LEFT JOIN who ON who.contact_id = message.contact_id
+    LEFT JOIN same ON same.conversation_id = message.conversation_id
     WHERE
-      sent_date BETWEEN DATE_SUB(@first_day, INTERVAL 3 DAY) AND DATE_ADD(@last_day, INTERVAL 3 DAY)
-      AND (@source = '' OR source = @source)
-    QUALIFY ROW_NUMBER() OVER (PARTITION BY message_id ORDER BY sent_date) = 1
+      message.sent_date BETWEEN DATE_SUB(@first_day, INTERVAL 3 DAY) AND DATE_ADD(@last_day, INTERVAL 3 DAY)
+      AND (@source = '' OR message.source = @source)
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY message.message_id ORDER BY message.sent_date) = 1
   ),
   receipts AS (
     SELECT
-      *,
+      fact.* EXCEPT (conversation_id),
+      -- Of what is told up to a time (watermarks) the subject.
+      COALESCE(same.resolved_conversation_id, fact.conversation_id, fact.subject_id) AS conversation_id,
       -- As the view delivery_states ranks them.
       CASE
-        WHEN key != 'source.delivery_state' THEN NULL
-        WHEN value IN ('read', 'seen', 'played') THEN 7
-        WHEN value = 'delivered' THEN 6
-        WHEN value IN ('failed', 'undelivered', 'canceled') THEN 5
-        WHEN value = 'sent' THEN 4
+        WHEN fact.key != 'source.delivery_state' THEN NULL
+        WHEN fact.value IN ('read', 'seen', 'played') THEN 7
+        WHEN fact.value = 'delivered' THEN 6
+        WHEN fact.value IN ('failed', 'undelivered', 'canceled') THEN 5
+        WHEN fact.value = 'sent' THEN 4
         ELSE 0
       END AS rank
-    FROM `${views}.metadata_as_told`
+    FROM `${views}.metadata_as_told` AS fact
+    LEFT JOIN same
+      ON same.conversation_id = IF(fact.key = 'source.delivery_state', fact.conversation_id, fact.subject_id)
     WHERE
-      occurred_date BETWEEN DATE_SUB(@first_day, INTERVAL 3 DAY) AND DATE_ADD(@last_day, INTERVAL 3 DAY)
-      AND key IN ('source.delivery_state', 'source.delivered_watermark', 'source.read_watermark')
-      AND (@source = '' OR source = @source)
+      fact.occurred_date BETWEEN DATE_SUB(@first_day, INTERVAL 3 DAY) AND DATE_ADD(@last_day, INTERVAL 3 DAY)
+      AND fact.key IN ('source.delivery_state', 'source.delivered_watermark', 'source.read_watermark')
+      AND (@source = '' OR fact.source = @source)
   ),
   states AS (
     SELECT

@@ -4,12 +4,12 @@ WITH
 ${exchanged},
   watermarks AS (
     SELECT
-      subject_id AS conversation_id,
+      conversation_id,
       MAX(IF(key = 'source.read_watermark', SAFE_CAST(value AS TIMESTAMP), NULL)) AS read_up_to,
       MAX(IF(key = 'source.delivered_watermark', SAFE_CAST(value AS TIMESTAMP), NULL)) AS delivered_up_to
     FROM receipts
     WHERE rank IS NULL
-    GROUP BY subject_id
+    GROUP BY conversation_id
   ),
   outbound AS (
     SELECT

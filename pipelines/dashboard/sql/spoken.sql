@@ -7,5 +7,5 @@ SELECT
 FROM `${rows}.conversations`
 WHERE
   seen_date BETWEEN DATE_SUB(@first_day, INTERVAL 45 DAY) AND DATE_ADD(@last_day, INTERVAL 45 DAY)
-  AND conversation_id = @conversation_id
+  AND conversation_id IN (${conversation_ids})
 LIMIT 1

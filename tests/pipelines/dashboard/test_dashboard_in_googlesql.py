@@ -11,6 +11,7 @@ import pytest
 from bigquery_fixtures import Emulator
 from google.cloud import bigquery
 
+from pipelines.bigquery import resolving
 from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR
 from pipelines.dashboard.app import create_app
 from pipelines.dashboard.warehouse import Row, Warehouse, questions
@@ -64,8 +65,9 @@ def compared(bigquery_emulator: Emulator, googlesql: Engine) -> Iterator[Compare
         with sample_world.custom_sources():
             events = [event for event in sample_world.sample_events() if event.received_at.date() <= LAST]
             broken = {**events[0].attributes, "event_id": "019caaaa-0000-7000-8000-00000000dead"}
-            analyst.tell(*events, RawEvent(b"no json", broken))
+            analyst.tell(*events, RawEvent(b"no json", broken), *_of_several_ids())
             analyst.tell(_reply(analyst))
+            resolving.keep(analyst.client, analyst.target)
         analyst.insert("runs", sample_world.RUNS)
         warehouse = Compared(analyst, googlesql)
         noon = dt.datetime.combine(LAST, dt.time(12), dt.UTC)
@@ -75,6 +77,20 @@ def compared(bigquery_emulator: Emulator, googlesql: Engine) -> Iterator[Compare
             assert app.test_client().get(path).status_code == 200, path
         yield warehouse
         analyst.close()
+
+
+def _of_several_ids() -> Iterator[RawEvent]:
+    """Yield what somebody wrote who is known by a phone number and a user id."""
+    noon = dt.datetime.combine(LAST, dt.time(12), dt.UTC)
+    senders = ({"from": "4915550000777", "from_user_id": "DE.777"}, {"from_user_id": "DE.777"})
+    for number, sender in enumerate(senders):
+        text = {"id": f"wamid.two{number}", "timestamp": str(int(noon.timestamp()) + number), "type": "text"}
+        received, source, body, attributes = sample_world.whatsapp_event(
+            noon, messages=[text | sender | {"text": {"body": "hello"}}]
+        )
+        event_id = f"019caaaa-0000-7000-8000-0000000007{number:02}"
+        known = {"event_id": event_id, "source": source, "received_at": format_received_at(received)}
+        yield RawEvent(body, attributes | known)
 
 
 def _reply(analyst: Analyst) -> RawEvent:
@@ -108,6 +124,14 @@ def _paths(analyst: Analyst) -> Iterator[str]:
     yield from (f"/conversations/?{period}", f"/conversations/?waiting=1&{period}", f"/dead-letters/?{period}")
     yield from ("/runs/", "/runs/019cbbbb-1")
     spoken = "SELECT conversation_id, DATE(MAX(sent_at)) AS day FROM parley.messages GROUP BY 1"
+    # Of a person with several ids, of a user id among them.
+    (found,) = analyst.query(
+        "SELECT told.conversation_id, MAX(told.sent_date) AS day FROM parley.messages_as_told AS told "
+        "INNER JOIN parley.identities AS me ON me.contact_id = told.contact_id "
+        "WHERE me.resolved_contact_id != me.contact_id GROUP BY told.conversation_id "
+        "ORDER BY told.conversation_id LIMIT 1"
+    )
+    yield f"/conversations/{found['conversation_id']}?day={found['day']}"
     for source in ("facebook", "whatsapp", "shop-app"):
         (found,) = analyst.query(
             f"{spoken}, source HAVING source = '{source}' ORDER BY COUNT(*) DESC, conversation_id LIMIT 1"

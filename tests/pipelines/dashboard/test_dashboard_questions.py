@@ -9,7 +9,7 @@ from pipelines.dashboard.period import Period
 from pipelines.dashboard.warehouse import UnansweredError, Warehouse, questions, statement
 
 TARGET = Target("some-project")
-LISTS = {"message_ids": 2, "contact_ids": 2, "days": 2}
+LISTS = {"message_ids": 2, "conversation_ids": 2, "contact_ids": 2, "days": 2}
 # A week around the world, so that nothing of it lies beyond a bound.
 WHOLE = Period(START.date() - dt.timedelta(days=2), START.date() + dt.timedelta(days=DAYS + 5))
 

@@ -24,6 +24,7 @@ NOTHING = {
     "changed_events": 0,
     "older_generations": 0,
     "retold": 0,
+    "resolved": 0,
     "deleted_rows": 0,
     "agrees": True,
     "missing": 0,

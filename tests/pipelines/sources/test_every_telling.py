@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.core import ids
-from pipelines.core.rows import Alias, Contact, DeadLetter, Event, Message, Metadata, Row
+from pipelines.core.rows import Alias, Channel, Contact, DeadLetter, Event, Message, Metadata, Row
 from pipelines.sources import PARSERS
 from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent
@@ -86,6 +86,17 @@ def test_json_is_never_read_as_a_form(known, form):
     assert told(RawEvent(body, attributes)) == []
 
 
+@pytest.mark.parametrize("state", ["MessageStatus", "SmsStatus=&MessageStatus"])
+@pytest.mark.parametrize("prefix", ["", "whatsapp%3A"])
+def test_a_callback_of_twilio_without_a_state_is_no_message(state, prefix):
+    form = f"MessageSid=SM1&{state}=&From={prefix}%2B15550199&To={prefix}%2B15550100001&AccountSid=AC1"
+    rows = told(material.event("twilio", form.encode(), is_form=True))
+    assert [row for row in rows if isinstance(row, Message | Contact)] == []
+    assert {row.source_channel_id for row in rows if isinstance(row, Channel)} == {
+        prefix.replace("%3A", ":") + "+15550199"
+    }
+
+
 @given(st.text("0123456789", min_size=3, max_size=11), st.integers(1, 6), st.sampled_from("Xx*"))
 def test_a_masked_address_is_nobody(digits, masked, mark):
     address = f"%2B{digits}{mark * masked}"
@@ -143,6 +154,11 @@ def test_who_reacted_edited_or_withdrew_is_told(known):
     assert [row.key for row in of_known if row.key in acts and not row.actor_id] == []
 
 
+RECEIPTS = {"source.delivery_state", "source.delivered_watermark", "source.read_watermark"}
+UNREAD = {"accepted", "pending", "queued", "sending", "sent", "failed", "undelivered", "deleted"}
+"""States that nobody on the other side has brought about."""
+WITHOUT_READER = {"airy", "desk", "viber"}
+"""Sources whose receipts do not say who: their users' own systems tell them."""
 ACTING = {"facebook", "instagram", "whatsapp"}
 DIGITS = st.integers(10_000_000_000, 19_999_999_999).map(str)
 USER_IDS = st.integers(1, 10**12).map(lambda number: f"US.{number}")
@@ -175,3 +191,23 @@ def test_a_change_of_an_id_is_about_the_person_and_keeps_both(kind, data):
     )
     aliases = {(row.source_contact_id, row.other_source_contact_id) for row in rows if isinstance(row, Alias)}
     assert (old, new) in aliases
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=[known.name for known in KNOWN])
+def test_whoever_acted_is_a_recorded_contact_or_one_of_us(known):
+    """Who has read, reacted, edited or withdrawn, in a group too, is somebody that views can name."""
+    rows = told(known.event)
+    people = {(row.source, row.source_contact_id) for row in rows if isinstance(row, Contact)}
+    # A business is named by the channel's id, or by the number that it shows.
+    channels = [row for row in rows if isinstance(row, Channel)]
+    us = {(row.source, name) for row in channels for name in (row.source_channel_id, row.display_name)}
+    acted = {(row.source, row.actor_id) for row in rows if isinstance(row, Metadata) and row.actor_id}
+    assert acted <= people | us
+
+
+@pytest.mark.parametrize("known", READ, ids=[known.name for known in READ])
+def test_who_got_or_read_a_message_is_told(known):
+    facts = [row for row in told(known.event) if isinstance(row, Metadata) and row.source not in WITHOUT_READER]
+    unknown = [row.value for row in facts if row.key in RECEIPTS and row.value not in UNREAD and not row.actor_id]
+    # A masked address is nobody.
+    assert unknown == [] or "masked" in known.name
