@@ -339,7 +339,11 @@ def test_compressed_body_is_read_and_its_bytes_counted_as_they_came(reading):
 
 
 @pytest.mark.parametrize(
-    ("sent", "what"), [(gzip.compress(b"{}")[:-3], "cut off"), (gzip.compress(b" " * 40_000_000), "more than")]
+    ("sent", "what"),
+    [
+        (gzip.compress(b"{}", mtime=0)[:-3], "cut off"),
+        (gzip.compress(b" " * 40_000_000, mtime=0), "more than"),
+    ],
 )
 def test_compressed_body_that_cannot_be_read_is_a_dead_letter(reading, sent, what):
     rows = reading(TEXT, sent, content_encoding="gzip")
