@@ -27,6 +27,8 @@ LEFT: Final = 0.5
 """Which part may be taken by those that wait once they have given way."""
 GRACE_SECONDS: Final = 1.0
 """How long who has just come does not give way to those that idle, though it has not been answered yet."""
+BORN_SECONDS: Final = 0.1
+"""For how long a connection is so new that its request may be on its way: it gives way after those that idle."""
 ASKING_GRACE_SECONDS: Final = 5.0
 """How long who has begun a request does not: where all is slow, it may be on its way through."""
 KEPT: Final = 0.25
@@ -171,15 +173,17 @@ class Connections:
 def _patience(waits: _Waiting, now: float) -> tuple[int, float]:
     """Sort by who gives way first.
 
-    Who has had time to ask; then who has just come and said nothing; then who idles longest; then who has just
-    begun to ask.
+    Who has had time to ask; then who came a while ago and said nothing; then who idles longest; then who came this
+    moment; then who has just begun to ask.
     """
     if not waits.asks:
         return 2, waits.since
-    said_something = waits.traffic.received > 0
-    if now - waits.since > (ASKING_GRACE_SECONDS if said_something else GRACE_SECONDS):
+    said_something, age = waits.traffic.received > 0, now - waits.since
+    if age > (ASKING_GRACE_SECONDS if said_something else GRACE_SECONDS):
         return 0, waits.since
-    return (3 if said_something else 1), waits.since
+    if said_something:
+        return 4, waits.since
+    return (3 if age <= BORN_SECONDS else 1), waits.since
 
 
 def _connections(known: Container[str] = ()) -> Iterator[tuple[str, _Found]]:

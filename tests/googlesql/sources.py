@@ -108,7 +108,8 @@ def _calls(path: Path) -> Iterator[Call]:
             case ast.Call(func=func, args=arguments):
                 # `partial(client.query, …)` sends, too, wherever it is called.
                 later = (each for each in arguments if "client" in ast.unparse(each) and _sends(each))
-                for sending in (*filter(_sends, (func,)), *later):
+                # Without SQL nothing is sent: the query of a URL is asked for so.
+                for sending in (*filter(_sends, (func,) if arguments else ()), *later):
                     last = node.end_lineno or node.lineno
                     yield Call(str(path.relative_to(ROOT)), node.lineno, last, is_later=sending is not func)
 

@@ -41,7 +41,7 @@ def test_messages_of_the_same_time_are_each_on_one_page(shop: Shop) -> None:
     shop.stored()
     (conversation,) = shop.analyst.query("SELECT conversation_id FROM parley.conversations")
 
-    chosen = {"first_day": NOON.date(), "last_day": NOON.date()} | conversation
+    chosen = {"first_day": NOON.date(), "last_day": NOON.date(), "conversation_ids": list(conversation.values())}
     shown = list(pages(shop, "message_keys", "last_sent_at", "message_id", "before_id", **chosen))
     assert [len(page) for page in shown] == [2, 2, 1]
     assert len({row["message_id"] for page in shown for row in page}) == ALIKE

@@ -206,6 +206,8 @@ def test_sources_that_idle_are_kept_while_those_give_way_who_say_nothing(world, 
     clock.now += 2
     for number in range(4):
         connect(f"silent {number}")
+    connections.scan()
+    clock.now += 0.5
     # Only half of them may wait. A quarter, two, are kept of those who are proven.
     assert left_of(8) == {"proven 2", "proven 3", "answered", "asks"}
     assert left_of(4) == {"proven 3", "asks"}
@@ -216,6 +218,22 @@ def test_sources_that_idle_are_kept_while_those_give_way_who_say_nothing(world, 
         clock.now += 0.1
     # Who did not go on has had its time.
     assert left_of(4) == {"proven 3", "asks last"}
+
+
+def test_who_came_this_moment_gives_way_after_those_that_idle(world, clock):
+    connections = Connections(4, 10, clock)
+    idle = []
+    for _ in range(4):
+        theirs, ours = world.connect()
+        ask(theirs, ours)
+        answer(theirs, ours)
+        idle.append(theirs)
+    # Its request is on its way.
+    new, _ = world.connect()
+    connections.scan()
+
+    assert not is_closed(new)
+    assert sum(map(is_closed, idle)) == 3
 
 
 def test_of_those_that_came_between_two_looks_the_last_is_kept(world, clock):
