@@ -98,6 +98,9 @@ def archived(root: Path, *, open_too: bool = False) -> list[RawEvent]:
     """Return all events of the segments under a folder, oldest segment first."""
     found = []
     for path in sorted(root.rglob("*.avro*" if open_too else "*.avro")):
+        # A segment that has just been made has nothing in it yet, not even its header.
+        if open_too and not path.stat().st_size:
+            continue
         with path.open("rb") as file:
             found += [RawEvent.from_avro(record) for record in fastavro.reader(file)]
     return found
