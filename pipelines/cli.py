@@ -52,6 +52,18 @@ class _LazyGroup(click.Group):
     https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcommands
     """
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what fails on the way to BigQuery is one line, whatever the command."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            from pipelines.run.failures import in_words  # noqa: PLC0415 - no command pays for what does not fail
+
+            said = in_words(error)
+            if said is None:
+                raise
+            raise click.ClickException(said) from error
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
 

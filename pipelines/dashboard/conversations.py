@@ -9,6 +9,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 from pipelines.dashboard import reader, reply_box
 from pipelines.dashboard.context import day, key, period, warehouse
 from pipelines.dashboard.period import Period
+from pipelines.dashboard.readable import looked_for
 from pipelines.dashboard.reply_box import Draft
 from pipelines.dashboard.warehouse import Row
 
@@ -34,7 +35,7 @@ def conversations() -> str:
     found = warehouse().ask(
         "conversations",
         **chosen.parameters(),
-        contact=contact,
+        contact=looked_for(contact),
         waiting=waiting,
         before=before,
         after_id=after_id,

@@ -6,6 +6,7 @@ from collections import defaultdict
 from flask import Blueprint, render_template
 
 from pipelines.dashboard.context import period, warehouse
+from pipelines.dashboard.words import endpoint_of
 
 pages = Blueprint("overview", __name__)
 
@@ -84,7 +85,9 @@ def troubles() -> str:
     chosen = period()
     when = {"since": chosen.since, "until": chosen.until}
     outcomes: dict[str, dict[str, int]] = defaultdict(dict)
+    chosen_endpoint = endpoint_of(chosen.source)
     for row in warehouse().ask("outcomes", **when):
-        outcomes[row["source"]][row["outcome"]] = row["events"]
-    letters = warehouse().ask("troubles", **when)
+        if chosen_endpoint in {"", row["source"]}:
+            outcomes[row["source"]][row["outcome"]] = row["events"]
+    letters = [row for row in warehouse().ask("troubles", **when) if chosen_endpoint in {"", row["source"]}]
     return render_template("panels/troubles.html", period=chosen, outcomes=outcomes, letters=letters)
