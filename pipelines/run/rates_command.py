@@ -33,7 +33,7 @@ WITH numbered AS (
 _MISTAKES: Final = {
     "unit is none of message, segment, conversation": "unit NOT IN ('message', 'segment', 'conversation')",
     "direction is neither inbound nor outbound": "direction NOT IN ('inbound', 'outbound')",
-    "category is not written as message_costs has it: small letters, _": "NOT REGEXP_CONTAINS(category, r'^[a-z0-9_]+$')",
+    "category has other signs than small letters, digits and _": "NOT REGEXP_CONTAINS(category, r'^[a-z0-9_]+$')",
     "number_prefix has more than digits": "NOT REGEXP_CONTAINS(number_prefix, r'^[0-9]+$')",
     "currency is no code of three capital letters": "NOT REGEXP_CONTAINS(currency, r'^[A-Z]{3}$')",
     "price_micros is negative": "price_micros < 0",
