@@ -46,7 +46,7 @@ class DashboardWorld:
         self._load(self.events)
         resolving.keep(self.client, target)
         self.warehouse = Warehouse(target, lambda: self.client)
-        self.app = create_app(self.warehouse, str(root), ["shop-app"], lambda: TODAY)
+        self.app = create_app(self.warehouse, str(root), ["shop-app"], lambda: TODAY, refresh=60)
         self.app.testing = True
 
     def query(self, sql: str) -> list[dict[str, object]]:
