@@ -46,7 +46,7 @@ class _Asked(Warehouse):
 def answers(
     client: bigquery.Client, target: Target, first: dt.date, last: dt.date, *, with_recipes: bool
 ) -> Answers:
-    """Return what every view gives, every recipe where that is asked for, and all that the pages of a period ask."""
+    """Return what every view and all pages of a period give, and every recipe where that is asked for."""
     found = {}
     asked = dict(_views(target)) | (dict(_recipes(target, first)) if with_recipes else {})
     for name, sql in asked.items():
