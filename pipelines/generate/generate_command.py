@@ -112,7 +112,7 @@ def generate(
         known,
         several,
         flawed=flawed if flawed is not None else 0 if root else flaws.USUAL,
-        until=until and int(until.timestamp()) * SECOND,
+        until=None if until is None else int(until.timestamp()) * SECOND,
     )
     if root is not None:
         _write(world, root, processes)

@@ -48,12 +48,15 @@ def test_results_are_written_where_the_old_ones_were():
 
 
 def recommended() -> World:
-    """Return the world of the command that the stack prints, as it is on the day of the sample shop."""
+    """Return a third of the world of the command that the stack prints, as it is on the day of the sample shop.
+
+    Each conversation has its course by its number alone, so what a third has the whole has; and it takes a third.
+    """
     found = re.search(r"generate --conversations (\d+) --days (\d+) --here", stack._GUIDE)
     assert found, "the stack recommends another sample"
     conversations, days = int(found[1]), int(found[2])
     until = int(dt.datetime.combine(cookbook.SAMPLE_DAY, dt.time(), dt.UTC).timestamp()) * 1_000_000
-    return World(conversations, 0, until - days * DAY, days, tuple(WEIGHTS), flawed=flaws.USUAL, until=until)
+    return World(conversations // 3, 0, until - days * DAY, days, tuple(WEIGHTS), flawed=flaws.USUAL, until=until)
 
 
 # In this file, since what has been translated for the other tests need not be again.
