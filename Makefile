@@ -173,7 +173,7 @@ lint: setup ## Check style, types, and who imports whom.
 # Of what the images install; of what the tests need besides, nothing is ever deployed.
 sbom: setup ## Write a bill of materials (CycloneDX) of each image's packages to build/sbom.
 	@mkdir -p build/sbom
-	@for part in receiver dataflow; do \
+	@for part in receiver sender dataflow; do \
 		$(BIN)/uv pip compile --quiet --python-version 3.11 --extra $$part --constraint requirements.lock \
 			--no-annotate --no-header --no-emit-index-url --output-file build/sbom/$$part.txt setup.py && \
 		$(BIN)/uv tool run --quiet --python $(BIN)/python --from cyclonedx-bom==$(CYCLONEDX_VERSION) cyclonedx-py \
@@ -181,7 +181,7 @@ sbom: setup ## Write a bill of materials (CycloneDX) of each image's packages to
 	done
 
 audit: sbom ## Look for known vulnerabilities of these packages (needs the network).
-	@for part in receiver dataflow; do \
+	@for part in receiver sender dataflow; do \
 		$(BIN)/uv tool run --quiet --python $(BIN)/python pip-audit==$(PIP_AUDIT_VERSION) --strict --no-deps \
 			--disable-pip --requirement build/sbom/$$part.txt || exit 1; \
 	done

@@ -28,6 +28,7 @@ COMMANDS = {
     "people": ("pipelines.run.people_commands:people", "Show who is who, and decide it."),
     "preview": ("pipelines.run.preview:preview", "Show the rows that a webhook's body makes."),
     "query": ("pipelines.run.query_command:query", "Run SQL, and print or export the result."),
+    "rates": ("pipelines.run.rates_command:rates", "Check the rate card: what messages cost."),
     "reconcile": ("pipelines.reprocess.reconcile_command:reconcile", "Compare archive, ledger and rows."),
     "reply": ("pipelines.run.reply_command:reply", "Post a reply to be sent, by ids or by conversation."),
     "run": ("pipelines.local.stack:run", "Run all of Parley on this machine until Ctrl-C."),

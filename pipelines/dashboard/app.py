@@ -14,18 +14,23 @@ from pipelines.dashboard import (
     conversations,
     dead_letters,
     errors,
+    messages,
     overview,
     raw_events,
     readable,
     reply_box,
     runs,
     security,
+    webhooks,
     words,
 )
 from pipelines.dashboard.warehouse import UnansweredError, Warehouse
 from pipelines.run.desk import Desk
 
-WITH_FORM: Final = {"overview.overview", "conversations.conversations", "dead_letters.dead_letters"}
+WITH_FORM: Final = {
+    *("overview.overview", "conversations.conversations", "messages.messages", "webhooks.webhooks"),
+    "dead_letters.dead_letters",
+}
 """The pages that one asks by a form."""
 
 
@@ -65,11 +70,12 @@ def create_app(
     app.context_processor(
         lambda: {"all_sources": names, "all_endpoints": endpoints, "shortcuts": _shortcuts(today())}
     )
-    for part in (overview, conversations, raw_events, dead_letters, runs):
+    for part in (overview, conversations, messages, webhooks, raw_events, dead_letters, runs):
         app.register_blueprint(part.pages)
     if desk is not None:
         reply_box.init_app(app, desk, now)
         app.register_blueprint(answering.pages)
+    app.jinja_env.globals |= {"outcomes": webhooks.OUTCOMES, "kinds_of_messages": messages.KINDS}
     app.jinja_env.globals["can_answer"] = desk is not None
     return app
 

@@ -6,20 +6,12 @@ from collections import defaultdict
 from flask import Blueprint, render_template
 
 from pipelines.dashboard.context import period, warehouse
+from pipelines.dashboard.messages import WAITS
 from pipelines.dashboard.words import endpoint_of
 
 pages = Blueprint("overview", __name__)
 
-BUCKETS = {
-    "within_1_minute": "< 1 min",
-    "within_5_minutes": "1–5 min",
-    "within_15_minutes": "5–15 min",
-    "within_1_hour": "15–60 min",
-    "within_4_hours": "1–4 h",
-    "within_1_day": "4–24 h",
-    "later": "> 1 day",
-    "unanswered": "None yet",
-}
+BUCKETS = {name: words for name, (words, _, _) in WAITS.items()}
 STEPS = {"messages": "To contacts", "sent": "Sent", "delivered": "Delivered", "read": "Read", "failed": "Failed"}
 
 

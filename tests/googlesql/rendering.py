@@ -23,6 +23,7 @@ from pipelines.reprocess.settle_command import settle
 from pipelines.run import stream
 from pipelines.run.people_commands import people
 from pipelines.run.query_command import query
+from pipelines.run.rates_command import rates
 from pipelines.run.reply_command import reply
 from schemas import loader
 from schemas.raw_event import RawEvent
@@ -120,6 +121,11 @@ class Product:
             self._parley(people, *words, "--apply")
         self._parley(people, "show", one)
 
+    def rates(self) -> None:
+        """Look at the rate card, which is empty."""
+        result = CliRunner(env=self._environment()).invoke(rates, ["check"])
+        assert "0 rates" in result.output, result.output
+
     def demo(self) -> None:
         """Ask what the demo asks."""
         demo = DemoWarehouse(self.warehouse.client, self.warehouse.target)
@@ -185,6 +191,7 @@ class Product:
             self.dashboard,
             self.query,
             self.people,
+            self.rates,
             self.reply,
             self.demo,
             self.deployment,
