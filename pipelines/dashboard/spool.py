@@ -1,12 +1,11 @@
 """What waits in the receiver for Pub/Sub, as the receiver's own metrics say."""
 
-import urllib.error
+import re
 import urllib.request
 from collections.abc import Mapping
 from typing import Final, NamedTuple, Self
 
 import msgspec
-from prometheus_client.parser import text_string_to_metric_families
 
 from pipelines.bigquery.target import ConfigurationError
 from pipelines.run.desk import URL
@@ -17,6 +16,9 @@ _MOST_BYTES: Final = 4 * 1024 * 1024
 _EVENTS: Final = "parley_receiver_spool_events"
 _OLDEST: Final = "parley_receiver_spool_oldest_seconds"
 _REFUSED: Final = "parley_receiver_refused_events"
+
+# https://prometheus.io/docs/instrumenting/exposition_formats/
+_SAMPLE: Final = re.compile(r"^(\w+)(?:\{[^\n]*\})? (\S+)", re.MULTILINE | re.ASCII)
 
 
 class Spool(NamedTuple):
@@ -58,6 +60,9 @@ class Receiver(msgspec.Struct, frozen=True):
         request = urllib.request.Request(f"{self.url}/metrics", headers=headers)  # noqa: S310 - checked above
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
+                if answer.headers.get_content_type() != "text/plain":
+                    # Whatever this is, it does not say that nothing waits.
+                    return None
                 return read(answer.read(_MOST_BYTES).decode())
         except (OSError, ValueError):
             return None
@@ -67,11 +72,10 @@ def read(metrics: str) -> Spool:
     """Return what a receiver's metrics say of its spool, of all sources together.
 
     Raises:
-        ValueError: they are no metrics.
+        ValueError: a value is no number.
     """
     values: dict[str, list[float]] = {_EVENTS: [], _OLDEST: [], _REFUSED: []}
-    for family in text_string_to_metric_families(metrics):
-        for sample in family.samples:
-            if sample.name in values:
-                values[sample.name].append(sample.value)
+    for name, value in _SAMPLE.findall(metrics):
+        if name in values:
+            values[name].append(float(value))
     return Spool(int(sum(values[_EVENTS])), max(values[_OLDEST], default=0.0), int(sum(values[_REFUSED])))

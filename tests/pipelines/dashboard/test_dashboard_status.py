@@ -28,6 +28,7 @@ def a_receiver(metrics: str) -> Iterator[Receiver]:
         def do_GET(self) -> None:
             known = (self.path, self.headers["Authorization"]) == ("/metrics", "Bearer secret")
             self.send_response(200 if known else 401)
+            self.send_header("Content-Type", "text/html" if "<" in metrics else "text/plain; version=0.0.4")
             self.end_headers()
             self.wfile.write(metrics.encode())
 
@@ -68,9 +69,11 @@ def test_what_waits_in_the_receiver_is_said_where_bigquery_is_dead(world: Dashbo
 def test_metrics_of_all_sources_are_taken_together() -> None:
     assert read(METRICS) == Spool(1234, 90.5, 0)
     assert read("") == Spool(0, 0.0, 0)
-    with a_receiver("no metrics {") as receiver:
+    with a_receiver("parley_receiver_spool_events none") as receiver:
         assert receiver.spool() is None
     assert receiver.spool() is None
+    with a_receiver("<h1>Welcome</h1>") as elsewhere:
+        assert elsewhere.spool() is None
 
 
 def test_settings_are_checked() -> None:
