@@ -82,9 +82,7 @@ def test_what_was_closed_and_stayed_so_is_told(rows):
 
 
 def test_rating_cost_and_how_somebody_came_are_of_the_session(rows):
-    columns = (
-        "rating, charged_messages, unpriced_messages, cost_micros, currency, acquisition_kind, ad_id, campaign"
-    )
+    columns = "rating, charged_messages, unpriced_messages, cost_micros, currency, acquisition_kind, ad_id"
     found = report(rows, columns)
     assert found[1] == (0.75, 1, 0, 30_000, "EUR", "ad", "120")
     assert {row for row in found if row != found[1]} == {(None, 0, 0, None, None, None, None)}
