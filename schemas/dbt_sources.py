@@ -1,4 +1,4 @@
-"""The views as sources of the dbt package: `python -m schemas.dbt_sources` writes `deploy/dbt/models/sources.yml`.
+"""The views as sources of the dbt package: `python -m schemas.dictionary` writes `deploy/dbt/models/sources.yml`.
 
 Descriptions are those of the data dictionary. https://docs.getdbt.com/reference/source-properties
 """
@@ -11,7 +11,7 @@ from typing import Any, Final
 from schemas import loader, view_columns
 
 FILE: Final = Path(__file__).parents[1] / "deploy" / "dbt" / "models" / "sources.yml"
-COMMAND: Final = "python -m schemas.dbt_sources"
+COMMAND: Final = "python -m schemas.dictionary"
 FRESHNESS: Final = {
     "loaded_at_field": "received_at",
     "freshness": {
@@ -79,6 +79,11 @@ def text() -> str:
     return "\n".join(lines) + "\n"
 
 
+def write() -> None:
+    """Write the file."""
+    FILE.write_text(text(), "utf-8")
+
+
 def _table(name: str) -> Iterator[str]:
     yield f"      - name: {name}"
     yield f"        description: {_quoted(loader.view_description(loader.views()[name]))}"
@@ -107,7 +112,3 @@ def _tests(view: str, column: str) -> list[Any]:
 
 def _quoted(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-if __name__ == "__main__":
-    FILE.write_text(text(), "utf-8")
