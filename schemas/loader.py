@@ -43,7 +43,16 @@ COUNTED = "counted_"
 """How the names of the views begin of which every other view is made: of each table the rows that count."""
 _LEDGERS = frozenset({"events", "dead_letters"})
 _NOT_COUNTED = frozenset(
-    {"alias_decisions", "resolved_contacts", "runs", "superseded", "retold", "reprocessing_lock"}
+    {
+        "alias_decisions",
+        "erasures",
+        "reprocessing_lock",
+        "resolved_contacts",
+        "retold",
+        "runs",
+        "superseded",
+        "suppressions",
+    }
 )
 
 
