@@ -29,6 +29,7 @@ COMMANDS = {
     "people": ("pipelines.run.people_commands:people", "Show who is who, and decide it."),
     "preview": ("pipelines.run.preview:preview", "Show the rows that a webhook's body makes."),
     "query": ("pipelines.run.query_command:query", "Run SQL, and print or export the result."),
+    "rates": ("pipelines.run.rates_command:rates", "Check the rate card: what messages cost."),
     "reconcile": ("pipelines.reprocess.reconcile_command:reconcile", "Compare archive, ledger and rows."),
     "reply": ("pipelines.run.reply_command:reply", "Post a reply to be sent, by ids or by conversation."),
     "run": ("pipelines.local.stack:run", "Run all of Parley on this machine until Ctrl-C."),
@@ -51,6 +52,18 @@ class _LazyGroup(click.Group):
 
     https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcommands
     """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what fails on the way to BigQuery is one line, whatever the command."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            from pipelines.run.failures import in_words  # noqa: PLC0415 - no command pays for what does not fail
+
+            said = in_words(error)
+            if said is None:
+                raise
+            raise click.ClickException(said) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)

@@ -44,8 +44,10 @@ COUNTED = "counted_"
 _LEDGERS = frozenset({"events", "dead_letters"})
 _NOT_COUNTED = frozenset(
     {
+        "actor_names",
         "alias_decisions",
         "erasures",
+        "rates",
         "reprocessing_lock",
         "resolved_contacts",
         "retold",

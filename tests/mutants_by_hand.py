@@ -538,19 +538,19 @@ SQL: Final = (
         "tests/pipelines/dashboard/test_dashboard_questions.py",
     ),
     Change(
-        "pipelines/dashboard/sql/responses.sql",
+        "pipelines/dashboard/sql/turns.part.sql",
         "ORDER BY sent_at, direction, message_id",
         "ORDER BY sent_at, direction DESC, message_id",
         SHOP,
     ),
     Change(
-        "pipelines/dashboard/sql/funnel.sql",
+        "pipelines/dashboard/sql/outbound.part.sql",
         "watermarks.read_up_to >= told.sent_at",
         "watermarks.read_up_to > told.sent_at",
         "tests/pipelines/dashboard/test_dashboard_questions.py",
     ),
     Change(
-        "pipelines/dashboard/sql/funnel.sql",
+        "pipelines/dashboard/sql/outbound.part.sql",
         "watermarks.delivered_up_to >= told.sent_at",
         "watermarks.delivered_up_to > told.sent_at",
         "tests/pipelines/dashboard/test_dashboard_questions.py",

@@ -2,7 +2,8 @@
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Final
 
 from flask import Flask, render_template, request
 from werkzeug.exceptions import HTTPException
@@ -12,15 +13,25 @@ from pipelines.dashboard import (
     context,
     conversations,
     dead_letters,
+    errors,
+    messages,
     overview,
     raw_events,
+    readable,
     reply_box,
     runs,
     security,
+    webhooks,
     words,
 )
 from pipelines.dashboard.warehouse import UnansweredError, Warehouse
 from pipelines.run.desk import Desk
+
+WITH_FORM: Final = {
+    *("overview.overview", "conversations.conversations", "messages.messages", "webhooks.webhooks"),
+    "dead_letters.dead_letters",
+}
+"""The pages that one asks by a form."""
 
 
 def create_app(
@@ -50,13 +61,21 @@ def create_app(
     words.init_app(app)
     app.register_error_handler(UnansweredError, _say_unanswered)
     app.register_error_handler(HTTPException, _say_wrong)
+    for word in (readable.linked, readable.excerpt, readable.place, readable.name):
+        app.add_template_filter(word)
+    app.jinja_env.globals["failure"] = errors.failure
+    app.jinja_env.globals["long"] = readable.LONG
     names = {name: words.label(name) for name in (*words.SOURCES, *sources)}
-    app.context_processor(lambda: {"all_sources": names, "shortcuts": _shortcuts(today())})
-    for part in (overview, conversations, raw_events, dead_letters, runs):
+    endpoints = words.endpoints(sources)
+    app.context_processor(
+        lambda: {"all_sources": names, "all_endpoints": endpoints, "shortcuts": _shortcuts(today())}
+    )
+    for part in (overview, conversations, messages, webhooks, raw_events, dead_letters, runs):
         app.register_blueprint(part.pages)
     if desk is not None:
         reply_box.init_app(app, desk, now)
         app.register_blueprint(answering.pages)
+    app.jinja_env.globals |= {"outcomes": webhooks.OUTCOMES, "kinds_of_messages": messages.KINDS}
     app.jinja_env.globals["can_answer"] = desk is not None
     return app
 
@@ -76,8 +95,14 @@ def _is_panel() -> bool:
 def _say_unanswered(error: UnansweredError) -> Any:
     page = "unanswered_panel.html" if _is_panel() else "unanswered.html"
     headers = {"Retry-After": "3"} if error.will_pass else {}
-    return render_template(page, error=error), 503 if error.will_pass else 502, headers
+    return render_template(page, error=error, typed=_typed()), 503 if error.will_pass else 502, headers
 
 
 def _say_wrong(error: HTTPException) -> Any:
-    return render_template("wrong.html", error=error), error.code or 500
+    typed = _typed() if error.code == HTTPStatus.BAD_REQUEST else None
+    return render_template("wrong.html", error=error, typed=typed), error.code or 500
+
+
+def _typed() -> dict[str, str] | None:
+    """Return what the page's form was sent with, to be mended there; None where the page has none."""
+    return request.args.to_dict() if request.endpoint in WITH_FORM else None

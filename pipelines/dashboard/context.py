@@ -23,6 +23,12 @@ def warehouse() -> Warehouse:
     return found
 
 
+def today() -> dt.date:
+    """Return the day that the running app takes for today."""
+    day_of: Callable[[], dt.date] = current_app.extensions[_EXTENSION][1]
+    return day_of()
+
+
 def period() -> Period:
     """Return the period of the running request.
 
@@ -30,7 +36,7 @@ def period() -> Period:
         BadRequest: its address names none that can be.
     """
     try:
-        return Period.from_query(request.args, current_app.extensions[_EXTENSION][1]())
+        return Period.from_query(request.args, today())
     except ValueError as error:
         raise BadRequest(str(error)) from None
 

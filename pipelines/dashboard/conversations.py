@@ -6,52 +6,58 @@ from typing import Final, NamedTuple
 
 from flask import Blueprint, Response, make_response, render_template, request
 
-from pipelines.dashboard import reader, reply_box
+from pipelines.dashboard import as_csv, reader, reply_box
 from pipelines.dashboard.context import day, key, period, warehouse
-from pipelines.dashboard.period import Period
+from pipelines.dashboard.lookups import contacts_of, texts_of
+from pipelines.dashboard.period import END_OF_TIME, Period
+from pipelines.dashboard.readable import looked_for
 from pipelines.dashboard.reply_box import Draft
 from pipelines.dashboard.warehouse import Row
 
 pages = Blueprint("conversations", __name__, url_prefix="/conversations")
 
 LIST_SIZE: Final = 25
+COLUMNS: Final = (
+    *("conversation_id", "source", "contact_id", "messages", "last_message_at", "is_waiting", "last_message_id"),
+)
 PAGE_SIZE: Final = 50
 SPAN: Final = dt.timedelta(days=6)
 """How far a page of the reader reaches back from its day."""
 REACH: Final = dt.timedelta(days=45)
 """How far around a page the reader looks for other days, as `spoken.sql` does."""
-TEXT_DAYS: Final = 14
-"""Of how many days one question reads what messages say."""
-END_OF_TIME: Final = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 
 
 @pages.get("/")
-def conversations() -> str:
+def conversations() -> str | Response:
     """List conversations, the one spoken in last first."""
     chosen = period()
     before, after_id = key("before", END_OF_TIME)
     waiting, contact = request.args.get("waiting") == "1", request.args.get("contact", "").strip()
+    is_file = as_csv.is_asked()
+    size = as_csv.MOST_ROWS if is_file else LIST_SIZE
     found = warehouse().ask(
         "conversations",
         **chosen.parameters(),
-        contact=contact,
+        contact=looked_for(contact),
         waiting=waiting,
         before=before,
         after_id=after_id,
-        page_size=LIST_SIZE + 1,
+        page_size=size + 1,
     )
-    shown, more = found[:LIST_SIZE], found[LIST_SIZE:]
+    shown, more = found[:size], found[size:]
+    if is_file:
+        return as_csv.answer("conversations", COLUMNS, shown)
     texts = {}
     if shown:
         last = {row["last_message_id"]: row["last_message_date"] for row in shown}
-        texts = {row["message_id"]: row for row in _texts(list(last), set(last.values()))}
+        texts = {row["message_id"]: row for row in texts_of(list(last), set(last.values()))}
     return render_template(
         "conversations.html",
         period=chosen,
         contact=contact,
         waiting=waiting,
         conversations=shown,
-        contacts=_contacts(
+        contacts=contacts_of(
             [row["naming_contact_id"] for row in shown if row["naming_contact_id"]],
             {row["last_name_date"] for row in shown},
         ),
@@ -127,7 +133,7 @@ def show(conversation_id: str, draft: Draft | None = None, status: int = 200) ->
         answers = reply_box.entries(told)
     entries = sorted(entries + answers, key=lambda entry: (entry.at, entry.id))
     people = [known["contact_id"], *sorted(set(people) - {known["contact_id"]})]
-    contacts = _contacts(people, {seen, *window.each_day()})
+    contacts = contacts_of(people, {seen, *window.each_day()})
     answered = request.args.get("answered", "")
     page = render_template(
         "conversation.html",
@@ -193,7 +199,7 @@ def _entries(
     stored_on = {row[name] for row in keys for name in ("first_sent_date", "sent_date")}
     # Stored in two partitions, it is shown once; and a run of reprocessing may just have moved it elsewhere.
     messages = {
-        row["message_id"]: row for row in _texts(ids, stored_on) if row["conversation_id"] in conversation_ids
+        row["message_id"]: row for row in texts_of(ids, stored_on) if row["conversation_id"] in conversation_ids
     }
     metadata = warehouse().ask(
         "metadata",
@@ -203,23 +209,6 @@ def _entries(
         last_day=max({(until - dt.timedelta(microseconds=1)).date(), *stored_on}),
     )
     return reader.assemble(list(messages.values()), metadata, conversation_ids, since, until)
-
-
-def _texts(message_ids: list[str], days: set[dt.date]) -> list[Row]:
-    """Return messages of some days as a person reads them, in the order of time on these days."""
-    found: list[Row] = []
-    ordered = sorted(days)
-    while ordered:
-        found += warehouse().ask("texts", message_ids=message_ids, days=ordered[:TEXT_DAYS])
-        del ordered[:TEXT_DAYS]
-    return found
-
-
-def _contacts(contact_ids: list[str], days: set[dt.date]) -> dict[str, Row]:
-    if not contact_ids:
-        return {}
-    found = warehouse().ask("contacts", contact_ids=contact_ids, days=sorted(days))
-    return {row["contact_id"]: row for row in found}
 
 
 def _together(rows: list[Row]) -> Row | None:

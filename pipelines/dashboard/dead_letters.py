@@ -9,6 +9,7 @@ from flask import Blueprint, render_template
 from pipelines.dashboard.context import key, period, warehouse
 from pipelines.dashboard.period import Period, midnight
 from pipelines.dashboard.warehouse import Row
+from pipelines.dashboard.words import endpoint_of
 
 pages = Blueprint("dead_letters", __name__, url_prefix="/dead-letters")
 
@@ -26,7 +27,7 @@ def dead_letters() -> str:
             "dead_letters",
             since=since,
             until=until,
-            source=chosen.source,
+            source=endpoint_of(chosen.source),
             before=before,
             after_id=after_id,
             page_size=PAGE_SIZE + 1 - len(found),
@@ -37,6 +38,7 @@ def dead_letters() -> str:
     return render_template(
         "dead_letters.html",
         period=chosen,
+        endpoint=endpoint_of(chosen.source),
         letters=shown,
         is_first=before == chosen.until,
         next_key=f"{shown[-1]['received_at'].isoformat()},{shown[-1]['letter_id']}" if more else None,
@@ -49,7 +51,7 @@ def _spans(chosen: Period, before: dt.datetime) -> Iterator[tuple[dt.datetime, d
     A letter may be counted twice, and then the next part is needed, too.
     """
     until, letters = min(chosen.until, midnight(before.date() + dt.timedelta(days=1))), 0
-    days = warehouse().ask("letter_days", since=chosen.since, until=until, source=chosen.source)
+    days = warehouse().ask("letter_days", since=chosen.since, until=until, source=endpoint_of(chosen.source))
     for row in days:
         letters += row["letters"]
         if letters > PAGE_SIZE or row is days[-1]:

@@ -6,19 +6,12 @@ from collections import defaultdict
 from flask import Blueprint, render_template
 
 from pipelines.dashboard.context import period, warehouse
+from pipelines.dashboard.messages import WAITS
+from pipelines.dashboard.words import endpoint_of
 
 pages = Blueprint("overview", __name__)
 
-BUCKETS = {
-    "within_1_minute": "< 1 min",
-    "within_5_minutes": "1–5 min",
-    "within_15_minutes": "5–15 min",
-    "within_1_hour": "15–60 min",
-    "within_4_hours": "1–4 h",
-    "within_1_day": "4–24 h",
-    "later": "> 1 day",
-    "unanswered": "None yet",
-}
+BUCKETS = {name: words for name, (words, _, _) in WAITS.items()}
 STEPS = {"messages": "To contacts", "sent": "Sent", "delivered": "Delivered", "read": "Read", "failed": "Failed"}
 
 
@@ -84,7 +77,9 @@ def troubles() -> str:
     chosen = period()
     when = {"since": chosen.since, "until": chosen.until}
     outcomes: dict[str, dict[str, int]] = defaultdict(dict)
+    chosen_endpoint = endpoint_of(chosen.source)
     for row in warehouse().ask("outcomes", **when):
-        outcomes[row["source"]][row["outcome"]] = row["events"]
-    letters = warehouse().ask("troubles", **when)
+        if chosen_endpoint in {"", row["source"]}:
+            outcomes[row["source"]][row["outcome"]] = row["events"]
+    letters = [row for row in warehouse().ask("troubles", **when) if chosen_endpoint in {"", row["source"]}]
     return render_template("panels/troubles.html", period=chosen, outcomes=outcomes, letters=letters)

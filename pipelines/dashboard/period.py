@@ -11,6 +11,9 @@ MOST_DAYS = 366
 HOURLY_DAYS = 2
 """Up to so many days are shown by the hour."""
 
+END_OF_TIME = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
+"""After which no page begins."""
+
 
 class Period(msgspec.Struct, frozen=True):
     """Whole days in UTC, and a source; empty for all."""

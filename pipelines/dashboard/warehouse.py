@@ -143,6 +143,8 @@ def statement(question: str, target: Target, lists: Mapping[str, int]) -> str:
     names["people"] = people.substitute(names, rounds=rounds, around=_AROUND).rstrip()
     names["people_around"] = people.substitute(names, rounds=rounds, around=_FAR_AROUND).rstrip()
     names["exchanged"] = Template(_sql("exchanged.part")).substitute(names).rstrip()
+    for part in ("outbound", "turns"):
+        names[part] = Template(_sql(f"{part}.part")).substitute(names).rstrip()
     for name, count in lists.items():
         names[name] = ", ".join(f"@{name}_{number}" for number in range(count)) or "NULL"
     return Template(_sql(question)).substitute(names)

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.dashboard import conversations, raw_events
+from pipelines.dashboard import conversations, lookups, raw_events
 from pipelines.dashboard.period import Period
 
 
@@ -22,6 +22,7 @@ def widest(period: Period) -> Mapping[str, Mapping[str, Any]]:
         "contacts": {"days": _days(day, conversations.LIST_SIZE), "contact_ids": [""]},
         "conversations": chosen | {"contact": "x", "waiting": True},
         "dead_letters": moments,
+        "event_list": moments | {"outcome": ""},
         "event": {"since": period.until - dt.timedelta(days=1), "until": period.until},
         "metadata": week | {"message_ids": [""], "conversation_ids": [""]},
         "funnel": chosen,
@@ -29,16 +30,20 @@ def widest(period: Period) -> Mapping[str, Mapping[str, Any]]:
         "items": {"day": day},
         "latest_day": {"last_day": day},
         "letter_days": moments,
+        "message_list": chosen | {"direction": "", "hour": "00"},
         "message_keys": week | {"conversation_ids": [""]},
         "outcomes": moments,
         "responses": chosen,
         "run_states": {},
         "runs": {},
         "same_conversation": week,
+        "search": {"day": day, "source": "", "direction": ""},
+        "sent_list": chosen | {"state": "read"},
         "sighting": {"day": day, "conversation_ids": [""]},
         "spoken": week | {"conversation_ids": [""]},
-        "texts": {"days": _days(day, conversations.TEXT_DAYS), "message_ids": [""]},
+        "texts": {"days": _days(day, lookups.TEXT_DAYS), "message_ids": [""]},
         "totals": chosen,
+        "turn_list": chosen,
         "troubles": moments,
     }
 

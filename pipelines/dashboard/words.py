@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,19 +19,38 @@ SOURCES = {
     "airy": "Airy",
 }
 """What people call the sources that Parley knows; a custom one goes by its own name."""
+ENDPOINTS = {"facebook": "Messenger and Instagram", "twilio": "SMS and WhatsApp by Twilio", "replies": "Replies"}
+"""What people call the endpoints that are not one source alone."""
 _COLORS = 10
 _MOST_CHARACTERS = 200_000
 
 
 def init_app(app: Flask) -> None:
     """Let templates use these words."""
-    for word in (bytes_as_text, color, day, duration, indented, label, link, moment, number, state, time, without):
+    words = (bytes_as_text, color, day, duration, endpoint, indented, label, link, moment, number, state, time)
+    for word in (*words, without):
         app.add_template_filter(word)
 
 
 def label(source: str) -> str:
     """Return what people call a source."""
     return SOURCES.get(source, source)
+
+
+def endpoint(name: str | None) -> str:
+    """Return what people call an endpoint: by the sources whose webhooks it takes."""
+    return ENDPOINTS.get(name or "", label(name or "an unknown source"))
+
+
+def endpoint_of(source: str) -> str:
+    """Return the endpoint that takes a source's webhooks; an endpoint's own name stays."""
+    return "facebook" if source == "instagram" else source.partition(".")[0]
+
+
+def endpoints(custom: Sequence[str]) -> dict[str, str]:
+    """Return every endpoint, and what people call it."""
+    names = dict.fromkeys((*map(endpoint_of, SOURCES), *custom, "replies"))
+    return {name: endpoint(name) for name in names}
 
 
 def color(source: str) -> int:

@@ -24,6 +24,7 @@ from bqemulator.versioning.snapshots import SnapshotManager
 from pipelines.local import (
     bigquery_appends,
     bigquery_bytes,
+    bigquery_complaints,
     bigquery_dry_runs,
     bigquery_partitions,
     bigquery_passes,
@@ -48,6 +49,7 @@ def apply(streaming_buffer: dt.timedelta = GOOGLES_BUFFER) -> None:
     bigquery_views.apply()
     bigquery_appends.apply()
     bigquery_bytes.apply()
+    bigquery_complaints.apply()
     bigquery_partitions.apply()
     bigquery_passes.apply()
     write_servicer.BigQueryWriteHandler = _on_loop(write_servicer.BigQueryWriteHandler)

@@ -129,7 +129,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
         click.ClickException: another runs in it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("ab") as lock:
+    with (folder / local_stack.LOCK_FILE).open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,6 +1,5 @@
 """`parley backfill`: plan, apply, roll back; list, show and discard runs."""
 
-import json
 import sys
 import time
 from datetime import datetime
@@ -8,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from pipelines.io.archive_segments import Selection
 from pipelines.reprocess import dead_letters, diff, previewing, related, report, shell, staging, terminal
 from pipelines.reprocess.apply import apply, discard, roll_back
 from pipelines.reprocess.runs import Request, Runs, Staging
 from pipelines.reprocess.shell import console
+from pipelines.run import json_output
 from pipelines.run.pipeline_commands import BeamCommand
 
 
@@ -170,26 +169,32 @@ def discard_run(run: str, reason: str | None) -> None:
 
 @backfill.command("list")
 @click.option("--limit", default=20, show_default=True, help="Runs shown at most, the newest ones.")
-def list_runs(limit: int) -> None:
+@json_output.option
+def list_runs(limit: int, as_json: bool) -> None:
     """List runs and their states."""
     where, warehouse = shell.connect()
     with shell.failures():
-        terminal.show_runs(console, Runs(warehouse, where).all()[-limit:])
+        found = Runs(warehouse, where).all()[-limit:]
+    if as_json:
+        json_output.write([run.described() for run in found])
+    elif found:
+        terminal.show_runs(console, found)
+    else:
+        console.print("No runs.")
 
 
 @backfill.command("show")
 @click.argument("run")
 @click.option("--samples", default=1, show_default=True, help="Samples of each table and kind of change.")
 @click.option("--report", "report_to", type=click.Path(path_type=Path, dir_okay=False), help="Also as HTML, here.")
-@click.option("--json", "as_json", is_flag=True, help="For programs: the run as JSON.")
+@json_output.option
 def show_run(run: str, samples: int, report_to: Path | None, as_json: bool) -> None:
     """Show a run: its history and what it changes."""
     where, warehouse = shell.connect()
     with shell.failures():
         found = Runs(warehouse, where).get(run)
     if as_json:
-        described = msgspec.to_builtins(found) | {"state": found.state.value, "counts": found.differences()}
-        click.echo(json.dumps(described, indent=2))
+        json_output.write(found.described())
         return
     terminal.show_run(console, found)
     place = Staging.of(where, found.run_id)

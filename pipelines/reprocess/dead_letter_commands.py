@@ -14,6 +14,7 @@ from pipelines.reprocess import shell
 from pipelines.reprocess.apply import apply
 from pipelines.reprocess.runs import Request
 from pipelines.reprocess.shell import console
+from pipelines.run import json_output
 from pipelines.run.pipeline_commands import BeamCommand
 
 
@@ -36,17 +37,22 @@ def filtering(command: Any) -> Any:
 
 @dead_letters.command("list")
 @filtering
+@json_output.option
 def list_kinds(
     start: datetime | None,
     end: datetime | None,
     sources: tuple[str, ...],
     stage: str | None,
     error_class: str | None,
+    as_json: bool,
 ) -> None:
     """List kinds of dead letters: how many, of how many events, since when, and an example."""
     where, warehouse = shell.connect()
     with shell.failures():
         found = letters.kinds(warehouse, where, letters.Filter(start, end, sources, stage, error_class))
+    if as_json:
+        json_output.write(found)
+        return
     table = Table("source", "stage", "error", "letters", "events", "first", "last", "example", "of event")
     for kind in found:
         table.add_row(
@@ -67,6 +73,7 @@ def list_kinds(
 @filtering
 @click.argument("event", required=False)
 @click.option("--limit", default=5, show_default=True, help="Dead letters shown at most, the latest ones.")
+@json_output.option
 def show_letters(
     event: str | None,
     start: datetime | None,
@@ -75,16 +82,23 @@ def show_letters(
     stage: str | None,
     error_class: str | None,
     limit: int,
+    as_json: bool,
 ) -> None:
     """Show dead letters, all or those of one raw EVENT: where it failed, the traceback, the raw body."""
     where, warehouse = shell.connect()
     chosen = letters.Filter(start, end, sources, stage, error_class, event)
     with shell.failures():
-        for letter in letters.letters(warehouse, where, chosen, limit):
-            table = Table("column", "value", title_justify="left")
-            for column, value in letter.items():
-                table.add_row(column, Text(_readable(value)))
-            console.print(table)
+        found = list(letters.letters(warehouse, where, chosen, limit))
+    if as_json:
+        json_output.write(found)
+        return
+    for letter in found:
+        table = Table("column", "value", title_justify="left")
+        for column, value in letter.items():
+            table.add_row(column, Text(_readable(value)))
+        console.print(table)
+    if not found:
+        console.print("No dead letters.")
 
 
 @dead_letters.command("redrive", cls=BeamCommand)

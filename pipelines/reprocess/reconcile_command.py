@@ -3,8 +3,10 @@
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
 from rich.table import Table
 from rich.text import Text
 
@@ -14,8 +16,9 @@ from pipelines.reprocess import reconcile as reconciling
 from pipelines.reprocess import shell, terminal
 from pipelines.reprocess.apply import apply
 from pipelines.reprocess.reconcile import Reconciliation
-from pipelines.reprocess.runs import Request
+from pipelines.reprocess.runs import Request, Run
 from pipelines.reprocess.shell import console
+from pipelines.run import json_output
 from pipelines.run.pipeline_commands import BeamCommand, local_options
 
 _SHOWN_IDS = 10
@@ -32,6 +35,7 @@ _NUMBERS = ("archived", "normalized", "partial", "ignored", "failed", *_FAULTS)
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the ids of what is missing or incomplete here, for backfill plan --events.",
 )
+@json_output.option
 @shell.from_archive
 @click.pass_context
 def reconcile(
@@ -41,6 +45,7 @@ def reconcile(
     sources: tuple[str, ...],
     redrive: bool,
     list_to: Path | None,
+    as_json: bool,
     reason: str | None,
     archive: str | None,
     files: str | None,
@@ -54,24 +59,33 @@ def reconcile(
     where, warehouse = shell.connect()
     shell.check_sources(sources)
     root, selection = shell.archive_root(archive), Selection(start, end, sources)
-    with shell.failures(), terminal.steps(quiet) as steps:
+    with shell.failures(), terminal.steps(quiet or as_json) as steps:
         found = reconciling.reconcile(
             warehouse, where, root, selection, local_options(ctx.args), files=files, steps=steps
         )
     lacking = frozenset([*found.missing, *found.incomplete])
-    _show(found, quiet)
+    if not as_json:
+        _show(found, quiet)
     if list_to is not None:
         list_to.write_text("".join(f"{event}\n" for event in sorted(lacking)), "utf-8")
+    done = None
     if redrive and lacking:
         request = Request(root, Selection(events=lacking), shell.actor(), reason or "reconcile --redrive")
         run = shell.run_plan(ctx.args, where, warehouse, request, files, quiet)
         with shell.failures():
             done = apply(warehouse, where, run.run_id, request.actor, reason=request.reason)
-        click.echo(f"run {done.run_id} is applied: {done.events} events were normalized again")
+        click.echo(f"run {done.run_id} is applied: {done.events} events were normalized again", err=as_json)
+    if as_json:
+        json_output.write(_described(found, done))
     if not found.agrees:
         sys.exit(shell.DIFFERENT)
     if found.damages:
         sys.exit(shell.DAMAGED)
+
+
+def _described(found: Reconciliation, redriven: Run | None) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(found)
+    return {"agrees": found.agrees, **plain, "run_id": redriven.run_id if redriven else None}
 
 
 def _show(found: Reconciliation, quiet: bool) -> None:

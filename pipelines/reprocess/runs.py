@@ -105,6 +105,12 @@ class Run(msgspec.Struct, frozen=True):
         counts: dict[str, dict[str, int]] = json.loads(self.counts or "{}")
         return counts
 
+    def described(self) -> dict[str, Any]:
+        """Return the run for programs: its fields, its state, and its JSON columns read."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        read = {"selection": json.loads(self.selection), "counts": self.differences()}
+        return {**plain, "state": self.state.value, **read}
+
     def made(self, table: str) -> bool:
         """Tell whether it may have made rows of a table."""
         rows = self.differences().get(table)

@@ -1,22 +1,21 @@
 """`parley settle`: the one command for every night."""
 
 import datetime as dt
-import json
 import sys
 from datetime import datetime
 
 import click
-import msgspec
 
 from pipelines.reprocess import settle as settling
 from pipelines.reprocess import shell, terminal
 from pipelines.reprocess.settle import Summary
+from pipelines.run import json_output
 from pipelines.run.pipeline_commands import BeamCommand, local_options
 
 
 @click.command(cls=BeamCommand)
 @shell.between
-@click.option("--json", "as_json", is_flag=True, help="For programs: the summary as JSON.")
+@json_output.option
 @click.option("--files", metavar="FOLDER", help="Where rows lie before they are loaded: gs://… for a cluster.")
 @click.option("--archive", help="The archive's root; by default $PARLEY_ARCHIVE.")
 @click.option("--quiet", is_flag=True, help="No progress, only the summary.")
@@ -54,7 +53,10 @@ def settle(
             files=files,
             steps=steps,
         )
-    click.echo(json.dumps(msgspec.to_builtins(done), indent=2) if as_json else _told(done))
+    if as_json:
+        json_output.write(done)
+    else:
+        click.echo(_told(done))
     if not done.agrees:
         sys.exit(shell.DIFFERENT)
     if done.damages:

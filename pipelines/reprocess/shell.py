@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from google.api_core.exceptions import GoogleAPICallError
 from google.cloud import bigquery
 from rich.console import Console
 
-from pipelines.bigquery.target import ConfigurationError, Target, client
+from pipelines.bigquery.target import Target, client
 from pipelines.io.options import moment
 from pipelines.reprocess import diff, related, report, terminal
 from pipelines.reprocess.plan import plan, resume
 from pipelines.reprocess.runs import RefusedError, Request, Run, Staging, UnknownRunError
 from pipelines.reprocess.steps import Steps
 from pipelines.run import logs
+from pipelines.run.failures import in_words
 from pipelines.run.pipeline_commands import local_options
 from pipelines.run.table_commands import target
 from pipelines.sources import PARSERS, registry
@@ -178,7 +178,9 @@ def failures() -> Iterator[None]:
         yield
     except RefusedError as error:
         raise _Refusal(str(error)) from error
-    except (UnknownRunError, FileNotFoundError, ConfigurationError) as error:
+    except (UnknownRunError, FileNotFoundError) as error:
         raise click.ClickException(str(error)) from error
-    except GoogleAPICallError as error:
-        raise click.ClickException(error.message or str(error)) from error
+    except Exception as error:
+        if (said := in_words(error)) is None:
+            raise
+        raise click.ClickException(said) from error

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import IO, Final
 
 import click
-from google.api_core.exceptions import GoogleAPICallError
 from google.cloud import bigquery
 
 from pipelines.bigquery.target import Target, client
@@ -54,20 +53,12 @@ def query(
     try:
         rows = _run(client(where), where, text, limit, write)
         _write(rows, format_, output, limit)
-    except GoogleAPICallError as error:
-        raise click.ClickException(_reason(error)) from error
     except BrokenPipeError:
         # Whoever reads has seen enough (`parley query … | head`). Python would complain at its end.
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:
         raise click.ClickException(f"cannot write {output}: {error.strerror or error}") from error
-
-
-def _reason(error: GoogleAPICallError) -> str:
-    """Return what BigQuery says, without the address that was asked."""
-    said = [str(each["message"]) for each in error.errors if isinstance(each, dict) and each.get("message")]
-    return said[0] if said else error.message or str(error)
 
 
 def _sql(sql: str | None, script: IO[str] | None) -> str:

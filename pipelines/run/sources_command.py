@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import click
 from flask import Flask
 
+from pipelines.run import json_output
 from receiver import sources as source_modules
 from receiver.config import PREFIX, Settings
 from schemas import recipes
@@ -55,13 +56,18 @@ def sources() -> None:
 
 
 @sources.command()
+@json_output.option
 @click.pass_context
-def check(ctx: click.Context) -> None:
+def check(ctx: click.Context, as_json: bool) -> None:
     """Check the sources' configuration, and print the webhook URL for each provider's console.
 
     Exits with 1 where something is wrong.
     """
     report = examine(os.environ)
+    if as_json:
+        listed = [{**each._asdict(), "console": CONSOLES[each.source]} for each in report.endpoints]
+        json_output.write({"endpoints": listed, "problems": report.problems, "notes": report.notes})
+        ctx.exit(1 if report.problems else 0)
     for endpoint in report.endpoints:
         click.echo(f"{endpoint.source:<12} {endpoint.url}")
         click.echo(f"{'':<12} {CONSOLES[endpoint.source]}")

@@ -1,5 +1,6 @@
 """The commands around tables, and the target of every command; they need no Beam."""
 
+import os
 from itertools import chain
 
 import click
@@ -8,7 +9,7 @@ from google.auth.exceptions import DefaultCredentialsError
 
 from pipelines.bigquery import ddl
 from pipelines.bigquery.deploy import DestructiveChangeError, EmptyProject, Step, deploy, plan
-from pipelines.bigquery.target import ConfigurationError, Target, client
+from pipelines.bigquery.target import PROJECT, ConfigurationError, Target, client
 from pipelines.run import local_stack
 
 
@@ -22,7 +23,15 @@ def target() -> Target:
     try:
         return Target.from_environment()
     except ConfigurationError as error:
-        raise click.ClickException(f"{error}; or start the local stack here: parley run") from error
+        raise click.ClickException(_hint(str(error))) from error
+
+
+def _hint(said: str) -> str:
+    if os.environ.get(PROJECT):
+        return said
+    if local_stack.is_held():
+        return f"the stack in {local_stack.DEFAULT_FOLDER} is not ready yet: its terminal says when it is"
+    return f"{said}; or start the local stack here: parley run"
 
 
 @click.group()

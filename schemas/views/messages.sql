@@ -1,4 +1,4 @@
--- Each message once, as its first telling of the highest generation told it; and whoever is known by several ids in a
+-- Each message once, as its first telling told it, whichever generation stored it; and whoever is known by several ids in a
 -- source is one contact with one conversation on each channel (the view identities). The placeholder of media (a message
 -- of WhatsApp's history), and a telling without content that the source calls unsupported, count only as long as the message
 -- itself is not told.

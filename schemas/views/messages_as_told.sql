@@ -1,5 +1,5 @@
--- Each message once, with its contact's and its conversation's ids as its first telling of the highest generation told
--- them: the view messages makes one contact of all that a person is in a source. The placeholder of media (a message of
+-- Each message once, with its contact's and its conversation's ids as its first telling told them, whichever generation
+-- stored it: the view messages makes one contact of all that a person is in a source. The placeholder of media (a message of
 -- WhatsApp's history), and a telling without content that the source calls unsupported, count only as long as the message
 -- itself is not told.
 -- A filter on sent_date prunes. A message without a usable time of its own may be told in two partitions: from the next
@@ -35,7 +35,6 @@ QUALIFY
   ROW_NUMBER() OVER (
     PARTITION BY telling.sent_date, telling.message_id
     ORDER BY
-      telling.generation DESC,
       IF('placeholder' IN UNNEST(telling.flags) OR 'unsupported' IN UNNEST(telling.flags), 1, 0),
       -- What was posted to be sent says who answered; the source's echo of it does not.
       IF('reply' IN UNNEST(telling.flags), 0, 1),

@@ -1,4 +1,4 @@
--- Each piece of metadata once, as its first telling of the highest generation told it; one without a time of its own,
+-- Each piece of metadata once, as its first telling told it, whichever generation stored it; one without a time of its own,
 -- which may have come back to an earlier value (on, off, on), as its last telling did. Whoever is known by several ids in
 -- a source is one contact with one conversation on each channel (the view identities).
 -- A filter on occurred_date prunes the metadata; aliases are read in all partitions. With the ids as the tables have

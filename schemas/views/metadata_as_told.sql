@@ -1,5 +1,5 @@
 -- Each piece of metadata once, with the ids as its telling gave them (the view metadata makes one contact of all that a
--- person is in a source): as its first telling of the highest generation told it; one without a time of its own, which
+-- person is in a source): as its first telling told it, whichever generation stored it; one without a time of its own, which
 -- may have come back to an earlier value (on, off, on), as its last telling did. A delivery never comes back to an
 -- earlier state: of states and their errors the first telling counts, and a redelivery does not make a message sent later.
 -- A filter on occurred_date prunes. Metadata without a usable time of its own may be told in two partitions: from the
@@ -42,7 +42,6 @@ QUALIFY
   ROW_NUMBER() OVER (
     PARTITION BY telling.occurred_date, telling.metadata_id
     ORDER BY
-      telling.generation DESC,
       IF(telling.occurred_at_from = 'received', 1, 0),
       IF(
         telling.occurred_at_from = 'received' AND telling.key NOT IN ('source.delivery_state', 'source.error'),

@@ -1,3 +1,4 @@
+import re
 import threading
 import uuid
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ class Site:
             "/conversations/",
             self.conversation,
             f"/events/{START.date()}/{HOSTILE_EVENT}/raw",
+            "/messages/",
+            "/webhooks/",
             "/dead-letters/",
             "/runs/",
         )
@@ -105,6 +108,46 @@ def test_a_chart_can_be_read_with_the_keyboard(look) -> None:
     assert page.evaluate(title) == ["< 1 min"]
     page.keyboard.press("End")
     assert page.evaluate(title) == ["None yet"]
+
+
+def test_a_bar_leads_to_what_it_counts_and_its_table_becomes_a_file(look) -> None:
+    page = look("/")
+    canvas = page.locator(".responses canvas")
+    canvas.focus()
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("which=unanswered"))
+    expect(page.get_by_text("not answered yet").first).to_be_visible()
+    page.go_back()
+    page.locator(".funnel:not([aria-busy])").wait_for()
+    at = "Chart.getChart(document.querySelector('.funnel canvas')).getDatasetMeta(0).data[3].tooltipPosition()"
+    place = page.evaluate(at)
+    page.locator(".funnel canvas").click(position={"x": place["x"] / 2 + 40, "y": place["y"]})
+    expect(page).to_have_url(re.compile("which=read"))
+    page.go_back()
+    page.locator(".troubles:not([aria-busy])").wait_for()
+    with page.expect_download() as download:
+        page.locator(".troubles a.file").click()
+    told = download.value.path().read_bytes().decode()
+    assert told.startswith('"Endpoint","Received","Normalized","Partial","Ignored","Failed"\r\n"Airy","83"')
+
+
+def test_who_follows_sees_new_messages_and_stays_where_the_keyboard_is(look) -> None:
+    page = look("/messages/")
+    page.clock.install()
+    page.reload()
+    page.get_by_label("Follow").check()
+    first = page.locator(".conversations li").first
+    page.route(
+        "**/messages/", lambda route: route.fulfill(body=route.fetch().text().replace("Größe", "Neu: Größe"))
+    )
+    first.locator("a").focus()
+    page.clock.run_for(6_000)
+    assert "Neu" not in first.inner_text()
+    page.get_by_label("Follow").focus()
+    page.clock.run_for(6_000)
+    expect(first).to_contain_text("Neu: Größe")
+    expect(page.get_by_label("Follow")).to_be_focused()
 
 
 def test_one_gets_from_the_overview_to_a_raw_event_without_a_mouse(look) -> None:

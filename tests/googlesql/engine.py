@@ -29,7 +29,7 @@ from zetasql.wasi._pb2.zetasql.proto import options_pb2
 from zetasql.wasi._pb2.zetasql.public.type_pb2 import TypeProto
 from zetasql.wasi._pb2.zetasql.public.value_pb2 import ValueProto
 
-from tests.googlesql import dialect
+from tests.googlesql import counting, dialect
 
 Columns = dict[str, TypeProto]
 """The columns of a table: name and type."""
@@ -109,6 +109,7 @@ class Prepared:
 class Engine:
     """One instance of GoogleSQL; made once a process, since it takes hundreds of MB."""
 
+    @counting.timed()
     def __init__(self) -> None:
         config = wasmtime.Config()
         config.shared_memory = True
@@ -162,7 +163,7 @@ class Engine:
             RefusedError: it answers with an error.
         """
         sent = request.SerializeToString()
-        with self._allocated(len(sent)) as where, self._allocated(4) as size_at:
+        with counting.timed(), self._allocated(len(sent)) as where, self._allocated(4) as size_at:
             ctypes.memmove(self._base + where, sent, len(sent))
             found = self._exports[f"ZetaSqlLocalService_{method}"](self._store, where, len(sent), size_at)
             if not found:

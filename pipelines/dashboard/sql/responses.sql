@@ -2,24 +2,7 @@
 -- and after is looked at for three days, so that partitions are pruned.
 WITH
 ${exchanged},
-  ordered AS (
-    SELECT
-      *,
-      LAG(direction) OVER conversation AS previous_direction,
-      MIN(IF(direction = 'outbound', sent_at, NULL)) OVER (
-        conversation ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
-      ) AS answered_at
-    FROM exchanged
-    WINDOW conversation AS (PARTITION BY conversation_id ORDER BY sent_at, direction, message_id)
-  ),
-  turns AS (
-    SELECT TIMESTAMP_DIFF(answered_at, sent_at, MILLISECOND) / 1000 AS seconds
-    FROM ordered
-    WHERE
-      direction = 'inbound'
-      AND COALESCE(previous_direction, 'outbound') = 'outbound'
-      AND sent_date BETWEEN @first_day AND @last_day
-  )
+${turns}
 SELECT
   COUNTIF(seconds < 60) AS within_1_minute,
   COUNTIF(seconds >= 60 AND seconds < 300) AS within_5_minutes,

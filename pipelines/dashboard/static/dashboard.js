@@ -24,6 +24,7 @@ async function load(panel) {
   }
   panel.removeAttribute("aria-busy");
   body.querySelectorAll("[data-chart]").forEach(draw);
+  body.querySelectorAll("table").forEach(offer);
 }
 
 // Returns the numbers of a table: its rows' labels, and a series for each column that is not left out.
@@ -36,16 +37,22 @@ function read(table) {
           label: head.textContent,
           color: head.dataset.tone ? `tone-${head.dataset.tone}` : `source-${head.dataset.color}`,
           values: rows.map((row) => Number(row.cells[column].dataset.value)),
+          links: rows.map((row) => leads(row.cells[column])),
         }]
       : [],
   );
   return { labels: rows.map((row) => row.cells[0].textContent), series };
 }
 
+// Returns where the number of a cell leads: to what it counts.
+function leads(cell) {
+  return cell.querySelector("a")?.href;
+}
+
 // Returns one series of the cells that have a value, each with a tone of its own.
 function readOne(table, labels) {
   const cells = [...table.querySelectorAll("[data-value]")];
-  return { labels, values: cells.map((cell) => Number(cell.dataset.value)), tones: cells.map((cell) => `tone-${cell.dataset.tone}`) };
+  return { labels, values: cells.map((cell) => Number(cell.dataset.value)), links: cells.map(leads), tones: cells.map((cell) => `tone-${cell.dataset.tone}`) };
 }
 
 const kinds = {
@@ -59,6 +66,7 @@ function stacked({ labels, series }, indexAxis) {
   const datasets = series.map((each) => ({
     label: each.label,
     data: each.values,
+    links: each.links,
     backgroundColor: color(each.color),
     borderColor: color("surface"),
     borderWidth: { top: 1 },
@@ -69,8 +77,8 @@ function stacked({ labels, series }, indexAxis) {
   return config(labels, datasets, indexAxis, datasets.length > 1);
 }
 
-function single({ labels, values, tones }, indexAxis) {
-  const datasets = [{ data: values, backgroundColor: tones.map(color), borderRadius: 3, maxBarThickness: 36 }];
+function single({ labels, values, links, tones }, indexAxis) {
+  const datasets = [{ data: values, links, backgroundColor: tones.map(color), borderRadius: 3, maxBarThickness: 36 }];
   return config(labels, datasets, indexAxis, false);
 }
 
@@ -101,6 +109,11 @@ function config(labels, datasets, indexAxis, hasLegend) {
       maintainAspectRatio: false,
       animation: quiet.matches ? false : { duration: 250 },
       interaction: { mode: "index", axis: indexAxis, intersect: false },
+      onClick: (event, _, chart) => follow(chart.getElementsAtEventForMode(event, "nearest", { intersect: true }, false)[0], chart),
+      onHover: (event, _, chart) => {
+        const [under] = chart.getElementsAtEventForMode(event, "nearest", { intersect: true }, false);
+        chart.canvas.classList.toggle("leads", Boolean(linkOf(under, chart)));
+      },
       scales: indexAxis === "x" ? { x: categories, y: values } : { x: values, y: categories },
       plugins: {
         legend: {
@@ -147,10 +160,24 @@ function draw(figure) {
   chart.at = -1;
 }
 
-// Arrow keys go through the bars, as a pointer would.
+function linkOf(bar, chart) {
+  return bar && chart.data.datasets[bar.datasetIndex].links?.[bar.index];
+}
+
+function follow(bar, chart) {
+  const link = linkOf(bar, chart);
+  if (link) location.assign(link);
+}
+
+// Arrow keys go through the bars, as a pointer would; Enter follows the largest part of the one that is shown.
 function step(event, canvas) {
   const chart = Chart.getChart(canvas);
   const last = chart.data.labels.length - 1;
+  if (event.key === "Enter" && chart.at >= 0) {
+    const parts = chart.data.datasets.map((each, datasetIndex) => ({ datasetIndex, index: chart.at, value: each.data[chart.at] }));
+    follow(parts.sort((a, b) => b.value - a.value)[0], chart);
+    return;
+  }
   const to = {
     ArrowRight: Math.min(chart.at + 1, last), ArrowDown: Math.min(chart.at + 1, last),
     ArrowLeft: Math.max(chart.at - 1, 0), ArrowUp: Math.max(chart.at - 1, 0),
@@ -169,6 +196,23 @@ function show(chart, at) {
   chart.update();
 }
 
+// Offers the numbers of a table as a file.
+function offer(table) {
+  const quoted = (cell) => `"${(cell.dataset.value ?? cell.textContent.trim().replace(/(?<=\d)\u202f(?=\d)/g, "")).replaceAll('"', '""')}"`;
+  const link = document.createElement("a");
+  link.textContent = "CSV";
+  link.className = "file";
+  link.href = "#";
+  link.download = `parley-${table.closest("[data-panel], section")?.getAttribute("aria-labelledby")?.replace("title-", "") ?? "table"}.csv`;
+  link.addEventListener("click", () => {
+    const lines = [...table.rows].map((row) => [...row.cells].map(quoted).join(","));
+    link.href = URL.createObjectURL(new Blob([lines.join("\r\n"), "\r\n"], { type: "text/csv" }));
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  });
+  (table.closest(".scroll") ?? table).after(link);
+}
+
 document.querySelectorAll("[data-panel]").forEach(load);
 document.querySelectorAll("main > section [data-chart]").forEach((figure) => figure.closest("[data-panel]") || draw(figure));
+document.querySelectorAll("main > section:not([data-panel]) table").forEach(offer);
 dark.addEventListener("change", () => document.querySelectorAll("[data-chart]").forEach(draw));

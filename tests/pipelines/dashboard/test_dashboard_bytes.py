@@ -74,7 +74,9 @@ def test_every_question_to_a_partitioned_table_is_bounded_in_time(question: str)
         assert scan.days is None or len(scan.days) < 800, scan.table
 
 
-@pytest.mark.parametrize("question", ["activity", "outcomes", "dead_letters", "troubles", "letter_days"])
+@pytest.mark.parametrize(
+    "question", ["activity", "message_list", "event_list", "outcomes", "dead_letters", "troubles", "letter_days"]
+)
 def test_what_reads_one_table_is_under_the_limit_for_a_month(question: str) -> None:
     month = Period(LAST - dt.timedelta(days=29), LAST)
 
@@ -89,6 +91,13 @@ def test_whatever_a_page_asks_is_no_wider_than_the_widest(world: DashboardWorld)
     conversation = world.conversation_of(HOSTILE_EVENT)
     paths = ["/conversations/?waiting=1&contact=6", "/conversations/", "/dead-letters/", "/runs/", "/runs/x"]
     paths += [f"/panels/{name}" for name in ("totals", "activity", "funnel", "responses", "troubles")]
+    paths += [
+        "/messages/",
+        "/messages/?text=a",
+        "/messages/?which=read",
+        "/messages/?which=unanswered",
+        "/webhooks/",
+    ]
     paths += [
         "/panels/totals?from=2026-06-01&to=2026-06-07",
         f"/conversations/{conversation}?day={START.date()}",
@@ -111,7 +120,7 @@ def test_no_question_reads_content_but_those_that_show_it() -> None:
         if any(scan.columns & {"content", "data"} for scan in scans(sql, scalars, YEAR)):
             showing.add(question)
 
-    assert showing == {"answers", "dead_letters", "items", "texts"}
+    assert showing == {"answers", "dead_letters", "items", "search", "texts"}
 
 
 @pytest.mark.parametrize("kind", [BadRequest, InternalServerError])

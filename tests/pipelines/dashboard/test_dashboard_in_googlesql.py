@@ -120,6 +120,8 @@ def _paths(analyst: Analyst) -> Iterator[str]:
     period = f"from={FIRST}&to={LAST}"
     panels = ("totals", "activity", "funnel", "responses", "troubles")
     yield from (f"/panels/{name}?{period}" for name in panels)
+    yield from (f"/messages/?{period}", f"/messages/?text=o&from={LAST}&to={LAST}", f"/webhooks/?{period}")
+    yield from (f"/messages/?which={name}&{period}" for name in ("read", "unanswered", "within_1_hour"))
     yield "/panels/totals?from=2026-03-20&to=2026-03-21"
     yield from (f"/conversations/?{period}", f"/conversations/?waiting=1&{period}", f"/dead-letters/?{period}")
     yield from ("/runs/", "/runs/019cbbbb-1")

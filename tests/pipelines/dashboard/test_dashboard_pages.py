@@ -42,6 +42,39 @@ def test_the_frame_comes_without_asking_and_its_panels_are_answered(page: FlaskC
         assert "empty" not in opened(page, html.unescape(panel)).split('class="')[1].split('"')[0]
 
 
+def test_a_source_leads_to_what_its_endpoint_received(page: FlaskClient) -> None:
+    period = f"source=instagram&from={DAY}&to={DAY}"
+    webhooks = opened(page, f"/panels/troubles?{period}")
+    assert "Messenger and Instagram" in webhooks
+    assert "WhatsApp" not in webhooks
+    assert f"<strong>{LETTERS}</strong>" in webhooks
+    assert "ValidationError" in opened(page, f"/dead-letters/?{period}")
+
+
+def test_a_visitor_of_the_live_chat_has_a_name_and_is_found_by_it(page: FlaskClient) -> None:
+    names = re.findall(r"<bdi>(Visitor [0-9a-f]{6})</bdi>", opened(page, "/conversations/?source=chatplugin"))
+    assert len(names) > 2
+    found = opened(page, "/conversations/?" + urlencode({"contact": names[0]}))
+    assert set(re.findall(r'class="who"><bdi>(.*?)</bdi>', found)) == {names[0]}
+
+
+def test_an_error_keeps_what_was_typed(page: FlaskClient) -> None:
+    answer = page.get("/conversations/?from=x&to=2026-03-04&contact=%3Cme&waiting=1&source=whatsapp")
+    assert answer.status_code == 400
+    for kept in ('value="x"', 'value="2026-03-04"', 'value="&lt;me"', "checked", 'value="whatsapp" selected'):
+        assert kept in answer.text
+
+
+def test_a_failure_is_said_in_the_words_of_the_source(page: FlaskClient, world: DashboardWorld) -> None:
+    (failed,) = world.query(
+        "SELECT conversation_id, DATE(occurred_at) AS day FROM parley.metadata "
+        "WHERE key = 'source.error' AND source = 'twilio.sms'"
+    )
+    text = opened(page, f"/conversations/{failed['conversation_id']}?day={failed['day']}")
+    assert "Unreachable destination handset" in text
+    assert 'href="https://www.twilio.com/docs/api/errors/30003"' in text
+
+
 def test_a_period_without_messages_says_where_the_latest_are(page: FlaskClient) -> None:
     assert "to=2026-03-0" in opened(page, "/panels/totals?from=2026-06-01&to=2026-06-07")
 

@@ -1,5 +1,6 @@
 """The commands as scripts and people use them: what they print, and their exit codes."""
 
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -70,7 +71,9 @@ def test_a_run_by_command_from_plan_to_discard(warehouse: Warehouse, parley: Par
     told = json.loads(parley("backfill", "show", "latest", "--json").stdout)
     assert (told["state"], told["events"]) == ("planned", 5)
     assert told["counts"]["messages"] == {"added": 1, "removed": 0, "changed": 1, "unchanged": 3}
+    assert told["selection"] == {"archive": str(warehouse.archive)}
     assert run in parley("backfill", "list").stdout
+    assert json.loads(parley("backfill", "list", "--json").stdout) == [told]
 
     assert "is applied" in parley("backfill", "apply", run).stdout
     assert "is applied" in parley("backfill", "apply", run).stdout
@@ -140,6 +143,14 @@ def test_dead_letters_become_rows_after_a_fix(
     assert listed.count("facebook") == 2
     shown = parley("dead-letters", "show", text_message(1).event_id).stdout
     assert '"text": "text 1"' in shown
+    first = json.loads(parley("dead-letters", "list", "--json").stdout)[0]
+    assert (first["error_class"], first["letters"], first["first"][:10]) == (
+        "ArithmeticError",
+        2,
+        str(NOON.date()),
+    )
+    (letter,) = json.loads(parley("dead-letters", "show", text_message(1).event_id, "--json").stdout)
+    assert base64.b64decode(letter["data"]) == text_message(1).data
     none = parley("dead-letters", "redrive", "--class", "KeyError").stdout
     assert "No dead letter" in none
 
@@ -171,6 +182,9 @@ def test_what_is_missing_is_found_and_made_again(warehouse: Warehouse, parley: P
     assert f"1 with other rows than the ledger says: {events[3].event_id}" in differing
     assert found.read_text().split() == sorted([events[3].event_id, missing.event_id])
     assert "2 events were normalized again" in differing
+    told = json.loads(parley("reconcile", "--json", code=5).stdout)
+    assert (told["agrees"], told["not_archived"], told["missing"]) == (False, [alone.event_id], [])
+    assert (told["days"][0]["archived"], told["days"][0]["normalized"], told["run_id"]) == (6, 6, None)
     again = parley("reconcile", code=5).stdout
     assert "not in the ledger" not in again
     assert "with other rows" not in again

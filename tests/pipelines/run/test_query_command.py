@@ -137,9 +137,7 @@ def test_an_error_is_one_that_names_what_is_wrong(parley):
     result = parley("SELECT nonsense FROM messages")
 
     assert result.exit_code == 1
-    assert result.output.startswith("Error: ")
-    assert "nonsense" in result.output
-    assert "http" not in result.output
+    assert result.output == "Error: Unrecognized name: nonsense at [1:8]\n"
 
 
 def test_a_file_that_cannot_be_written_is_said_and_one_that_is_there_stays_until_the_new_one_is_whole(

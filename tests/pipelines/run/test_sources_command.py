@@ -70,6 +70,16 @@ def test_problem_names_its_variable_once_and_exits_with_1(changes, problem):
     assert result.stderr.count(problem) == 1
 
 
+def test_json_has_endpoints_problems_and_notes_and_stands_alone_on_stdout():
+    result = CliRunner().invoke(sources, ["check", "--json"], env=ALL | {"PARLEY_GOOGLE_CLIENT_TOKENS": ""})
+    told = json.loads(result.stdout)
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert {each["source"]: each["url"] for each in told["endpoints"]}["airy"].endswith("/parley/airy")
+    assert all(each["console"] for each in told["endpoints"])
+    assert told["problems"] == ["PARLEY_GOOGLE_CLIENT_TOKENS is not set: google's handshake would be refused"]
+    assert told["notes"] == []
+
+
 def test_expressions_are_checked_too(tmp_path):
     path = tmp_path / "sources.toml"
     path.write_text("[shop]\nscheme = 'none'\n[[shop.mapping.message]]\ncontact = 'item.'\n")

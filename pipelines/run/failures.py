@@ -1,0 +1,50 @@
+"""What a command says where BigQuery, or the way to it, fails: one line, in the words of who asked."""
+
+import os
+import sys
+from typing import Final
+
+_EMULATOR: Final = "BIGQUERY_EMULATOR_HOST"
+
+
+def in_words(error: BaseException) -> str | None:
+    """Return what is wrong; None where an error is none of BigQuery's, so that its traceback should be seen."""
+    # Whoever has not imported Google's packages has not been failed by them, and may not have them.
+    if "pipelines.bigquery.target" not in sys.modules:
+        return None
+    from google.api_core.exceptions import GoogleAPICallError, RetryError  # noqa: PLC0415 - see above
+    from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415
+    from requests.exceptions import ConnectionError as NoConnection  # noqa: PLC0415
+
+    from pipelines.bigquery.target import ConfigurationError  # noqa: PLC0415
+
+    if isinstance(error, RetryError) and isinstance(error.cause, GoogleAPICallError):
+        error = error.cause
+    said = None
+    match error:
+        case RetryError() | NoConnection():
+            said = _unreachable(error)
+        case GoogleAPICallError():
+            said = _said(error.errors, error.message or str(error))
+        case DefaultCredentialsError():
+            said = "there are no credentials for Google Cloud: gcloud auth application-default login"
+        case ConfigurationError():
+            said = str(error)
+    return said
+
+
+def _said(errors: object, message: str) -> str:
+    """Return what BigQuery says, without the address that was asked."""
+    listed = errors if isinstance(errors, list) else []
+    said = [str(each["message"]) for each in listed if isinstance(each, dict) and each.get("message")]
+    return said[0] if said else message
+
+
+def _unreachable(error: BaseException) -> str:
+    local = os.environ.get(_EMULATOR)
+    if local:
+        return (
+            f"the local BigQuery at {local} does not answer: start the stack with `parley run`, or, where it was "
+            "stopped for a rehearsal, `parley run start bigquery`"
+        )
+    return f"BigQuery does not answer: {getattr(error, 'cause', None) or error}"

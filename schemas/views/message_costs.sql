@@ -1,0 +1,236 @@
+-- What each message cost: what its source told of its price (WhatsApp's pricing, Twilio's segments and price), each message
+-- once however many statuses told it, and the money by the view rates. Inbound messages are here where they cost something
+-- (SMS). What a status says of a price is read from content, so this answers for all of history, and reads it: a
+-- filter on told_date cannot prune. See docs/reports.md for each figure with an example.
+WITH
+  receipts AS (
+    SELECT
+      subject_id AS message_id,
+      conversation_id,
+      contact_id,
+      channel_id,
+      source,
+      'outbound' AS direction,
+      value AS state,
+      occurred_at AS told_at,
+      occurred_date AS told_date,
+      received_at,
+      metadata_id AS telling_id,
+      IF(content_type = 'application/x-www-form-urlencoded', content, NULL) AS form,
+      IF(content_type = 'application/json', SAFE.PARSE_JSON(content, wide_number_mode => 'round'), NULL) AS body
+    FROM `${views}.metadata`
+    WHERE subject_type = 'message' AND key = 'source.delivery_state'
+  ),
+  -- What comes in by SMS is charged by segments, too.
+  received AS (
+    SELECT
+      message_id,
+      conversation_id,
+      contact_id,
+      channel_id,
+      source,
+      direction,
+      'received' AS state,
+      sent_at AS told_at,
+      sent_date AS told_date,
+      received_at,
+      event_id AS telling_id,
+      IF(content_type = 'application/x-www-form-urlencoded', content, NULL) AS form,
+      IF(content_type = 'application/json', SAFE.PARSE_JSON(content, wide_number_mode => 'round'), NULL) AS body
+    FROM `${views}.messages`
+    WHERE STARTS_WITH(source, 'twilio.') AND direction = 'inbound'
+  ),
+  told AS (
+    SELECT * FROM receipts
+    UNION ALL
+    SELECT * FROM received
+  ),
+  read_told AS (
+    SELECT
+      message_id,
+      conversation_id,
+      contact_id,
+      channel_id,
+      source,
+      direction,
+      state,
+      told_at,
+      told_date,
+      received_at,
+      telling_id,
+      CASE LOWER(JSON_VALUE(body, '$$.pricing.billable')) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END AS billable,
+      REPLACE(LOWER(JSON_VALUE(body, '$$.pricing.category')), '-', '_') AS category,
+      LOWER(JSON_VALUE(body, '$$.pricing.type')) AS pricing_type,
+      UPPER(JSON_VALUE(body, '$$.pricing.pricing_model')) AS pricing_model,
+      JSON_VALUE(body, '$$.conversation.id') AS source_pricing_id,
+      LOWER(JSON_VALUE(body, '$$.conversation.origin.type')) AS origin,
+      SAFE_CAST(
+        COALESCE(
+          REGEXP_EXTRACT(form, r'(?:^|&)NumSegments=([0-9]+)'),
+          JSON_VALUE(body, '$$.data.numberOfSegments'),
+          JSON_VALUE(body, '$$.data.numSegments')
+        ) AS INT64
+      ) AS segments,
+      -- Twilio writes what it charges as a negative number.
+      CAST(
+        ROUND(
+          ABS(
+            SAFE_CAST(
+              COALESCE(REGEXP_EXTRACT(form, r'(?:^|&)Price=([-+]?[0-9.]+)'), JSON_VALUE(body, '$$.data.price')) AS FLOAT64
+            )
+          )
+          * 1000000
+        ) AS INT64
+      ) AS told_micros,
+      UPPER(
+        COALESCE(REGEXP_EXTRACT(form, r'(?:^|&)PriceUnit=([A-Za-z]{3})'), JSON_VALUE(body, '$$.data.priceUnit'))
+      ) AS told_currency,
+      COALESCE(
+        REGEXP_EXTRACT(JSON_VALUE(body, '$$.recipient_id'), r'^[+]?([0-9]+)$$'),
+        REGEXP_EXTRACT(
+          IF(direction = 'inbound', JSON_VALUE(body, '$$.data.from'), JSON_VALUE(body, '$$.data.to')), r'[+]([0-9]+)$$'
+        ),
+        IF(
+          direction = 'inbound',
+          REGEXP_EXTRACT(form, r'(?:^|&)From=(?:[a-z]+(?:%3[Aa]|:))?(?:%2[Bb]|[+])([0-9]+)'),
+          REGEXP_EXTRACT(form, r'(?:^|&)To=(?:[a-z]+(?:%3[Aa]|:))?(?:%2[Bb]|[+])([0-9]+)')
+        )
+      ) AS number
+    FROM told
+  ),
+  ranked AS (
+    SELECT
+      *,
+      -- What does not say is asked of the message's other tellings.
+      FIRST_VALUE(billable IGNORE NULLS) OVER in_order AS first_billable,
+      FIRST_VALUE(category IGNORE NULLS) OVER in_order AS first_category,
+      FIRST_VALUE(pricing_type IGNORE NULLS) OVER in_order AS first_pricing_type,
+      FIRST_VALUE(pricing_model IGNORE NULLS) OVER in_order AS first_pricing_model,
+      FIRST_VALUE(source_pricing_id IGNORE NULLS) OVER in_order AS first_pricing_id,
+      FIRST_VALUE(origin IGNORE NULLS) OVER in_order AS first_origin,
+      FIRST_VALUE(number IGNORE NULLS) OVER in_order AS first_number,
+      MAX(segments) OVER whole AS most_segments,
+      MAX(told_micros) OVER whole AS most_micros,
+      MAX(told_currency) OVER whole AS a_currency,
+      MIN(told_at) OVER whole AS first_told_at,
+      MIN(told_date) OVER whole AS first_told_date,
+      MAX(
+        CASE
+          WHEN state IN ('delivered', 'read', 'seen', 'played') THEN 3
+          WHEN state IN ('failed', 'canceled') THEN 2
+          WHEN state IN ('sent', 'undelivered', 'received') THEN 1
+          ELSE 0
+        END
+      ) OVER whole AS reached
+    FROM read_told
+    WHERE TRUE
+    QUALIFY ROW_NUMBER() OVER first_telling = 1
+    WINDOW
+      first_telling AS (PARTITION BY message_id ORDER BY told_at, received_at, telling_id),
+      in_order AS (first_telling ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING),
+      whole AS (PARTITION BY message_id)
+  ),
+  priced AS (
+    SELECT
+      *,
+      CASE
+        WHEN first_billable IS NULL AND source = 'whatsapp' THEN NULL
+        WHEN NOT COALESCE(first_billable, TRUE) THEN FALSE
+        -- A message is charged when it is delivered; a conversation when its first message is sent.
+        WHEN source = 'whatsapp' AND COALESCE(first_pricing_model, '') != 'CBP' THEN reached = 3
+        ELSE reached IN (1, 3)
+      END AS is_charged
+    FROM ranked
+  ),
+  numbered AS (
+    SELECT
+      *,
+      ROW_NUMBER() OVER (
+        PARTITION BY channel_id, first_pricing_id, is_charged ORDER BY first_told_at, message_id
+      ) AS place_in_conversation
+    FROM priced
+  ),
+  rated AS (
+    SELECT
+      numbered.*,
+      rates.unit,
+      rates.price_micros,
+      rates.currency,
+      -- What costs nothing needs no rate, and what the source told of the price counts more than one.
+      CASE
+        WHEN NOT numbered.is_charged THEN 0
+        WHEN numbered.is_charged IS NULL THEN NULL
+        WHEN numbered.most_micros IS NOT NULL THEN numbered.most_micros
+        WHEN rates.unit = 'conversation'
+          THEN IF(numbered.first_pricing_id IS NULL OR numbered.place_in_conversation = 1, rates.price_micros, 0)
+        WHEN rates.unit = 'segment' THEN rates.price_micros * numbered.most_segments
+        ELSE rates.price_micros
+      END AS cost_micros
+    FROM numbered
+    LEFT JOIN `${views}.rates` AS rates
+      ON
+        rates.source = numbered.source
+        AND (rates.direction IS NULL OR rates.direction = numbered.direction)
+        AND (rates.category IS NULL OR rates.category = numbered.first_category)
+        AND (rates.number_prefix IS NULL OR STARTS_WITH(numbered.first_number, rates.number_prefix))
+        AND (rates.valid_from IS NULL OR rates.valid_from <= numbered.first_told_date)
+        AND (rates.valid_until IS NULL OR rates.valid_until >= numbered.first_told_date)
+        AND (rates.unit = 'conversation') = (COALESCE(numbered.first_pricing_model, '') = 'CBP')
+    WHERE TRUE
+    QUALIFY
+      ROW_NUMBER() OVER (
+        PARTITION BY numbered.message_id
+        ORDER BY
+          COALESCE(LENGTH(rates.number_prefix), -1) DESC,
+          IF(rates.category IS NULL, 1, 0),
+          IF(rates.direction IS NULL, 1, 0),
+          COALESCE(rates.valid_from, DATE '0001-01-01') DESC,
+          rates.unit,
+          rates.currency,
+          rates.price_micros
+      ) = 1
+  )
+SELECT
+  -- The message; joins messages.message_id where the message itself has come.
+  message_id,
+  conversation_id,
+  contact_id,
+  channel_id,
+  source,
+  -- outbound, or inbound where what comes in is charged, too (SMS).
+  direction,
+  -- When it was first told of: its first status, or, of what came in, when it was sent.
+  first_told_at AS told_at,
+  -- The partition of that telling.
+  first_told_date AS told_date,
+  -- Whether the source says that it is charged; null where it does not say.
+  first_billable AS billable,
+  -- WhatsApp's category in small letters: marketing, utility, authentication, service, …; null where none was told.
+  first_category AS category,
+  -- regular, free_customer_service or free_entry_point; null where it was not told.
+  first_pricing_type AS pricing_type,
+  -- PMP (a price for each message) or CBP (one for each conversation of 24 hours, until 2025); null where it was not told.
+  first_pricing_model AS pricing_model,
+  -- WhatsApp's id of the conversation that is charged; no conversation of ours.
+  first_pricing_id AS source_pricing_id,
+  -- What opened that conversation: service, business_initiated, referral_conversion, …
+  first_origin AS origin,
+  -- Into how many parts an SMS was cut, as far as it was told.
+  most_segments AS segments,
+  -- The digits of the contact's number, by which a rate is found; null where it is not known.
+  first_number AS number,
+  -- Whether it has to be paid: billable, and delivered (of a conversation, and of SMS: sent); null where nobody says.
+  is_charged,
+  -- What it costs in millionths of the currency: as the source told it, else by the rate; 0 where it is not charged; null
+  -- where no rate fits, or nobody says whether it is charged.
+  cost_micros,
+  -- The currency of the cost; null where there is none.
+  IF(is_charged AND cost_micros IS NOT NULL, IF(most_micros IS NOT NULL, a_currency, currency), NULL) AS currency,
+  -- Where the cost comes from: source (told), rate, free (not charged); null where it is not known.
+  CASE
+    WHEN NOT is_charged THEN 'free'
+    WHEN is_charged IS NULL OR cost_micros IS NULL THEN NULL
+    WHEN most_micros IS NOT NULL THEN 'source'
+    ELSE 'rate'
+  END AS cost_from
+FROM rated
