@@ -123,7 +123,8 @@ def apply(
     steps.reached("archived")
     found = eraser.found
     erased = sorted({*found.erased, *found.earlier})
-    with warehouse.listed(client, live, run.run_id, erased=erased, messages=person.messages) as (events, messages):
+    lists = {warehouse.ERASED: erased, warehouse.MESSAGES: person.messages}
+    with warehouse.listed(client, live, run.run_id, lists) as (events, messages):
         _replace_rows(client, live, archive, run, actor, options, erased, steps)
         deleted = cleaning.clean(client, live, steps)
         steps.reached("cleaned")

@@ -193,7 +193,7 @@ def _disks(archive: str, spelt: Spellings) -> Iterator[Searched]:
 def _tables(client: bigquery.Client, live: Target, spelt: Spellings, spoken_of: list[str]) -> Iterator[Searched]:
     """Search every table of rows, and those of kept runs."""
     datasets = [f"{live.project}.{live.rows_dataset}", *warehouse.kept_runs(client, live)]
-    with warehouse.listed(client, live, "search", spoken_of=spoken_of) as (others,):
+    with warehouse.listed(client, live, "search", {warehouse.SPOKEN_OF: spoken_of}) as (others,):
         for dataset in datasets:
             searches = [
                 _search(client, dataset, each.table_id, spelt, others) for each in client.list_tables(dataset)

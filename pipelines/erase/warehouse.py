@@ -3,7 +3,7 @@
 import contextlib
 import datetime as dt
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +26,12 @@ _MOST_IDS: Final = 500
 """Of a statement: BigQuery takes a megabyte of text."""
 _DAY_MS: Final = 86_400_000
 _SCHEMA: Final = pa.schema([pa.field("id", pa.string())])
-_COLUMNS: Final = [bigquery.SchemaField("id", "STRING")]
+COLUMNS: Final = [bigquery.SchemaField("id", "STRING")]
+"""Of the tables `LISTS`, which are there for the time of a step."""
+ERASED: Final = "erased_events"
+MESSAGES: Final = "erased_messages"
+SPOKEN_OF: Final = "spoken_of"
+LISTS: Final = (ERASED, MESSAGES, SPOKEN_OF)
 
 
 def resolved(client: bigquery.Client, live: Target, contacts: Sequence[str]) -> frozenset[str]:
@@ -175,7 +180,9 @@ def take_out_of_runs(
 
 
 @contextlib.contextmanager
-def listed(client: bigquery.Client, live: Target, run_id: str, **lists: Iterable[str]) -> Iterator[list[str]]:
+def listed(
+    client: bigquery.Client, live: Target, run_id: str, lists: Mapping[str, Iterable[str]]
+) -> Iterator[list[str]]:
     """Give tables with the column `id` for the time of a block, one a list; BigQuery drops what we cannot."""
     name = f"{live.views_dataset}_erasing_{run_id.replace('-', '')}"
     place = msgspec.structs.replace(live, rows_dataset=name)
@@ -187,12 +194,12 @@ def listed(client: bigquery.Client, live: Target, run_id: str, **lists: Iterable
     try:
         with tempfile.TemporaryDirectory(prefix="parley-") as folder:
             for table, ids in lists.items():
-                client.create_table(bigquery.Table(place.table(table), _COLUMNS))
+                client.create_table(bigquery.Table(place.table(table), COLUMNS))
                 (Path(folder) / table).mkdir()
                 rows = pa.Table.from_pydict({"id": sorted(set(ids))}, _SCHEMA)
                 pq.write_table(rows, Path(folder) / table / f"ids{load.SUFFIX}")
                 if len(rows):
-                    load.load_files(client, place.table(table), _COLUMNS, f"{folder}/{table}", _SCHEMA)
+                    load.load_files(client, place.table(table), COLUMNS, f"{folder}/{table}", _SCHEMA)
         yield [place.table(table) for table in lists]
     finally:
         client.delete_dataset(dataset, delete_contents=True, not_found_ok=True)

@@ -15,6 +15,7 @@ from pipelines.dashboard.app import create_app
 from pipelines.dashboard.warehouse import Warehouse as DashboardWarehouse
 from pipelines.demo import answers, bug_story, demo_command
 from pipelines.demo.warehouse import Warehouse as DemoWarehouse
+from pipelines.erase import apply as apply_erasure
 from pipelines.erase.erase_commands import erase
 from pipelines.reprocess import RefusedError, streamed
 from pipelines.reprocess.backfill_commands import backfill
@@ -28,7 +29,7 @@ from pipelines.run.rates_command import rates
 from pipelines.run.reply_command import reply
 from schemas import loader
 from schemas.raw_event import RawEvent
-from tests.pipelines.reprocess.reprocess_support import InterruptAt, Warehouse
+from tests.pipelines.reprocess.reprocess_support import InterruptAt, Warehouse, options
 from tests.raw_events import NOON, raw_event, text_message
 
 LATER = NOON + dt.timedelta(hours=1)
@@ -188,6 +189,10 @@ class Product:
         (row,) = self.warehouse.query("SELECT contact_id FROM `T.contacts` WHERE source = 'facebook' LIMIT 1")
         self._parley(erase, "plan", "--person", row["contact_id"], "--reason", "request 6")
         self._parley(erase, "plan", "--contact", row["contact_id"], "--reason", "request 7")
+        place = (self.warehouse.client, self.warehouse.target, str(self.warehouse.archive))
+        with pytest.raises(KeyboardInterrupt):
+            # Its run is left, planned, and thrown away by whoever goes on.
+            apply_erasure(*place, "latest", "test", options(), steps=InterruptAt("made", _interrupt))
         for words in (("apply", "latest"), ("verify", "latest"), ("list",)):
             self._parley(erase, *words)
         named = ("--source", "twilio.sms", "--source-contact", "+4915550000101")
