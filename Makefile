@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 # Some images forbid Python to keep bytecode: then each of the many processes that tests start compiles all it imports.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm storm-replies mutants siege recount golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-hostile bench-batch bench-streaming bench-reprocess bench-replies runners flink terraform test-runners sbom audit widget clean
+.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm storm-replies mutants siege recount screenshots golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-hostile bench-batch bench-streaming bench-reprocess bench-replies runners flink dbt terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,6 +15,9 @@ RECEIVERS ?= 2
 REPLIES ?= 5000
 SENDERS ?= 1
 RUNNERS := build/runners
+DBT := build/dbt
+DBT_VERSION := 1.11.16
+DBT_BIGQUERY_VERSION := 1.12.1
 FLINK_VERSION := 1.19.3
 PYTHONS := 3.11 3.12 3.13
 
@@ -90,6 +93,9 @@ recount: setup ## Compare the views with generated worlds: of 100,000 messages, 
 		$(BIN)/python -m pytest --timeout=1800 --durations=3 tests/pipelines/reprocess/test_exact.py \
 		tests/schemas/test_recount_of_a_generated_world.py tests/schemas/test_people_of_a_generated_world.py
 
+screenshots: setup ## Take the README's pictures of the dashboard, the widget and a plan's report (needs Chromium).
+	@$(BIN)/python -m tests.screenshots
+
 graph: setup ## Draw who imports whom into docs/architecture.md.
 	@$(BIN)/python tests/docs/rooms.py
 
@@ -131,6 +137,15 @@ test-runners: setup ## Run the pipeline on Flink and on Prism (see docs/runners.
 	-@$(MAKE) --no-print-directory --keep-going runners
 	@$(BIN)/python -m pytest --timeout=1800 tests/runners/test_*.py
 
+# dbt wants other versions of what the lock file pins, so it has an environment of its own.
+dbt: setup $(DBT)/.ready ## Build the dbt package over a local BigQuery, and let GoogleSQL judge it (needs the network once).
+	@PARLEY_DBT=$(DBT)/bin/dbt $(BIN)/python -m pytest tests/deploy/test_dbt.py
+
+$(DBT)/.ready: | setup
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(DBT)
+	@$(BIN)/uv pip install --quiet --python $(DBT)/bin/python dbt-core==$(DBT_VERSION) dbt-bigquery==$(DBT_BIGQUERY_VERSION)
+	@touch $@
+
 terraform: setup ## Validate and plan deploy/terraform without a cloud, for its tests (needs Terraform 1.9).
 	@$(BIN)/uv run --quiet --no-project --python $(BIN)/python --with tf==1.2.0 tests/deploy/terraform_plan.py
 
@@ -161,7 +176,7 @@ lint: setup ## Check style, types, and who imports whom.
 # Of what the images install; of what the tests need besides, nothing is ever deployed.
 sbom: setup ## Write a bill of materials (CycloneDX) of each image's packages to build/sbom.
 	@mkdir -p build/sbom
-	@for part in receiver dataflow; do \
+	@for part in receiver sender dataflow; do \
 		$(BIN)/uv pip compile --quiet --python-version 3.11 --extra $$part --constraint requirements.lock \
 			--no-annotate --no-header --no-emit-index-url --output-file build/sbom/$$part.txt setup.py && \
 		$(BIN)/uv tool run --quiet --python $(BIN)/python --from cyclonedx-bom==$(CYCLONEDX_VERSION) cyclonedx-py \
@@ -169,7 +184,7 @@ sbom: setup ## Write a bill of materials (CycloneDX) of each image's packages to
 	done
 
 audit: sbom ## Look for known vulnerabilities of these packages (needs the network).
-	@for part in receiver dataflow; do \
+	@for part in receiver sender dataflow; do \
 		$(BIN)/uv tool run --quiet --python $(BIN)/python pip-audit==$(PIP_AUDIT_VERSION) --strict --no-deps \
 			--disable-pip --requirement build/sbom/$$part.txt || exit 1; \
 	done

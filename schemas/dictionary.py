@@ -1,4 +1,7 @@
-"""The data dictionary, as Markdown and as a web page: `python -m schemas.dictionary` writes both into `docs/`."""
+"""The data dictionary, as Markdown and as a web page: `python -m schemas.dictionary` writes both into `docs/`.
+
+And the sources of the dbt package, which say the same.
+"""
 
 import re
 import sys
@@ -8,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from schemas import loader, view_columns
+from schemas import dbt_sources, loader, view_columns
 
 DOCS = Path(__file__).parents[1] / "docs"
 COMMAND = "python -m schemas.dictionary"
@@ -153,3 +156,4 @@ def _prose(text: str) -> str:
 
 if __name__ == "__main__":
     write(Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS)
+    dbt_sources.write()

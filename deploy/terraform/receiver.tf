@@ -95,8 +95,8 @@ resource "google_compute_instance_template" "receiver" {
       project          = var.project
       secrets          = join(" ", local.secrets)
       sources          = var.sources_file == null ? "" : file(var.sources_file)
-      prepare          = file("${path.module}/receiver/prepare.sh")
-      fetch_secrets    = file("${path.module}/receiver/fetch-secrets.sh")
+      prepare          = file("${path.module}/machine/prepare.sh")
+      fetch_secrets    = file("${path.module}/machine/fetch-secrets.sh")
       prometheus_image = local.prometheus_image
       prometheus = templatefile("${path.module}/receiver/prometheus.yaml.tftpl", {
         project  = var.project

@@ -1,5 +1,5 @@
-# What `parley send` needs, where replies are sent: its subscriptions, and an account of its own. It runs wherever there is a
-# disk that outlives it (docs/deploy.md, "The sender").
+# What `parley send` needs, where replies are sent: its subscriptions, and an account of its own. It runs on machines of its
+# own (sender_machine.tf), or wherever there is a disk that outlives it (docs/deploy.md, "The sender").
 
 locals {
   # Replies, and the webhooks that prove that one was sent, or that a visitor is there.

@@ -84,6 +84,34 @@ variable "sends" {
   default     = false
 }
 
+variable "senders" {
+  description = <<-EOT
+    The senders by name, where replies are sent: each a zone, and the image that it runs, by digest. They share the
+    work and the rates. Empty until there is an image, or where `parley send` runs elsewhere.
+  EOT
+  type = map(object({
+    zone  = string
+    image = string
+  }))
+  default = {}
+
+  validation {
+    condition     = alltrue([for sender in values(var.senders) : strcontains(sender.image, "@sha256:")])
+    error_message = "Name images by digest (…@sha256:…): a tag may mean something else tomorrow."
+  }
+
+  validation {
+    condition     = var.sends || length(var.senders) == 0
+    error_message = "A sender needs its subscriptions: set sends = true."
+  }
+}
+
+variable "sender_settings" {
+  description = "Further variables of docs/sending.md for the senders, by name."
+  type        = map(string)
+  default     = {}
+}
+
 variable "receiver_machine_type" {
   description = "Machine type of the receivers."
   type        = string

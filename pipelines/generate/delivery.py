@@ -6,6 +6,7 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from pipelines.core.times import rfc3339
+from pipelines.generate import flaws
 from pipelines.generate.story import SECOND, Conversation, World, conversation
 from pipelines.generate.voices import webhook_of
 from pipelines.generate.wire import Webhook
@@ -56,8 +57,14 @@ def of_day(world: World, day: int) -> list[Delivery]:
     found = [
         delivery for number in world.of_day(day) for delivery in of_conversation(conversation(world, number, day))
     ]
+    found += [flawed for whole in found if (flawed := _flawed(world, whole))]
     found.sort(key=lambda delivery: delivery.received)
-    return found
+    return found if world.until is None else [each for each in found if each.received < world.until]
+
+
+def _flawed(world: World, whole: Delivery) -> Delivery | None:
+    webhook = flaws.beside(whole.webhook, whole.mark, world.flawed)
+    return webhook and Delivery(whole.received + SECOND, webhook, whole.mark ^ 1)
 
 
 def of_conversation(talk: Conversation) -> Iterator[Delivery]:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Final
 
 import click
+from google.api_core.exceptions import GoogleAPICallError
 
-from pipelines.generate import delivery, people, send, signing, write_archive
-from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
+from pipelines.generate import delivery, flaws, into_stack, people, send, signing, write_archive
+from pipelines.generate.story import DEFAULT_START, SECOND, WEIGHTS, World
 from pipelines.run import local_stack
 from schemas.custom_sources import name_problem
 
@@ -23,7 +24,7 @@ UNSENDABLE: Final = frozenset({"chatplugin"})
 @click.option(
     "--start",
     type=click.DateTime(["%Y-%m-%d"]),
-    help=f"The first day. Default: {DEFAULT_START:%Y-%m-%d}; with --to, so that it ends yesterday.",
+    help=f"The first day. Default: {DEFAULT_START:%Y-%m-%d}; with --to or --here, so that it ends yesterday.",
 )
 @click.option(
     "--source", "sources", multiple=True, help="A row's source, or a custom one; may be given again. Default: all."
@@ -46,7 +47,19 @@ UNSENDABLE: Final = frozenset({"chatplugin"})
     "--to",
     "url",
     help="Send to the receiver at this URL, signed with the secrets of the environment, "
-    "or of the stack that runs in this folder.",
+    "or of the stack that runs in this folder. All of it is received now.",
+)
+@click.option(
+    "--here",
+    is_flag=True,
+    help="Put it into the stack that runs in this folder, as its receiver would have taken it on those days: "
+    "with live chat, and days for sources that tell no time.",
+)
+@click.option(
+    "--flawed",
+    type=click.IntRange(0, 1_000),
+    help="How many webhooks of a thousand have one beside them that is cut, of another shape, or not ours. "
+    f"Default: {flaws.USUAL}; with --archive none.",
 )
 @click.option(
     "--rate",
@@ -71,25 +84,40 @@ def generate(
     several: int,
     root: Path | None,
     url: str | None,
+    here: bool,
+    flawed: int | None,
     rate: float,
     processes: int,
 ) -> None:
     """Make a sample world: realistic webhooks of all sources, the same for the same seed and options."""
-    if (root is None) == (url is None):
-        raise click.UsageError("give --archive or --to")
+    if [root is not None, url is not None, here].count(True) != 1:
+        raise click.UsageError("give --archive, --here or --to")
     for source in sources:
         if source not in WEIGHTS and (what := name_problem(source)):
             raise click.BadParameter(f"{source!r}: {what}", param_hint="'--source'")
+    now = dt.datetime.now(dt.UTC)
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    until = None if root else today if start is None else now
     if start is None:
-        today = dt.datetime.now(dt.UTC)
         start = DEFAULT_START if root else today - dt.timedelta(days=days)
-    known = sources or tuple(source for source in WEIGHTS if root or source not in UNSENDABLE)
+    known = sources or tuple(source for source in WEIGHTS if not url or source not in UNSENDABLE)
     if url and not UNSENDABLE.isdisjoint(known):
-        raise click.UsageError(f"only an archive can have {', '.join(sorted(UNSENDABLE))}")
+        raise click.UsageError(f"{', '.join(sorted(UNSENDABLE))} cannot be sent: give --here or --archive")
     first = write_archive.day_of(start.replace(tzinfo=dt.UTC))
-    world = World(conversations, seed, first, days, known, several)
+    world = World(
+        conversations,
+        seed,
+        first,
+        days,
+        known,
+        several,
+        flawed=flawed if flawed is not None else 0 if root else flaws.USUAL,
+        until=None if until is None else int(until.timestamp()) * SECOND,
+    )
     if root is not None:
         _write(world, root, processes)
+    elif here:
+        _put(world)
     else:
         ctx.exit(_send(world, url or "", rate))
 
@@ -104,6 +132,20 @@ def _write(world: World, root: Path, processes: int) -> None:
     except OSError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{events} events of {world.conversations} conversations in {root}")
+
+
+def _put(world: World) -> None:
+    local_stack.adopt()
+    days = (delivery.of_day(world, day) for day in range(world.days))
+    events = 0
+    try:
+        with click.progressbar(length=world.days, label="days") as bar:
+            for count in into_stack.put(days, f"sample-{world.seed}"):
+                events += count
+                bar.update(1)
+    except (into_stack.NoStackError, GoogleAPICallError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{events} events of {world.conversations} conversations; the pipeline reads them now")
 
 
 def _send(world: World, url: str, rate: float) -> int:

@@ -12,7 +12,7 @@ PHRASES: Final[dict[str, tuple[str, ...]]] = {
     "en": (
         "Hi there!",
         'Is the "Loden" coat back in size 40?',
-        "Where's my parcel? 📦",
+        "Can I return my parcel? 📦",
         "50% off \\o/ & <b>more</b>",
     ),
     "es": ("¿Tenéis envío a Canarias?", "¡Muchísimas gracias!", "Mañana a las 9 🙏", "No funciona el código…"),

@@ -64,6 +64,10 @@ class World(NamedTuple):
     sources: tuple[str, ...]
     several: int = people.USUAL
     """How many people of a hundred have several ids."""
+    flawed: int = 0
+    """How many webhooks of a thousand have one beside them that nobody can make rows of."""
+    until: int | None = None
+    """When the world is looked at, in microseconds since 1970: what would come later has not come."""
 
     @property
     def people(self) -> int:

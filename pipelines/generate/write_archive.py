@@ -38,13 +38,21 @@ def write(world: World, root: Path, processes: int) -> Iterator[int]:
 def write_day(world: World, root: Path, day: int) -> int:
     """Write the segments of the conversations that begin on a day; return how many events they have."""
     deliveries = delivery.of_day(world, day)
-    deliveries.sort(key=_segment)
-    for (endpoint, hour), group in groupby(deliveries, key=_segment):
+    write_segments(deliveries, root, f"sample-{day}")
+    return len(deliveries)
+
+
+def write_segments(deliveries: Iterable[Delivery], root: Path, name: str) -> None:
+    """Write deliveries into an archive, a segment for each endpoint and hour; a segment of that name is replaced.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    for (endpoint, hour), group in groupby(sorted(deliveries, key=_segment), key=_segment):
         moment = from_micros(hour * _HOUR)
         folder = root / archive_layout.folder(endpoint, moment)
         folder.mkdir(parents=True, exist_ok=True)
-        _write_segment(folder / f"sample-{day}-{moment:%Y%m%dT%H}-0{archive_layout.SUFFIX}", group)
-    return len(deliveries)
+        _write_segment(folder / f"{name}-{moment:%Y%m%dT%H}-0{archive_layout.SUFFIX}", group)
 
 
 def day_of(moment: dt.datetime) -> int:
@@ -59,8 +67,11 @@ def _segment(item: Delivery) -> tuple[str, int]:
 def _write_segment(path: Path, deliveries: Iterable[Delivery]) -> None:
     # The marker between blocks is random otherwise, and two makings of a world would differ.
     marker = sha256(path.name.encode()).digest()[:16]
-    with path.open("wb") as file:
+    # Whoever reads the archive meanwhile sees whole segments only.
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
         writer = Writer(file, AVRO_SCHEMA, sync_interval=BLOCK_BYTES, sync_marker=marker)
         for item in deliveries:
             writer.write(item.event.to_avro())
         writer.flush()
+    part.replace(path)

@@ -219,7 +219,7 @@ and ask for it:
 
 A week of a sample shop, to try the questions of docs/cookbook.md on:
 
-  .venv/bin/parley generate --conversations 300 --days 7 --to $origin
+  .venv/bin/parley generate --conversations 300 --days 7 --here
 """
 
 

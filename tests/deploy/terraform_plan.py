@@ -25,7 +25,7 @@ PLAN = HERE / "terraform_plan.json"
 
 def fingerprint() -> str:
     digest = hashlib.sha256()
-    made_of = [*TERRAFORM.glob("*.tf"), *TERRAFORM.glob("receiver/*")]
+    made_of = [*TERRAFORM.glob("*.tf"), *TERRAFORM.glob("*/*.*")]
     for path in [*sorted(made_of), VARIABLES, SOURCES, HERE / "google_schema.json"]:
         digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return digest.hexdigest()

@@ -15,6 +15,7 @@ FOLDER = ROOT / "deploy" / "containers"
 FILES = sorted(FOLDER.glob("*.Dockerfile"))
 RECEIVER = FOLDER / "receiver.Dockerfile"
 PIPELINE = FOLDER / "pipeline.Dockerfile"
+SENDER = FOLDER / "sender.Dockerfile"
 
 
 def instructions(path: Path) -> list[tuple[str, str]]:
@@ -60,7 +61,7 @@ def test_python_is_one_image_everywhere_by_its_digest():
     assert "@sha256:" in pythons.pop()
 
 
-@pytest.mark.parametrize(("path", "extra"), [(RECEIVER, "receiver"), (PIPELINE, "dataflow")])
+@pytest.mark.parametrize(("path", "extra"), [(RECEIVER, "receiver"), (PIPELINE, "dataflow"), (SENDER, "sender")])
 def test_what_is_installed_is_what_the_distribution_offers_in_locked_versions(path: Path, extra: str):
     (install,) = (run for run in said(path, "RUN") if "uv pip install" in run)
 
@@ -96,7 +97,7 @@ def test_beam_is_of_one_version_everywhere():
         )
 
 
-@pytest.mark.parametrize(("path", "stage"), [(RECEIVER, "last"), (PIPELINE, "commands")])
+@pytest.mark.parametrize(("path", "stage"), [(RECEIVER, "last"), (PIPELINE, "commands"), (SENDER, "last")])
 def test_nobody_is_root_but_where_dataflow_wants_it(path: Path, stage: str):
     (user,) = (rest for name, rest in stages(path)[stage] if name == "USER")
 
@@ -128,6 +129,7 @@ def test_the_health_check_gets_an_answer(tmp_path: Path):
 
 def test_what_is_started_is_there():
     assert json.loads(said(RECEIVER, "ENTRYPOINT")[0]) == ["python", "-m", "receiver"]
+    assert json.loads(said(SENDER, "ENTRYPOINT")[0]) == ["parley", "send"]
     entries = {name: dict(found) for name, found in stages(PIPELINE).items() if name in {"commands", "dataflow"}}
     assert json.loads(entries["commands"]["ENTRYPOINT"]) == ["parley"]
     assert json.loads(entries["dataflow"]["ENTRYPOINT"]) == ["/opt/apache/beam/boot"]

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "deploy" / "terraform" / "receiver" / "fetch-secrets.sh"
+SCRIPT = Path(__file__).parents[2] / "deploy" / "terraform" / "machine" / "fetch-secrets.sh"
 TOKEN_PATH = "/computeMetadata/v1/instance/service-accounts/default/token"
 
 pytestmark = pytest.mark.skipif(not (shutil.which("bash") and shutil.which("curl")), reason="needs bash and curl")

@@ -15,7 +15,9 @@ from pipelines.bigquery import deploy
 from pipelines.bigquery.target import Target
 from pipelines.deploy import template
 from pipelines.io.options import STREAMING
-from pipelines.replies.send_command import SUBSCRIPTION_PREFIX, TOPICS
+from pipelines.replies.channels import Channels
+from pipelines.replies.provider import CALL_SECONDS
+from pipelines.replies.send_command import SUBSCRIPTION_PREFIX, TOPICS, SenderSettings
 from pipelines.reprocess.runs import Staging
 from pipelines.run import stream
 from receiver import metrics
@@ -48,9 +50,9 @@ def resources(kind: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def receiver_files(name: str = "a") -> dict[str, str]:
-    """Return the files that a receiver's machine is started with, by path."""
-    user_data = resources("compute_instance_template")[f'receiver["{name}"]']["metadata"]["user-data"]
+def machine_files(machine: str = 'receiver["a"]') -> dict[str, str]:
+    """Return the files that a machine is started with, by path."""
+    user_data = resources("compute_instance_template")[machine]["metadata"]["user-data"]
     parts = re.findall(
         r"  - path: (\S+)\n    permissions: \"\d+\"\n    content: \|\n((?:      .*\n|\n)*)", user_data
     )
@@ -58,7 +60,7 @@ def receiver_files(name: str = "a") -> dict[str, str]:
 
 
 def environment() -> dict[str, str]:
-    lines = receiver_files()["/etc/parley/receiver.env"].splitlines()
+    lines = machine_files()["/etc/parley/receiver.env"].splitlines()
     return dict(line.split("=", 1) for line in lines if line)
 
 
@@ -118,14 +120,14 @@ def test_no_subscription_expires_or_gives_up_early():
 
 def test_what_a_machine_sets_configures_a_receiver_of_its_sources(tmp_path):
     environ = environment()
-    script = receiver_files()["/etc/systemd/system/parley-receiver.service"]
+    script = machine_files()["/etc/systemd/system/parley-receiver.service"]
     fetched = re.search(r"fetch-secrets.sh \S+ (\S+) (.+)", script)
     assert fetched is not None
     for name in fetched.group(2).split():
         assert environ[f"{name}_FILE"] == f"{fetched.group(1)}/{name}"
         (tmp_path / name).write_text("whsec_" + "QUJD" * 12)
         environ[f"{name}_FILE"] = str(tmp_path / name)
-    (tmp_path / "sources.toml").write_text(receiver_files()["/etc/parley/sources.toml"])
+    (tmp_path / "sources.toml").write_text(machine_files()["/etc/parley/sources.toml"])
     environ |= {"PARLEY_SOURCES_FILE": str(tmp_path / "sources.toml"), "PARLEY_DATA_DIR": str(tmp_path / "data")}
 
     assert {"facebook", "twilio", "custom"} <= create_app(environ).blueprints.keys()
@@ -142,12 +144,12 @@ def test_every_variable_that_a_machine_sets_is_documented():
 def test_no_secret_passes_terraform():
     assert resources("secret_manager_secret_version") == {}
     secret = {values["secret_id"] for values in resources("secret_manager_secret").values()}
-    assert secret == {*VARIABLES["receiver_secrets"], "PARLEY_METRICS_TOKENS"}
+    assert secret == {*VARIABLES["receiver_secrets"], "PARLEY_METRICS_TOKENS", "PARLEY_SEND_CHANNELS"}
     assert secret & environment().keys() == set()
 
 
 def test_the_disk_outlives_the_machine_and_holds_what_was_promised():
-    unit = receiver_files()["/etc/systemd/system/parley-receiver.service"]
+    unit = machine_files()["/etc/systemd/system/parley-receiver.service"]
     mounted = re.search(r"prepare.sh /dev/disk/by-id/google-(\S+) (\S+)", unit)
     assert mounted is not None
     assert f"--volume {mounted.group(2)}:{environment()['PARLEY_DATA_DIR']} " in unit
@@ -163,7 +165,7 @@ def test_the_disk_outlives_the_machine_and_holds_what_was_promised():
 
 def test_a_receiver_may_finish_before_it_is_killed():
     config = Config(project="p", archive="none", data_dir=Path())
-    unit = receiver_files()["/etc/systemd/system/parley-receiver.service"]
+    unit = machine_files()["/etc/systemd/system/parley-receiver.service"]
     stop, unit_stop = (int(re.search(pattern, unit)[1]) for pattern in (r"stop -t (\d+)", r"TimeoutStopSec=(\d+)"))  # type: ignore[index]
 
     assert config.shutdown_seconds < stop < unit_stop
@@ -181,14 +183,50 @@ def test_the_load_balancer_asks_what_the_receiver_answers(tmp_path):
     assert create_app(environ).test_client().get(http["request_path"]).status_code == 200
     ports = {str(http["port"]), *resources("compute_firewall")["receivers"]["allow"][0]["ports"]}
     ports |= {
-        str(group["named_port"][0]["port"]) for group in resources("compute_instance_group_manager").values()
+        str(group["named_port"][0]["port"])
+        for key, group in resources("compute_instance_group_manager").items()
+        if key.startswith("receiver[")
     }
     assert ports == {str(Config(project="p", archive="none", data_dir=Path()).port)}
 
 
-def test_receivers_have_no_public_address():
+def test_no_machine_has_a_public_address():
     for template_ in resources("compute_instance_template").values():
         assert all("access_config" not in interface for interface in template_["network_interface"])
+
+
+# The senders
+
+
+def test_what_a_machine_sets_configures_a_sender(tmp_path):
+    files = machine_files('sender["b"]')
+    environ = dict(line.split("=", 1) for line in files["/etc/parley/sender.env"].splitlines() if line)
+    unit = files["/etc/systemd/system/parley-sender.service"]
+    mounted = re.search(r"prepare.sh /dev/disk/by-id/google-parley (\S+)\n", unit)
+    fetched = re.search(r"ExecStartPre.*fetch-secrets.sh \S+ (\S+) (\S+)\n", unit)
+    assert mounted is not None
+    assert fetched is not None
+    assert f"--volume {mounted[1]}:{environ['PARLEY_DATA_DIR']} " in unit
+    assert f"--volume {fetched[1]}:/run/parley:ro" in unit
+    assert environ["PARLEY_SEND_CHANNELS_FILE"] == f"{fetched[1]}/{fetched[2]}"
+
+    channels = tmp_path / "channels"
+    channels.write_text('{"whatsapp/1003": {"token": "t"}}')
+    environ |= {"PARLEY_SEND_CHANNELS_FILE": str(channels)}
+    settings = SenderSettings(environ)
+    assert Channels(environ).get("whatsapp", "1003") is not None
+    assert settings.rules.share == 1 / len(VARIABLES["senders"])
+    assert settings.rules.doubt == 300
+    assert settings.config.archive == environment()["PARLEY_ARCHIVE"]
+    known = (DOCS / "sending.md").read_text("utf-8") + (DOCS / "configuration.md").read_text("utf-8")
+    assert [name for name in environ if name not in known] == []
+
+
+def test_a_sender_may_finish_before_it_is_killed():
+    unit = machine_files('sender["a"]')["/etc/systemd/system/parley-sender.service"]
+    stop, unit_stop = (int(re.search(pattern, unit)[1]) for pattern in (r"stop -t (\d+)", r"TimeoutStopSec=(\d+)"))  # type: ignore[index]
+
+    assert CALL_SECONDS < stop < unit_stop
 
 
 # Buckets and datasets

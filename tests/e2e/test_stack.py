@@ -1,14 +1,30 @@
 """The main job with its real parts: webhooks over HTTP, Pub/Sub over gRPC, SQL over rows."""
 
+import csv
+import io
+import json
 import threading
 import urllib.parse
+from pathlib import Path
 
+import fastavro
+from click.testing import CliRunner
+
+from pipelines.cli import main
 from tests.e2e.conftest import Stack
 from tests.raw_events import text_message
+from tests.schemas.cookbook import COOKBOOK, recipes
 
 
 def bodies(start: int, count: int) -> list[bytes]:
     return [text_message(number).data for number in range(start, start + count)]
+
+
+def parley(*arguments: str, code: int = 0) -> str:
+    """Return what a command writes on standard output, run against the stack."""
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == code, (result.output, result.exception)
+    return result.stdout
 
 
 def count(start: int, end: int) -> str:
@@ -71,8 +87,37 @@ def test_webhooks_are_taken_while_bigquery_is_down_and_their_rows_come_when_it_i
 def test_what_pubsub_has_forgotten_is_caught_up_from_the_archive(stack: Stack):
     stack.kill("pipeline")
     assert stack.post_all(bodies(13_000, 50)) == [200] * 50
+    # What an operator finds where rows are late: the receiver is well, and the archive has what they lack.
+    assert stack.get("/__heartbeat__") == 200
+    found = parley("reconcile", "--source", "facebook", "--json", code=5)
+    assert len(json.loads(found)["missing"]) == 50
     stack.forget_pubsub()
     stack.start("pubsub", "pipeline")
 
     stack.wait_until(count(13_000, 13_050), 50)
     assert stack.scalar(count(13_000, 13_050)) == 50
+
+
+def test_an_analyst_gets_from_the_sample_to_a_csv_of_who_waits_how_long(stack: Stack, tmp_path: Path):
+    parley("generate", "--conversations", "40", "--days", "2", "--here")
+    archive = Path(stack.variables["PARLEY_ARCHIVE"])
+    made = sum(
+        1 for path in archive.rglob("sample-*.avro") for _ in fastavro.reader(io.BytesIO(path.read_bytes()))
+    )
+    stack.wait_until("SELECT COUNT(*) FROM {views}.events WHERE source != 'facebook'", 1)
+    stack.wait_until("SELECT COUNT(*) FROM {views}.events WHERE received_date < CURRENT_DATE()", made)
+
+    recipe = next(each for each in recipes(COOKBOOK.read_text("utf-8")) if "nine of ten" in each.question)
+    (tmp_path / "waits.sql").write_text(recipe.sql.replace("LIMIT 6", ""), "utf-8")
+    parley(
+        *("query", "--file", str(tmp_path / "waits.sql")),
+        *("--format", "csv", "--output", str(tmp_path / "waits.csv")),
+    )
+
+    with (tmp_path / "waits.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    asked = "SELECT COUNT(*) FROM {views}.response_times WHERE is_first"
+    assert sum(int(row["questions"]) for row in rows) == stack.scalar(asked) > 0
+    assert {row["hour"] for row in rows} <= {str(hour) for hour in range(24)}
+    assert len({(row["source"], row["source_channel_id"], row["hour"]) for row in rows}) == len(rows)
+    assert any(float(row["p90_minutes"] or 0) > 0 for row in rows)

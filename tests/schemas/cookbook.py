@@ -14,6 +14,8 @@ _RECIPE = re.compile(
     r"^### (?P<question>[^\n]+)$.*?^```sql\n(?P<sql>.*?)^```\n(?P<result>(?:\n(?:\|[^\n]*\n)+)?)", re.M | re.S
 )
 
+SAMPLE_DAY = dt.date(2026, 3, 16)
+"""The day on which the sample shop is looked at: the one after its two weeks."""
 Query = Callable[[str], Sequence[Mapping[str, Any]]]
 
 
@@ -29,6 +31,11 @@ def recipes(text: str) -> Iterator[Recipe]:
     """Yield the recipes of a cookbook."""
     for found in _RECIPE.finditer(text):
         yield Recipe(**found.groupdict())
+
+
+def on(day: dt.date, sql: str) -> str:
+    """Return SQL as it is meant on a day."""
+    return sql.replace("CURRENT_DATE()", f"DATE '{day}'")
 
 
 def rewritten(text: str, query: Query) -> str:
@@ -75,7 +82,9 @@ def main() -> None:
         os.environ |= {REST_EMULATOR: emulator.rest, GRPC_EMULATOR: emulator.rpc}
         someone = Analyst()
         fill(someone)
-        COOKBOOK.write_text(rewritten(COOKBOOK.read_text("utf-8"), someone.query), "utf-8")
+        COOKBOOK.write_text(
+            rewritten(COOKBOOK.read_text("utf-8"), lambda sql: someone.query(on(SAMPLE_DAY, sql))), "utf-8"
+        )
         someone.close()
 
 

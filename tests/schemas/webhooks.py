@@ -9,6 +9,7 @@ from sample_world import custom_sources
 
 from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent, format_received_at
+from schemas.replies import OUTCOME_TYPE
 
 NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
 PHONE, OURS, PAGE, PSID = "4915550000142", "77", "20", "73"
@@ -118,3 +119,17 @@ def tell(analyst, *events):
 def ask(analyst, sql):
     """Return the rows of a query as tuples."""
     return [tuple(row.values()) for row in analyst.query(sql)]
+
+
+def replied(minute, known, content=None, to=PHONE, source="whatsapp", channel=OURS, **actor):
+    """Return that a provider has accepted a reply of ours."""
+    reply = {"source": source, "channel": channel, "to": to, "content": content or {"text": "!"}}
+    outcome = {
+        "reply_id": f"r-{known}",
+        "number": 1,
+        "at": at(minute).isoformat(),
+        "result": "accepted",
+        "source_message_id": f"wamid.{known}",
+        "reply": reply | ({"actor": actor} if actor else {}),
+    }
+    return event(minute, "replies", json.dumps(outcome).encode(), OUTCOME_TYPE)

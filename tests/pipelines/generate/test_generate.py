@@ -1,3 +1,4 @@
+import datetime as dt
 import json
 import os
 import threading
@@ -7,12 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import fastavro
 import pytest
 from click.testing import CliRunner
+from google.cloud.pubsub_v1 import SubscriberClient
 
 from pipelines.core.rows import Alias, Contact, Event, Message, Metadata
+from pipelines.core.times import from_micros
 from pipelines.generate import delivery, people, write_archive
 from pipelines.generate.generate_command import generate
-from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
-from pipelines.local import environment
+from pipelines.generate.story import DAY, DEFAULT_START, WEIGHTS, World
+from pipelines.local import environment, topics
 from pipelines.run import local_stack
 from pipelines.sources import PARSERS
 from pipelines.sources.custom import OwnJson
@@ -212,6 +215,62 @@ def test_signs_with_the_secrets_of_the_stack_that_runs_here(receiver, tmp_path, 
     assert {path for path, _, _ in taken} == {"/facebook", "/whatsapp", "/twilio", "/google", "/airy"}
 
 
+def test_flaws_come_beside_what_is_whole_and_each_kind_has_its_outcome(events):
+    flawed = WORLD._replace(flawed=200)
+    told = [item.event for day in range(WORLD.days) for item in delivery.of_day(flawed, day)]
+    outcomes = Counter(row.outcome for row in rows(told) if isinstance(row, Event))
+    assert outcomes["normalized"] == len(events)
+    assert set(outcomes) == {"normalized", "partial", "ignored", "failed"}
+    assert {event.event_id for event in events} < {event.event_id for event in told}
+
+
+def test_what_would_come_after_the_world_is_looked_at_has_not_come(events):
+    until = write_archive.day_of(DEFAULT_START) + 2 * DAY
+    early = [item.event for day in range(WORLD.days) for item in delivery.of_day(WORLD._replace(until=until), day)]
+    assert early == [event for event in events if event.received_at < from_micros(until)]
+    assert 0 < len(early) < len(events)
+
+
+@pytest.fixture
+def stack(pubsub, tmp_path, monkeypatch):
+    """A local stack's archive and the topics to which its receiver publishes, each with a subscription."""
+    monkeypatch.setenv("PARLEY_PROJECT", environment.PROJECT)
+    monkeypatch.setenv("PARLEY_ARCHIVE", str(tmp_path / "archive"))
+    topics.create_topics(environment.PROJECT, {f"raw-{name}": f"parley-{name}" for name in PARSERS})
+    with SubscriberClient() as subscriber:
+
+        def published(endpoint):
+            name = subscriber.subscription_path(environment.PROJECT, f"parley-{endpoint}")
+            pulled = subscriber.pull(subscription=name, max_messages=1_000).received_messages
+            return [RawEvent(each.message.data, dict(each.message.attributes)) for each in pulled]
+
+        yield tmp_path / "archive", published
+
+
+def test_here_it_is_archived_and_published_as_a_receiver_would_have_on_those_days(stack):
+    archive, published = stack
+    arguments = ("--conversations", 40, "--days", 2, "--here")
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    kept = [event for _, event in archived(archive)]
+    assert f"{len(kept)} events of 40 conversations" in result.output
+    today = dt.datetime.now(dt.UTC).date()
+    assert {event.received_at.date() for event in kept} == {today - dt.timedelta(days=n) for n in (1, 2)}
+    assert {"chatplugin", "twilio"} <= {event.source for event in kept}
+    for endpoint in ("chatplugin", "twilio"):
+        one = sorted(published(endpoint), key=lambda event: event.event_id)
+        assert one == sorted((e for e in kept if e.source == endpoint), key=lambda event: event.event_id)
+    assert run(*arguments).exit_code == 0
+    assert sorted(e.event_id for _, e in archived(archive)) == sorted(event.event_id for event in kept)
+
+
+@pytest.mark.parametrize("environ", [{"PUBSUB_EMULATOR_HOST": ""}, {"PARLEY_ARCHIVE": "gs://archive"}])
+def test_what_is_made_up_never_reaches_a_real_project(stack, environ):
+    result = run("--conversations", 1, "--here", env=environ)
+    assert result.exit_code == 1
+    assert "no local stack" in result.output
+
+
 def test_tells_what_was_not_answered():
     result = run("--conversations", 2, "--to", "http://127.0.0.1:1", "--source", "airy", env=SECRETS)
     assert result.exit_code == 1
@@ -221,9 +280,11 @@ def test_tells_what_was_not_answered():
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "give --archive or --to"),
+        ([], "give --archive, --here or --to"),
+        (["--here", "--to", "http://x"], "give --archive, --here or --to"),
+        (["--here"], "no local stack runs in this folder"),
         (["--to", "localhost"], "--to must be like"),
-        (["--to", "http://x", "--source", "chatplugin"], "only an archive can have chatplugin"),
+        (["--to", "http://x", "--source", "chatplugin"], "chatplugin cannot be sent: give --here or --archive"),
         (["--to", "http://x", "--source", "airy"], "PARLEY_AIRY_SIGNATURE_KEYS is not set"),
         (["--to", "http://x", "--source", "twilio.sms"], "PARLEY_TWILIO_AUTH_TOKENS is not set"),
         (["--archive", "x", "--source", "Nope"], "'Nope': a name has"),

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Puts secrets of Secret Manager into files in memory, for the receiver's user: fetch-secrets.sh PROJECT FOLDER NAME…
+# Puts secrets of Secret Manager into files in memory, for the container's user: fetch-secrets.sh PROJECT FOLDER NAME…
 # https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets.versions/access
 set -euo pipefail
 umask 077

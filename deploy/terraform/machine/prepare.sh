@@ -1,8 +1,9 @@
 #!/bin/bash
-# Mounts the receiver's disk for its user, and lets the load balancer in: prepare.sh DEVICE FOLDER
+# Mounts a machine's disk for the container's user, and lets in who asks for a port: prepare.sh DEVICE FOLDER [PORT]
 set -euo pipefail
 device=$1
 folder=$2
+port=${3:-}
 
 test -b "$device"
 # Exit code 2: nothing is on it yet. Any other failure must not end in a new file system.
@@ -24,4 +25,6 @@ chown 10001:10001 "$folder"
 chmod 0700 "$folder"
 
 # Container-Optimized OS closes all ports but one; https://cloud.google.com/container-optimized-os/docs/how-to/firewall
-iptables -w -C INPUT -p tcp --dport 8080 -j ACCEPT 2>/dev/null || iptables -w -A INPUT -p tcp --dport 8080 -j ACCEPT
+if test -n "$port"; then
+  iptables -w -C INPUT -p tcp --dport "$port" -j ACCEPT 2>/dev/null || iptables -w -A INPUT -p tcp --dport "$port" -j ACCEPT
+fi
