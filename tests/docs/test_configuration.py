@@ -23,10 +23,9 @@ GIVEN = {
 }
 
 # By /__version__, when it is requested, by `parley backfill apply`, and by `parley dashboard`.
-ASKED_LATER = {"PARLEY_COMMIT", "PARLEY_BUILD", streamed.MINUTES, suppressed.KEY, dashboard.MAX_BYTES, desk.TOKEN}
 ASKED_LATER = {
     *("PARLEY_COMMIT", "PARLEY_BUILD", streamed.MINUTES, dashboard.MAX_BYTES, desk.TOKEN),
-    *(spool.TOKEN, status.REFRESH),
+    *(spool.TOKEN, status.REFRESH, suppressed.KEY),
 }
 
 
