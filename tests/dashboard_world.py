@@ -34,19 +34,20 @@ LETTERS = 23
 class DashboardWorld:
     """Datasets of its own with a world in them; nobody writes to them afterwards."""
 
-    def __init__(self, target: Target, root: Path) -> None:
+    def __init__(self, target: Target, root: Path, *, is_hostile: bool = True) -> None:
         self.target, self.root = target, root
         self.client = client(target)
         deploy.deploy(self.client, target)
         world = World(160, 7, write_archive.day_of(START), DAYS, tuple(WEIGHTS), several=MOST)
         for day in range(DAYS):
             write_archive.write_day(world, root, day)
-        _write(root, [_hostile(), *_broken()])
+        if is_hostile:
+            _write(root, [_hostile(), *_broken()])
         self.events = [e for path in find_segments(str(root), Selection()) for e in read_segment(path, [])]
         self._load(self.events)
         resolving.keep(self.client, target)
         self.warehouse = Warehouse(target, lambda: self.client)
-        self.app = create_app(self.warehouse, str(root), ["shop-app"], lambda: TODAY)
+        self.app = create_app(self.warehouse, str(root), ["shop-app"], lambda: TODAY, refresh=60)
         self.app.testing = True
 
     def query(self, sql: str) -> list[dict[str, object]]:

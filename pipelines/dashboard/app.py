@@ -21,9 +21,11 @@ from pipelines.dashboard import (
     reply_box,
     runs,
     security,
+    status,
     webhooks,
     words,
 )
+from pipelines.dashboard.spool import Receiver
 from pipelines.dashboard.warehouse import UnansweredError, Warehouse
 from pipelines.run.desk import Desk
 
@@ -41,6 +43,8 @@ def create_app(
     today: Callable[[], dt.date] = lambda: dt.datetime.now(dt.UTC).date(),
     desk: Desk | None = None,
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    receiver: Receiver | None = None,
+    refresh: int = 0,
 ) -> Flask:
     """Return the dashboard of a warehouse.
 
@@ -51,11 +55,14 @@ def create_app(
         today: the last day of a period that does not say.
         desk: where answers are posted; nobody can answer without it.
         now: the time, by which a source takes answers or not.
+        receiver: whose spool is shown; None where its metrics cannot be read.
+        refresh: after how many seconds pages of today ask again; 0 for never.
     """
     app = Flask("pipelines.dashboard")
     app.url_map.strict_slashes = False
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    context.init_app(app, warehouse, today)
+    context.init_app(app, warehouse, today, now)
+    status.init_app(app, receiver, refresh)
     app.config["ARCHIVE"] = archive
     security.init_app(app)
     words.init_app(app)

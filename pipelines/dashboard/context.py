@@ -12,9 +12,11 @@ from pipelines.dashboard.warehouse import Warehouse
 _EXTENSION = "parley-dashboard"
 
 
-def init_app(app: Flask, warehouse: Warehouse, today: Callable[[], dt.date]) -> None:
+def init_app(
+    app: Flask, warehouse: Warehouse, today: Callable[[], dt.date], now: Callable[[], dt.datetime]
+) -> None:
     """Let the pages of an app ask a warehouse; `today` is the last day of a period that does not say."""
-    app.extensions[_EXTENSION] = (warehouse, today)
+    app.extensions[_EXTENSION] = (warehouse, today, now)
 
 
 def warehouse() -> Warehouse:
@@ -27,6 +29,12 @@ def today() -> dt.date:
     """Return the day that the running app takes for today."""
     day_of: Callable[[], dt.date] = current_app.extensions[_EXTENSION][1]
     return day_of()
+
+
+def now() -> dt.datetime:
+    """Return the time, as the running app tells it."""
+    moment_of: Callable[[], dt.datetime] = current_app.extensions[_EXTENSION][2]
+    return moment_of()
 
 
 def period() -> Period:

@@ -8,6 +8,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from pipelines.bigquery.target import ConfigurationError, client
 from pipelines.dashboard.app import create_app
+from pipelines.dashboard.spool import Receiver
+from pipelines.dashboard.status import refresh_seconds
 from pipelines.dashboard.warehouse import Warehouse, max_bytes
 from pipelines.run.desk import Desk, DeskError
 from pipelines.run.table_commands import target
@@ -38,11 +40,14 @@ def dashboard(port: int) -> None:
         raise click.ClickException(str(error)) from error
     try:
         limit = max_bytes(os.environ)
+        refresh = refresh_seconds(os.environ)
+        receiver = Receiver.from_environment(os.environ)
         desk = Desk.from_environment(os.environ)
     except (ConfigurationError, DeskError) as error:
         raise click.ClickException(str(error)) from error
     warehouse = Warehouse(where, lambda: client(where), limit)
-    app = create_app(warehouse, os.environ.get("PARLEY_ARCHIVE") or None, sorted(custom), desk=desk)
+    archive = os.environ.get("PARLEY_ARCHIVE") or None
+    app = create_app(warehouse, archive, sorted(custom), desk=desk, receiver=receiver, refresh=refresh)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     try:
         server = make_server(HOST, port, app, threaded=True, request_handler=_Quiet)

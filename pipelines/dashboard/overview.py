@@ -5,7 +5,7 @@ from collections import defaultdict
 
 from flask import Blueprint, render_template
 
-from pipelines.dashboard.context import period, warehouse
+from pipelines.dashboard.context import period, today, warehouse
 from pipelines.dashboard.messages import WAITS
 from pipelines.dashboard.words import endpoint_of
 
@@ -18,7 +18,8 @@ STEPS = {"messages": "To contacts", "sent": "Sent", "delivered": "Delivered", "r
 @pages.get("/")
 def overview() -> str:
     """Show the frame at once; the panels come when they are answered."""
-    return render_template("overview.html", period=period())
+    chosen = period()
+    return render_template("overview.html", period=chosen, is_of_today=chosen.last_day >= today())
 
 
 @pages.get("/panels/totals")

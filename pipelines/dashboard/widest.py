@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.dashboard import conversations, lookups, raw_events
+from pipelines.dashboard import conversations, lookups, raw_events, status
 from pipelines.dashboard.period import Period
 
 
@@ -28,6 +28,10 @@ def widest(period: Period) -> Mapping[str, Mapping[str, Any]]:
         "funnel": chosen,
         "item_days": {"first_day": day - raw_events.REACH, "last_day": day},
         "items": {"day": day},
+        "latest_event": {
+            "since": period.until - status.AHEAD - status.REACH,
+            "until": period.until + status.AHEAD,
+        },
         "latest_day": {"last_day": day},
         "letter_days": moments,
         "message_list": chosen | {"direction": "", "hour": "00"},

@@ -28,6 +28,7 @@ from pipelines.local import (
     bigquery_dry_runs,
     bigquery_partitions,
     bigquery_passes,
+    bigquery_rows,
     bigquery_transactions,
     bigquery_translation,
     bigquery_views,
@@ -52,6 +53,7 @@ def apply(streaming_buffer: dt.timedelta = GOOGLES_BUFFER) -> None:
     bigquery_complaints.apply()
     bigquery_partitions.apply()
     bigquery_passes.apply()
+    bigquery_rows.apply()
     write_servicer.BigQueryWriteHandler = _on_loop(write_servicer.BigQueryWriteHandler)
     read_servicer.BigQueryReadHandler = _on_loop(read_servicer.BigQueryReadHandler)
     tables._table_to_rest = _with_view(tables._table_to_rest)

@@ -17,6 +17,8 @@ CHAT_CHANNEL = "demo"
 """The live chat of the local stack, on the receiver's own demo page."""
 REPLY_TOKEN = "PARLEY_REPLY_TOKEN"  # noqa: S105 - the name of a variable
 """With which `parley reply` posts."""
+METRICS_TOKEN = "PARLEY_METRICS_TOKEN"  # noqa: S105 - the name of a variable
+"""With which the dashboard reads the receiver's metrics."""
 GRAPH_SOURCES = ("facebook", "instagram", "whatsapp")
 TWILIO_ACCOUNT = "AC" + "1" * 32
 """The sandbox's."""
@@ -34,6 +36,7 @@ _SECRETS = (
     "PARLEY_CHATPLUGIN_SECRETS",
     "PARLEY_SANDBOX_TOKEN",
     REPLY_TOKEN,
+    METRICS_TOKEN,
 )
 
 
@@ -77,6 +80,9 @@ def variables(folder: Path, ports: Ports, environ: Mapping[str, str] = os.enviro
         "PARLEY_CHATPLUGIN_DEMO": CHAT_CHANNEL,
         # The local BigQuery has no write buffer, whose rows cannot be replaced.
         "PARLEY_STREAMING_BUFFER_MINUTES": "0",
+        "PARLEY_METRICS_TOKENS": secret[METRICS_TOKEN],
+        # Asking the local BigQuery costs nothing.
+        "PARLEY_DASHBOARD_REFRESH_SECONDS": "15",
         "PARLEY_REPLY_TOKENS": json.dumps(
             {"local": {"tokens": [secret[REPLY_TOKEN]], "channels": [f"{source}/*" for source in SOURCES]}}
         ),

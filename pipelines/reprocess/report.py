@@ -58,7 +58,7 @@ def _chart(draw: Callable[[Axes], None], lines: int) -> Markup:
         axes.spines[["top", "right"]].set_visible(False)
         draw(axes)
         file = io.StringIO()
-        figure.savefig(file, format="svg", metadata={"Date": None})
+        figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
     svg = file.getvalue()
     # Our own drawing, whose texts matplotlib has escaped.
     return Markup(svg[svg.index("<svg") :])  # noqa: S704

@@ -148,6 +148,26 @@ def test_who_follows_sees_new_messages_and_stays_where_the_keyboard_is(look) -> 
     page.clock.run_for(6_000)
     expect(first).to_contain_text("Neu: Größe")
     expect(page.get_by_label("Follow")).to_be_focused()
+    page.unroute_all(behavior="wait")
+
+
+def test_panels_ask_again_and_what_is_unfolded_or_focused_stays(look) -> None:
+    page = look("/")
+    page.clock.install()
+    page.reload()
+    for name in PANELS:
+        page.locator(f".{name}:not([aria-busy])").wait_for()
+    page.locator(".activity summary").click()
+    page.locator(".funnel canvas").focus()
+    again = re.compile("/panels/(activity|funnel)")
+    page.route(again, lambda route: route.fulfill(body=route.fetch().text().replace("Messenger", "Changed")))
+    page.clock.run_for(61_000)
+    expect(page.locator(".activity thead")).to_contain_text("Changed")
+    expect(page.locator(".activity details")).to_have_attribute("open", "")
+    assert page.locator(".activity canvas").evaluate(PAINTED) > 3
+    expect(page.locator(".funnel canvas")).to_be_focused()
+    assert "Messenger" in (page.locator(".funnel table").text_content() or "")
+    page.unroute_all(behavior="wait")
 
 
 def test_one_gets_from_the_overview_to_a_raw_event_without_a_mouse(look) -> None:

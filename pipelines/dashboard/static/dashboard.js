@@ -10,20 +10,41 @@ function color(name) {
 
 async function load(panel) {
   const body = panel.querySelector(".body");
-  let response;
+  let response, text;
   try {
     response = await fetch(panel.dataset.panel, { headers: { Accept: "text/html" } });
-    // Rendered and escaped by this server.
-    body.innerHTML = await response.text();
+    text = await response.text();
   } catch {
     body.replaceChildren(document.createTextNode("The dashboard does not answer. Trying again …"));
+    shown.delete(body);
   }
+  // Whoever has reached something in it with the keyboard stays there, and what says the same stays.
+  if (text !== undefined && text !== shown.get(body) && !body.contains(document.activeElement)) put(body, text);
   if (!response || response.status === 503) {
     setTimeout(() => load(panel), 3000);
     return;
   }
   panel.removeAttribute("aria-busy");
-  body.querySelectorAll("[data-chart]").forEach(draw);
+  if (panel.dataset.refresh) setTimeout(() => again(panel), panel.dataset.refresh * 1000);
+}
+
+// Asks again while somebody looks: each time costs what the question reads.
+function again(panel) {
+  if (!document.hidden) load(panel);
+  else document.addEventListener("visibilitychange", () => again(panel), { once: true });
+}
+
+const shown = new WeakMap();
+
+function put(body, text) {
+  const isFirst = !shown.has(body);
+  const opened = [...body.querySelectorAll("details")].map((each) => each.open);
+  body.querySelectorAll("canvas").forEach((canvas) => Chart.getChart(canvas)?.destroy());
+  // Rendered and escaped by this server.
+  body.innerHTML = text;
+  shown.set(body, text);
+  body.querySelectorAll("details").forEach((each, nth) => { each.open = opened[nth] ?? false; });
+  body.querySelectorAll("[data-chart]").forEach((figure) => draw(figure, isFirst));
   body.querySelectorAll("table").forEach(offer);
 }
 
@@ -143,7 +164,7 @@ function short(label) {
   return new Date(Date.UTC(year, month - 1, day)).toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 }
 
-function draw(figure) {
+function draw(figure, isFirst = true) {
   const canvas = figure.querySelector("canvas");
   Chart.getChart(canvas)?.destroy();
   const frame = canvas.parentElement.classList.contains("frame") ? canvas.parentElement : document.createElement("div");
@@ -156,7 +177,10 @@ function draw(figure) {
     canvas.addEventListener("blur", () => show(Chart.getChart(canvas), -1));
   }
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
-  const chart = new Chart(canvas, kinds[figure.dataset.chart](figure.querySelector("table")));
+  const settings = kinds[figure.dataset.chart](figure.querySelector("table"));
+  // What is drawn again does not grow again.
+  if (!isFirst) settings.options.animation = false;
+  const chart = new Chart(canvas, settings);
   chart.at = -1;
 }
 
@@ -215,4 +239,4 @@ function offer(table) {
 document.querySelectorAll("[data-panel]").forEach(load);
 document.querySelectorAll("main > section [data-chart]").forEach((figure) => figure.closest("[data-panel]") || draw(figure));
 document.querySelectorAll("main > section:not([data-panel]) table").forEach(offer);
-dark.addEventListener("change", () => document.querySelectorAll("[data-chart]").forEach(draw));
+dark.addEventListener("change", () => document.querySelectorAll("[data-chart]").forEach((figure) => draw(figure)));

@@ -90,7 +90,7 @@ def test_whatever_a_page_asks_is_no_wider_than_the_widest(world: DashboardWorld)
     visitor = create_app(warehouse, None, [], lambda: LAST, desk, lambda: noon).test_client()
     conversation = world.conversation_of(HOSTILE_EVENT)
     paths = ["/conversations/?waiting=1&contact=6", "/conversations/", "/dead-letters/", "/runs/", "/runs/x"]
-    paths += [f"/panels/{name}" for name in ("totals", "activity", "funnel", "responses", "troubles")]
+    paths += [f"/panels/{name}" for name in ("status", "totals", "activity", "funnel", "responses", "troubles")]
     paths += [
         "/messages/",
         "/messages/?text=a",

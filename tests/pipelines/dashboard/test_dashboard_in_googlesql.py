@@ -118,7 +118,7 @@ def _reply(analyst: Analyst) -> RawEvent:
 
 def _paths(analyst: Analyst) -> Iterator[str]:
     period = f"from={FIRST}&to={LAST}"
-    panels = ("totals", "activity", "funnel", "responses", "troubles")
+    panels = ("status", "totals", "activity", "funnel", "responses", "troubles")
     yield from (f"/panels/{name}?{period}" for name in panels)
     yield from (f"/messages/?{period}", f"/messages/?text=o&from={LAST}&to={LAST}", f"/webhooks/?{period}")
     yield from (f"/messages/?which={name}&{period}" for name in ("read", "unanswered", "within_1_hour"))
