@@ -35,7 +35,8 @@ WORKER = [
     "phonenumbers>=9",
     "pyarrow>=25",
 ]
-PIPELINE = [*WORKER, "jinja2>=3.1", "markupsafe>=3", "matplotlib>=3.10"]
+# Of whoever erases people: what is sealed of them.
+PIPELINE = [*WORKER, "cryptography>=44", "jinja2>=3.1", "markupsafe>=3", "matplotlib>=3.10"]
 # What apache-beam[gcp] has for launching a job on Dataflow; the whole of it would double the installation.
 DATAFLOW = [
     "google-cloud-dataflow-client>=0.13,<0.14",

@@ -9,24 +9,32 @@ from typing import Any, Final
 import apache_beam as beam
 
 import pipelines.io.batch_coder  # noqa: F401 - registers it
+from pipelines.bigquery.suppressed import Suppressed
 from pipelines.core.batches import EventBatch, NormalizedBatch
 from pipelines.core.bounds import weights
 from pipelines.core.dead_letter import dead_letter
 from pipelines.core.rows import TABLE_OF, Row
+from pipelines.core.suppression import Suppression
 from pipelines.sources import registry
 from pipelines.sources.normalization import InvalidRawEventError, normalize, set_aside
+from pipelines.sources.suppressing import normalize_suppressed
 from schemas.raw_event import RawEvent
 
 HEAVIEST_PART: Final = 64 * 1024 * 1024
 """Bytes of rows at which those of a batch go on without waiting for the rest."""
 
 
-def build(pipeline: beam.Pipeline, reader: beam.PTransform, writer: beam.PTransform) -> Any:
-    """Put the steps of the data's way into a pipeline; return what the writer returns."""
+def build(
+    pipeline: beam.Pipeline, reader: beam.PTransform, writer: beam.PTransform, suppressed: Suppressed | None = None
+) -> Any:
+    """Put the steps of the data's way into a pipeline; return what the writer returns.
+
+    `suppressed` gives whom rows are not made of any more; without it, rows are made of everybody.
+    """
     return (
         pipeline
         | "Read" >> reader  # EventBatch
-        | "Normalize" >> beam.ParDo(NormalizeEvents()).with_output_types(NormalizedBatch)
+        | "Normalize" >> beam.ParDo(NormalizeEvents(suppressed)).with_output_types(NormalizedBatch)
         | "Write" >> writer
     )
 
@@ -34,7 +42,8 @@ def build(pipeline: beam.Pipeline, reader: beam.PTransform, writer: beam.PTransf
 class NormalizeEvents(beam.DoFn):
     """Makes the rows of every raw event of a batch."""
 
-    def __init__(self) -> None:
+    def __init__(self, suppressed: Suppressed | None = None) -> None:
+        self._suppressed = suppressed
         # Read where the pipeline is launched: its workers do not have the file.
         self._sources = registry.install_configured()
 
@@ -44,12 +53,13 @@ class NormalizeEvents(beam.DoFn):
 
     def process(self, batch: EventBatch) -> Iterator[NormalizedBatch]:
         """Return the batch with its rows by table, in parts where they are too many to be held together."""
-        part = _Part(batch, 0)
+        suppression = self._suppressed.current() if self._suppressed else None
+        part = _Part(batch, 0, suppression)
         for event in batch.events:
             part.add(event)
             if part.weight >= HEAVIEST_PART:
                 yield part.normalized()
-                part = _Part(batch, part.number + 1)
+                part = _Part(batch, part.number + 1, suppression)
         if part.events or not part.number:
             yield part.normalized()
 
@@ -57,15 +67,16 @@ class NormalizeEvents(beam.DoFn):
 class _Part:
     """Events of a batch that go on together, and what they have made."""
 
-    def __init__(self, batch: EventBatch, number: int) -> None:
+    def __init__(self, batch: EventBatch, number: int, suppression: Suppression | None) -> None:
         self._batch = batch
+        self._suppression = suppression
         self.number = number
         self.events: list[RawEvent] = []
         self.weight = 0
         self._made: defaultdict[type[Row], list[Row]] = defaultdict(list)
 
     def add(self, event: RawEvent) -> None:
-        made = lay_aside(event) if self._batch.fatal else normalize_or_dead_letter(event)
+        made = lay_aside(event) if self._batch.fatal else normalize_or_dead_letter(event, self._suppression)
         for row in made:
             self._made[type(row)].append(row)
         self.events.append(event)
@@ -76,9 +87,11 @@ class _Part:
         return NormalizedBatch(self.events, rows, self._batch.origin, self._batch.index, self.number, self.weight)
 
 
-def normalize_or_dead_letter(event: RawEvent) -> list[Row]:
+def normalize_or_dead_letter(event: RawEvent, suppression: Suppression | None = None) -> list[Row]:
     """Return an event's rows; for one that nothing could be traced to, a dead letter with today's date."""
-    return _or_dead_letter(normalize, event)
+    if suppression is None:
+        return _or_dead_letter(normalize, event)
+    return _or_dead_letter(lambda each: normalize_suppressed(each, suppression), event)
 
 
 def lay_aside(event: RawEvent) -> list[Row]:

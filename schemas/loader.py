@@ -46,12 +46,14 @@ _NOT_COUNTED = frozenset(
     {
         "actor_names",
         "alias_decisions",
+        "erasures",
         "rates",
         "reprocessing_lock",
         "resolved_contacts",
         "retold",
         "runs",
         "superseded",
+        "suppressions",
     }
 )
 

@@ -18,6 +18,8 @@ CONTENT_ENCODING = "content_encoding"
 """How the body of a custom source is compressed; the attribute is not there where it is not."""
 VERIFIED_BY = "verified_by"
 QUERY = "query"
+ERASED = "erased"
+"""The runs, with commas, that have erased an event or parts of it (`docs/privacy.md`); mostly not there."""
 HEADER_PREFIX = "header."
 
 AVRO_SCHEMA: dict[str, Any] = fastavro.parse_schema(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pipelines.core import rows
 from pipelines.core.generation import GENERATION
-from schemas.raw_event import RawEvent
+from schemas.raw_event import ERASED, RawEvent
 
 LONGEST_MESSAGE = 1_024
 LONGEST_TRACEBACK = 4_096
@@ -62,4 +62,5 @@ def _innermost_frames(error: BaseException) -> str:
 
 
 def _as_json(attributes: Mapping[str, str]) -> str:
-    return json.dumps(dict(attributes), ensure_ascii=True, sort_keys=True)
+    received = {name: value for name, value in attributes.items() if name != ERASED}
+    return json.dumps(received, ensure_ascii=True, sort_keys=True)

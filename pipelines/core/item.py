@@ -25,10 +25,33 @@ class Failure(NamedTuple):
     """The item's bytes."""
 
 
+class Span(NamedTuple):
+    """An item that was read, and which rows it has made, its parts' among them."""
+
+    pointer: str
+    raw: bytes
+    first: int
+    """The place of its first row among the event's."""
+    end: int
+
+
 class Lineage:
     """What every row of one raw event carries, and the rows made of it so far."""
 
-    def __init__(self, event_id: str, received_micros: int, body_bytes: int = _UNKNOWN_BODY) -> None:
+    def __init__(
+        self,
+        event_id: str,
+        received_micros: int,
+        body_bytes: int = _UNKNOWN_BODY,
+        *,
+        is_erased: bool = False,
+        spans: list[Span] | None = None,
+    ) -> None:
+        """Begin with no row.
+
+        `is_erased` says that a `null` in the place of an item was somebody's who is forgotten; `spans`, where it
+        is given, takes every item in the order in which they end, the inner before the outer.
+        """
         self.event_id = event_id
         self.received_micros = received_micros
         self.rows: list[rows.Row] = []
@@ -36,6 +59,9 @@ class Lineage:
         self.unlisted_failures = 0
         """How many items failed beyond those that `failures` names."""
         self._allowance = Allowance(body_bytes)
+        self._is_erased = is_erased
+        self._spans = spans
+        self.is_watched = is_erased or spans is not None
 
     def keep(self, row: rows.Row) -> None:
         """Take a row.
@@ -51,10 +77,22 @@ class Lineage:
         """Note that an item failed, and drop the rows that it had made."""
         del self.rows[rows_before:]
         self._allowance.dropped(rows_before)
+        if self._spans is not None:
+            self._spans[:] = [span for span in self._spans if span.end <= rows_before]
         if len(self.failures) < MOST_LETTERS:
             self.failures.append(failure)
         else:
             self.unlisted_failures += 1
+
+    def left(self, pointer: str, raw: bytes, rows_before: int) -> bool:
+        """Hear that an item was read; tell whether it is nothing, as one that was erased."""
+        if self._is_erased and raw == b"null":
+            del self.rows[rows_before:]
+            self._allowance.dropped(rows_before)
+            return True
+        if self._spans is not None:
+            self._spans.append(Span(pointer, raw, rows_before, len(self.rows)))
+        return False
 
     def item(
         self,
@@ -98,7 +136,11 @@ class Item(msgspec.Struct, eq=False):
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        if not isinstance(error, Exception) or isinstance(error, TooMuchError):
+        if isinstance(error, TooMuchError):
+            return False
+        if self._lineage.is_watched and self._lineage.left(self._pointer, self._raw, self._before):
+            return True
+        if not isinstance(error, Exception):
             return False
         self._lineage.fail(Failure(self._pointer, error, self._raw), self._before)
         return True

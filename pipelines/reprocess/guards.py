@@ -8,12 +8,13 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 
 import msgspec
+from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 
 from pipelines.bigquery.target import Target
 from pipelines.reprocess import extent, staging
 from pipelines.reprocess.replacement import MOVED, TOLD
-from pipelines.reprocess.runs import RefusedError, Run, Staging, State
+from pipelines.reprocess.runs import RefusedError, Run, Staging, State, made_at
 from pipelines.reprocess.sql import Extent, counted, literal, moment, partitions
 from pipelines.reprocess.staging import AFFECTED, CHANGES
 
@@ -33,12 +34,27 @@ def check_apply(
         raise RefusedError(
             f"run {run.run_id} is {run.state}: only one that is planned or rolled back can be applied"
         )
+    _check_erasures(client, live, run)
     where = _kept(client, live, run)
     changed = Changed.read(client, live, run) if where else Changed()
     objections = list(_objections(client, live, run, runs, where, changed))
     if objections and not forced:
         raise RefusedError("; ".join(objections) + ". Plan again, or give a reason with --force")
     return where, changed.moved
+
+
+def _check_erasures(client: bigquery.Client, live: Target, run: Run) -> None:
+    """Let no run be applied that may hold rows of somebody who was erased since it began, whatever the reason."""
+    sql = f"SELECT MAX(state_at) FROM `{live.table('erasures')}` WHERE state = 'applying'"  # noqa: S608
+    try:
+        last = next(iter(client.query_and_wait(sql)))[0]
+    except NotFound:
+        # Of an earlier version, until its next `parley tables deploy`.
+        return
+    # The id says when a run began to read, which for a nightly one is long before it was recorded.
+    begun = made_at(run.run_id) or run.history[0].at
+    if last is not None and begun <= last:
+        raise RefusedError(f"somebody was erased since run {run.run_id} began: discard it and plan again")
 
 
 def check_roll_back(

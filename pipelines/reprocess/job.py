@@ -9,6 +9,7 @@ import uuid_utils
 from apache_beam.options.pipeline_options import PipelineOptions, TestOptions
 
 from pipelines.bigquery import target
+from pipelines.bigquery.suppressed import Suppressed
 from pipelines.bigquery.target import Target
 from pipelines.io.archive_damages import damages_folder
 from pipelines.io.archive_segments import find_groups
@@ -47,7 +48,7 @@ def start(live: Target, request: Request, options: PipelineOptions, files: str) 
             Runs(client, live).begin(run_id, request)
     pipeline = beam.Pipeline(options=options)
     read = ReadArchive(groups, selection, damages=damages_folder(output))
-    _ = build(pipeline, read, WriteParquet(output)) | "Plan" >> FinishPlan(live, run_id, output)
+    _ = build(pipeline, read, WriteParquet(output), Suppressed(live)) | "Plan" >> FinishPlan(live, run_id, output)
     return Started(run_id, pipeline.run())
 
 

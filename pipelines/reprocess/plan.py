@@ -11,13 +11,14 @@ import uuid_utils
 from apache_beam.options.pipeline_options import PipelineOptions
 from google.cloud import bigquery
 
+from pipelines.bigquery.suppressed import Suppressed
 from pipelines.bigquery.target import Target
 from pipelines.core.generation import GENERATION
 from pipelines.io.archive_damages import damages_folder, read_damages
 from pipelines.io.archive_segments import Selection
 from pipelines.reprocess import diff, extent, folder, staging
 from pipelines.reprocess.progress import watched
-from pipelines.reprocess.runs import RefusedError, Request, Run, Runs, Staging, State
+from pipelines.reprocess.runs import RefusedError, Request, Run, Runs, Staging, State, made_at
 from pipelines.reprocess.steps import Steps
 from pipelines.run import batch
 
@@ -125,7 +126,7 @@ def _make(
     steps.reached("prepared")
     selection = narrowed(request.selection)
     with watched(request.archive, selection, f"{output}/events", "normalizing", steps):
-        batch.run(request.archive, selection, output, options, again=again)
+        batch.run(request.archive, selection, output, options, again=again, suppressed=Suppressed(live))
     steps.reached("normalized")
 
 
@@ -181,7 +182,7 @@ def narrowed(selection: Selection) -> Selection:
     """
     if not selection.events:
         return selection
-    made = [_made_at(event_id) for event_id in selection.events]
+    made = [made_at(event_id) for event_id in selection.events]
     known = [moment for moment in made if moment is not None]
     if len(known) < len(made):
         return selection
@@ -190,16 +191,6 @@ def narrowed(selection: Selection) -> Selection:
         start=selection.start or min(known) - _CLOCK_TOLERANCE,
         end=selection.end or max(known) + _CLOCK_TOLERANCE,
     )
-
-
-def _made_at(event_id: str) -> dt.datetime | None:
-    try:
-        identifier = uuid_utils.UUID(event_id)
-    except ValueError:
-        return None
-    if identifier.version != 7:
-        return None
-    return dt.datetime.fromtimestamp(identifier.timestamp / 1_000, dt.UTC)
 
 
 @contextlib.contextmanager

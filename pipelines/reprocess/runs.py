@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
+import uuid_utils
 from google.cloud import bigquery
 
 from pipelines.bigquery.target import Target
@@ -214,3 +215,14 @@ def find(runs: Sequence[Run], name: str) -> Run:
         problem = "no run" if not found else f"{len(found)} runs"
         raise UnknownRunError(f"{problem} of that name: {name!r}; `parley backfill list` shows them")
     return found[0]
+
+
+def made_at(identity: str) -> dt.datetime | None:
+    """Return when an id was made, to the millisecond: a UUIDv7 tells it. None for any other."""
+    try:
+        identifier = uuid_utils.UUID(identity)
+    except ValueError:
+        return None
+    if identifier.version != 7:
+        return None
+    return dt.datetime.fromtimestamp(identifier.timestamp / 1_000, dt.UTC)

@@ -8,6 +8,7 @@ import msgspec
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.bigquery.load import parquet_files
+from pipelines.bigquery.suppressed import Suppressed
 from pipelines.core.rows import TABLES
 from pipelines.io.archive_damages import damages_folder
 from pipelines.io.archive_segments import Selection, find_groups
@@ -33,13 +34,19 @@ class BatchResult(msgspec.Struct, frozen=True):
 
 
 def run(
-    archive: str, selection: Selection, output: str, options: PipelineOptions, *, again: bool = False
+    archive: str,
+    selection: Selection,
+    output: str,
+    options: PipelineOptions,
+    *,
+    again: bool = False,
+    suppressed: Suppressed | None = None,
 ) -> BatchResult:
     """Normalize the selected events of an archive into `<output>/<table>/*.parquet`.
 
     Where the runner runs in this process, a large archive is divided into shares with a pipeline for each, among
     processes, this one among them. `again` leaves out the shares that an earlier run into `output`, with the same
-    selection, has finished.
+    selection, has finished. `suppressed` is as in `pipelines.normalize.build`.
 
     Raises:
         FileNotFoundError: there is no archive, or what workers elsewhere have written is not in `output` here.
@@ -48,7 +55,7 @@ def run(
     groups = find_groups(archive, selection)
     if not groups:
         return BatchResult(0, 0, 0)
-    run_share = partial(_run_share, selection=selection, output=output, options=options)
+    run_share = partial(_run_share, selection=selection, output=output, options=options, suppressed=suppressed)
     earlier = finished.pick_up(output, groups) if again else []
     left = sorted(set(groups).difference(*(one.groups for one in earlier)), key=groups.index)
     processes = processes_worth(left, options.view_as(ParleyOptions).most_processes())
@@ -73,9 +80,12 @@ def _sum(results: Iterable[BatchResult]) -> BatchResult:
     return BatchResult(*(sum(counts) for counts in zip(*map(msgspec.structs.astuple, results), strict=True)))
 
 
-def _run_share(groups: Share, selection: Selection, output: str, options: PipelineOptions) -> BatchResult:
+def _run_share(
+    groups: Share, selection: Selection, output: str, options: PipelineOptions, suppressed: Suppressed | None
+) -> BatchResult:
     pipeline = beam.Pipeline(options=options)
-    build(pipeline, ReadArchive(groups, selection, damages=damages_folder(output)), WriteParquet(output))
+    read = ReadArchive(groups, selection, damages=damages_folder(output))
+    build(pipeline, read, WriteParquet(output), suppressed)
     result = pipeline.run()
     result.wait_until_finish()
     made = finished.Finished(tuple(groups), counted(result, "events"), counted(result, "damages"))

@@ -13,6 +13,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from pipelines import sources
 from pipelines.bigquery import appender, target
 from pipelines.bigquery.sink import AppendRows
+from pipelines.bigquery.suppressed import Suppressed
 from pipelines.bigquery.target import Target
 from pipelines.io import read_pubsub
 from pipelines.io.archive_segments import Selection, find_groups
@@ -47,7 +48,7 @@ def run(options: PipelineOptions, where: Target) -> Any:
     try:
         while True:
             pipeline = beam.Pipeline(options=options)
-            build(pipeline, _reader(parley, subscriptions), AppendRows(where, parley.append_connections))
+            _build(pipeline, _reader(parley, subscriptions), where, parley)
             result = pipeline.run()
             if native:
                 return result
@@ -64,6 +65,10 @@ def run(options: PipelineOptions, where: Target) -> Any:
         raise
     finally:
         read_pubsub.stop_pulling()
+
+
+def _build(pipeline: beam.Pipeline, reader: beam.PTransform, where: Target, parley: ParleyOptions) -> None:
+    build(pipeline, reader, AppendRows(where, parley.append_connections), Suppressed(where))
 
 
 def _reader(parley: ParleyOptions, subscriptions: Sequence[str]) -> beam.PTransform:
@@ -83,8 +88,7 @@ def catch_up(archive: str, options: PipelineOptions, where: Target) -> int:
     if not groups:
         return 0
     pipeline = beam.Pipeline(options=options)
-    connections = options.view_as(ParleyOptions).append_connections
-    build(pipeline, ReadArchive(groups, selection, stored_events(where)), AppendRows(where, connections))
+    _build(pipeline, ReadArchive(groups, selection, stored_events(where)), where, options.view_as(ParleyOptions))
     result = pipeline.run()
     result.wait_until_finish()
     return counted(result, "events")

@@ -94,14 +94,14 @@ class Body:
                 raise
         if part is None:
             return decoder.decode(self._repair())
-        start, end = self._span(part)
+        start, end = self.span(part)
         return decoder.decode(memoryview(self._repair())[start:end])
 
     def exact(self, part: Raw) -> bytes:
         """Return the original bytes of a part that a decoder gave."""
         if self._repaired is None:
             return bytes(part)
-        start, end = self._span(part)
+        start, end = self.span(part)
         return self._original[start:end]
 
     def _repair(self) -> bytes:
@@ -109,8 +109,12 @@ class Body:
             self._repaired = self._readable = repaired(self._original)
         return self._repaired
 
-    def _span(self, part: Raw) -> tuple[int, int]:
-        """Return where a part lies: `Raw` is a view, so its address tells it."""
+    def span(self, part: Raw) -> tuple[int, int]:
+        """Return where a part lies in the body, behind its byte order mark: a view's address tells it.
+
+        Raises:
+            ValueError: it is no part of this body.
+        """
         view = pa.py_buffer(part)
         for whole in (self._original, self._repaired or b""):
             start = view.address - pa.py_buffer(whole).address

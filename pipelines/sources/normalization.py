@@ -10,10 +10,10 @@ from pipelines.core import rows
 from pipelines.core.bounds import TooManyFailuresError
 from pipelines.core.dead_letter import LARGEST_DATA, LONGEST_MESSAGE, dead_letter
 from pipelines.core.generation import GENERATION
-from pipelines.core.item import Lineage
+from pipelines.core.item import Lineage, Span
 from pipelines.core.times import to_micros
 from schemas.encodings import decoded
-from schemas.raw_event import CONTENT_ENCODING, VERIFIED_BY, InvalidRawEventError, RawEvent
+from schemas.raw_event import CONTENT_ENCODING, ERASED, VERIFIED_BY, InvalidRawEventError, RawEvent
 
 LARGEST_DECODED: Final = 32 * 1024 * 1024
 """Bytes of a body that is no longer compressed: many times what any may have that is not."""
@@ -44,27 +44,66 @@ def normalize(event: RawEvent) -> list[rows.Row]:
         InvalidRawEventError: the event lacks an id, a source or a usable time of receipt, so that no
             row could be traced to it.
     """
+    return _normalize(event, None)
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """What was made of an event, and of which items."""
+
+    made: list[rows.Row]
+    """What `normalize` returns."""
+    read: list[rows.Row]
+    """The rows of items in the order in which they were made, repetitions among them."""
+    spans: list[Span]
+    """The items, the inner before the outer; none where an event failed as a whole."""
+
+
+def traced(event: RawEvent) -> Trace:
+    """Return what `normalize` makes of an event, and of which items.
+
+    Raises:
+        InvalidRawEventError: as `normalize`.
+    """
+    trace = Trace([], [], [])
+    trace.made.extend(_normalize(event, trace))
+    return trace
+
+
+def _normalize(event: RawEvent, trace: Trace | None) -> list[rows.Row]:
+    spans = None if trace is None else trace.spans
     source, received = event.source, to_micros(event.received_at)
-    lineage = Lineage(event.event_id, received, len(event.data))
+    erased = event.attributes.get(ERASED)
+    lineage = Lineage(event.event_id, received, len(event.data), is_erased=bool(erased), spans=spans)
     ignored = None
     dead: list[rows.DeadLetter] = []
     try:
         parse = sources.PARSERS.get(source)
+        if erased and not event.data:
+            parse = _erased
         if parse is None:
             raise UnknownSourceError(f"no parser for the source {source!r}")
         if encoding := event.attributes.get(CONTENT_ENCODING):
             read = msgspec.structs.replace(event, data=decoded(event.data, encoding, LARGEST_DECODED))
-            lineage = Lineage(event.event_id, received, len(read.data))
+            lineage = Lineage(event.event_id, received, len(read.data), is_erased=bool(erased), spans=spans)
             ignored = parse(read, lineage)
         else:
             ignored = parse(event, lineage)
     except Exception as error:
         lineage.rows.clear()
+        if spans is not None:
+            spans.clear()
         dead = [dead_letter(event, received, "parse", "", error, data=event.data)]
     else:
         dead = _letters_of_items(event, received, lineage)
+    if trace is not None:
+        trace.read.extend(lineage.rows)
     made = _distinct(lineage.rows)
     return [_ledger_row(event, lineage, source, made, dead, ignored), *made, *dead]
+
+
+def _erased(event: RawEvent, lineage: Lineage) -> str:
+    """Return why there is nothing in an event of which nothing was left."""
+    return f"erased by {event.attributes[ERASED]}"
 
 
 def set_aside(event: RawEvent) -> list[rows.Row]:
@@ -143,4 +182,4 @@ def _digest(event: RawEvent) -> str:
     return sent.hexdigest()
 
 
-__all__ = ["InvalidRawEventError", "UnknownSourceError", "WorkerDiedError", "normalize", "set_aside"]
+__all__ = ["InvalidRawEventError", "UnknownSourceError", "WorkerDiedError", "normalize", "set_aside", "traced"]

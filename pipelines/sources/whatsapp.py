@@ -178,8 +178,10 @@ def _tell_handover(item: Item, body: Body, found: dict[str, Raw], line: Line, wh
 def _contacts(item: Item, body: Body, parts: list[Raw] | None, path: str) -> tuple[Contact, ...]:
     contacts = []
     for n, part in enumerate(parts or ()):
+        # One that cannot be read keeps its place: the next is not the only one that is described.
+        contacts.append(Contact())
         with item.part(f"{path}contacts/{n}", body.exact(part)):
-            contacts.append(body.decode(CONTACT, part))
+            contacts[n] = body.decode(CONTACT, part)
     return tuple(contacts)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pipelines.bigquery.target as bigquery_target
 import pipelines.dashboard.warehouse as dashboard
+from pipelines.bigquery import suppressed
 from pipelines.dashboard import spool, status
 from pipelines.reprocess import streamed
 from pipelines.run import desk
@@ -24,7 +25,7 @@ GIVEN = {
 # By /__version__, when it is requested, by `parley backfill apply`, and by `parley dashboard`.
 ASKED_LATER = {
     *("PARLEY_COMMIT", "PARLEY_BUILD", streamed.MINUTES, dashboard.MAX_BYTES, desk.TOKEN),
-    *(spool.TOKEN, status.REFRESH),
+    *(spool.TOKEN, status.REFRESH, suppressed.KEY),
 }
 
 

@@ -9,12 +9,14 @@ import pytest
 from click.testing import CliRunner
 from google.cloud import bigquery
 
-from pipelines.bigquery import deploy
+from pipelines.bigquery import deploy, suppressed
 from pipelines.bigquery.target import Target
 from pipelines.dashboard.app import create_app
 from pipelines.dashboard.warehouse import Warehouse as DashboardWarehouse
 from pipelines.demo import answers, bug_story, demo_command
 from pipelines.demo.warehouse import Warehouse as DemoWarehouse
+from pipelines.erase import apply as apply_erasure
+from pipelines.erase.erase_commands import erase
 from pipelines.reprocess import RefusedError, streamed
 from pipelines.reprocess.backfill_commands import backfill
 from pipelines.reprocess.dead_letter_commands import dead_letters
@@ -27,7 +29,7 @@ from pipelines.run.rates_command import rates
 from pipelines.run.reply_command import reply
 from schemas import loader
 from schemas.raw_event import RawEvent
-from tests.pipelines.reprocess.reprocess_support import InterruptAt, Warehouse
+from tests.pipelines.reprocess.reprocess_support import InterruptAt, Warehouse, options
 from tests.raw_events import NOON, raw_event, text_message
 
 LATER = NOON + dt.timedelta(hours=1)
@@ -180,6 +182,22 @@ class Product:
         result = CliRunner(env=self._environment()).invoke(reply, ["--conversation", "none", "Hello"])
         assert "there is no conversation none" in result.output, result.output
 
+    def erasure(self) -> None:
+        """Erase people, however they are named, one with a run that keeps rows of theirs."""
+        self.patch.setenv(suppressed.KEY, "a key of tests, and of nothing else in the world")
+        self.warehouse.plan(start=NOON, end=LATER)
+        (row,) = self.warehouse.query("SELECT contact_id FROM `T.contacts` WHERE source = 'facebook' LIMIT 1")
+        self._parley(erase, "plan", "--person", row["contact_id"], "--reason", "request 6")
+        self._parley(erase, "plan", "--contact", row["contact_id"], "--reason", "request 7")
+        place = (self.warehouse.client, self.warehouse.target, str(self.warehouse.archive))
+        with pytest.raises(KeyboardInterrupt):
+            # Its run is left, planned, and thrown away by whoever goes on.
+            apply_erasure(*place, "latest", "test", options(), steps=InterruptAt("made", _interrupt))
+        for words in (("apply", "latest"), ("verify", "latest"), ("list",)):
+            self._parley(erase, *words)
+        named = ("--source", "twilio.sms", "--source-contact", "+4915550000101")
+        self._parley(erase, "plan", *named, "--reason", "request 8")
+
     def do_everything(self) -> None:
         """Do all of it, in an order in which each finds what it needs."""
         for act in (
@@ -194,6 +212,7 @@ class Product:
             self.rates,
             self.reply,
             self.demo,
+            self.erasure,
             self.deployment,
         ):
             act()

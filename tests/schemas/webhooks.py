@@ -121,9 +121,9 @@ def ask(analyst, sql):
     return [tuple(row.values()) for row in analyst.query(sql)]
 
 
-def replied(minute, known, content=None, to=PHONE, source="whatsapp", **actor):
+def replied(minute, known, content=None, to=PHONE, source="whatsapp", channel=OURS, **actor):
     """Return that a provider has accepted a reply of ours."""
-    reply = {"source": source, "channel": OURS, "to": to, "content": content or {"text": "!"}}
+    reply = {"source": source, "channel": channel, "to": to, "content": content or {"text": "!"}}
     outcome = {
         "reply_id": f"r-{known}",
         "number": 1,

@@ -1,0 +1,248 @@
+"""Erases what was planned, step by step; whoever is interrupted anywhere says the same again.
+
+First nothing of the person can come back any more, then the archive forgets, then the rows: made again from what
+is left of the archive, they take the place of the old ones in one transaction, as those of a reprocessing do; then
+the old ones are deleted.
+"""
+
+import datetime as dt
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+from apache_beam.options.pipeline_options import PipelineOptions
+from google.cloud import bigquery
+
+from pipelines.bigquery.suppressed import TABLE, forget_known
+from pipelines.bigquery.target import Target
+from pipelines.core.suppression import BODY, CONTACT, MESSAGE, Key
+from pipelines.erase import stores, warehouse
+from pipelines.erase.erasures import APPLIED, APPLYING, FOUND, PLANNED, VERIFIED, Erasure, Erasures
+from pipelines.erase.person import Person
+from pipelines.erase.plan import DATA_DIR, required_key
+from pipelines.erase.scan import Eraser
+from pipelines.erase.sealed import Seals
+from pipelines.erase.segments import Rewritten, rewrite
+from pipelines.io.archive_segments import Selection, find_segments
+from pipelines.reprocess import cleaning, staging
+from pipelines.reprocess.apply import apply as apply_run
+from pipelines.reprocess.plan import plan_if_different
+from pipelines.reprocess.runs import RefusedError, Request, Runs, Staging, State
+from pipelines.reprocess.sql import literal, moment
+from pipelines.reprocess.staging import wait_for
+from pipelines.reprocess.steps import Steps
+from pipelines.reprocess.streamed import buffered_for
+
+STEPS: Final = (
+    "suppressed",
+    "begun",
+    "archived",
+    "made",
+    "placed",
+    "cleaned",
+    "deleted",
+    "taken out of runs",
+    "stores",
+    "applied",
+)
+"""The steps, each named after what is done when it is reached."""
+SUPPRESSED_DAYS: Final = 400
+"""How long nothing erased can come back: longer than any source redelivers, and than a spool is left lying."""
+_MOST_ENTRIES: Final = 1_000
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """What was erased, this time."""
+
+    run_id: str
+    is_done: bool
+    """Whether nothing has to wait."""
+    events: int
+    segments: int
+    bytes: int
+    """Of the segments that were written anew."""
+    waiting_segments: int
+    """That somebody writes just now: they close within minutes."""
+    waiting_rows: int
+    """That are in BigQuery's write buffer, for half an hour."""
+    damaged: list[str]
+    """Segments that cannot be read, and so are as they were."""
+    deleted_rows: int
+    rows_of_runs: int
+    conversations: int
+    replies: int
+    outcomes: int
+    bodies: int
+    """Bodies of which redeliveries are known."""
+
+
+def apply(
+    client: bigquery.Client,
+    live: Target,
+    archive: str,
+    name: str,
+    actor: str,
+    options: PipelineOptions,
+    *,
+    forced: bool = False,
+    steps: Steps | None = None,
+) -> Applied:
+    """Erase what was planned, or what is left of it; said again, it finds nothing to do.
+
+    `forced` also erases whole events in which others' items would not be what they were.
+
+    Raises:
+        ConfigurationError: there is no key, or the write buffer's setting is wrong.
+        RefusedError: it was planned with another key, or there are events that cannot be parted.
+        UnknownRunError: there is no such erasure.
+        SealError: it is not known any more whom it meant.
+    """
+    steps, key = steps or Steps(), required_key()
+    erasures = Erasures(client, live)
+    run = erasures.get(name)
+    if run.key_id != key.id:
+        raise RefusedError(f"the erasure {run.run_id} was planned with another key")
+    if run.state == PLANNED and run.numbers().get("inseparable") and not forced:
+        raise RefusedError(
+            f"{run.numbers()['inseparable']} events cannot be parted: others in them would lose something. "
+            "--force erases these events whole"
+        )
+    before = dt.datetime.now(dt.UTC) - buffered_for()
+    person = Seals(archive, key).read(run.run_id)
+    until = run.until or dt.datetime.now(dt.UTC)
+    say = Suppress(client, live, run.run_id, key, until)
+    say.hold({CONTACT: person.contacts, MESSAGE: person.messages, BODY: person.bodies})
+    steps.reached("suppressed")
+    if run.until is None:
+        # Behind what is suppressed: whoever begins to make rows from now on knows of that.
+        erasures.record(run, APPLYING, actor, {"until": until.isoformat()})
+    steps.reached("begun")
+    eraser = Eraser(person, run.run_id, until, forced=forced)
+    files = list(_rewritten(archive, eraser, say, person, steps))
+    steps.reached("archived")
+    found = eraser.found
+    erased = sorted({*found.erased, *found.earlier})
+    lists = {warehouse.ERASED: erased, warehouse.MESSAGES: person.messages}
+    with warehouse.listed(client, live, run.run_id, lists) as (events, messages):
+        _replace_rows(client, live, archive, run, actor, options, erased, steps)
+        deleted = cleaning.clean(client, live, steps)
+        steps.reached("cleaned")
+        deleted += warehouse.delete(client, live, person, until, before)
+        warehouse.forget_decisions(client, live, person, messages)
+        steps.reached("deleted")
+        waiting = warehouse.waiting(client, live, person, until, events)
+        of_runs = warehouse.take_out_of_runs(client, live, person, until, events)
+        steps.reached("taken out of runs")
+    beside = stores.Stores(archive, person)
+    done = Applied(
+        run_id=run.run_id,
+        is_done=not waiting and not any(each.waits or each.damage for _, each in files),
+        events=len(found.erased),
+        segments=sum(1 for _, each in files if each.events),
+        bytes=sum(each.bytes for _, each in files),
+        waiting_segments=sum(each.waits for _, each in files),
+        waiting_rows=waiting,
+        damaged=[path for path, each in files if each.damage],
+        deleted_rows=deleted,
+        rows_of_runs=of_runs,
+        conversations=beside.forget_conversations(),
+        replies=beside.drop_pending(),
+        outcomes=beside.forget_outcomes(),
+        bodies=len(found.bodies),
+    )
+    steps.reached("stores")
+    numbers = msgspec.to_builtins(done) | {"damaged": len(done.damaged)}
+    del numbers["run_id"], numbers["is_done"]
+    if run.state not in {APPLIED, VERIFIED, FOUND} or any(numbers.values()):
+        erasures.record(run, APPLIED if done.is_done else APPLYING, actor, numbers)
+    steps.reached("applied")
+    return done
+
+
+class Suppress:
+    """Lets ids not come back, by what they are."""
+
+    def __init__(self, client: bigquery.Client, live: Target, run_id: str, key: Key, until: dt.datetime) -> None:
+        self._client = client
+        self._table = live.table(TABLE)
+        self._run_id = run_id
+        self._key = key
+        self._until = until
+
+    def hold(self, ids: Mapping[str, Iterable[str]]) -> None:
+        """Say so of what it is not said of already."""
+        entries = sorted((kind, self._key.hash(kind, each)) for kind, known in ids.items() for each in known)
+        for start in range(0, len(entries), _MOST_ENTRIES):
+            wait_for(self._client.query(self._statement(entries[start : start + _MOST_ENTRIES])))
+        forget_known()
+
+    def _statement(self, entries: Sequence[tuple[str, str]]) -> str:
+        listed = ", ".join(
+            f"STRUCT({literal(kind)} AS kind, {literal(known)} AS `hash`)" for kind, known in entries
+        )
+        key_id, run_id = literal(self._key.id), literal(self._run_id)
+        until, expires = moment(self._until), moment(self._until + dt.timedelta(days=SUPPRESSED_DAYS))
+        return (
+            f"INSERT INTO `{self._table}` (kind, `hash`, key_id, until, expires_at, run_id) "  # noqa: S608
+            f"SELECT entry.kind, entry.`hash`, {key_id}, {until}, {expires}, {run_id} "
+            f"FROM UNNEST([{listed}]) AS entry "
+            f"LEFT JOIN (SELECT kind, `hash` FROM `{self._table}` WHERE run_id = {run_id} AND until = {until}) "
+            "AS known ON known.kind = entry.kind AND known.`hash` = entry.`hash` WHERE known.kind IS NULL"
+        )
+
+
+def _rewritten(
+    archive: str, eraser: Eraser, say: Suppress, person: Person, steps: Steps
+) -> Iterator[tuple[str, Rewritten]]:
+    """Rewrite every segment of the archive, and of this machine's disk, that has something of the person."""
+    said = set(person.bodies)
+
+    def hold_bodies() -> None:
+        # What came since the plan: once a body is gone, nothing tells how to know it again.
+        if new := eraser.found.bodies - said:
+            say.hold({BODY: new})
+            said.update(new)
+
+    paths = find_segments(archive, Selection())
+    paths += map(str, stores.disks(os.environ.get(DATA_DIR), archive))
+    for done, path in enumerate(paths):
+        steps.progress("erasing", done, len(paths), "segments")
+        yield path, rewrite(path, eraser.change, hold_bodies)
+    steps.progress("erasing", len(paths), len(paths), "segments")
+
+
+def _replace_rows(
+    client: bigquery.Client,
+    live: Target,
+    archive: str,
+    run: Erasure,
+    actor: str,
+    options: PipelineOptions,
+    erased: list[str],
+    steps: Steps,
+) -> None:
+    """Let the rows count that what is left of events makes, and keep nothing of those from before."""
+    reason = f"erasure {run.run_id}"
+    # What somebody has left who was killed.
+    _drop_runs(client, live, reason)
+    if erased:
+        request = Request(archive, Selection(events=frozenset(erased)), actor, reason)
+        made = plan_if_different(client, live, request, options)
+        steps.reached("made")
+        if made is not None:
+            # What is left of an event is all that there is: no objection keeps the old rows.
+            apply_run(client, live, made.run_id, actor, force=True, reason=reason)
+    steps.reached("placed")
+    _drop_runs(client, live, reason)
+
+
+def _drop_runs(client: bigquery.Client, live: Target, reason: str) -> None:
+    """Throw away what the runs of an erasure keep: they are not to be taken back."""
+    runs = Runs(client, live)
+    for each in runs.all():
+        if each.history[0].reason == reason:
+            staging.drop(client, Staging.of(live, each.run_id))
+            if each.state in {State.PLANNING, State.PLANNED}:
+                left = "left by an erasure that was interrupted"
+                client.query_and_wait(runs.insertion(each, State.DISCARDED, each.history[0].actor, left))

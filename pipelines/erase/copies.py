@@ -1,0 +1,88 @@
+"""Until when copies of what was erased can exist, by the settings of those who keep them, which are asked."""
+
+import datetime as dt
+import os
+from typing import Final
+
+import msgspec
+from google.api_core.exceptions import GoogleAPICallError
+from google.auth.exceptions import GoogleAuthError
+from google.cloud import bigquery
+
+from pipelines.bigquery.target import REST_EMULATOR, Target
+
+FAIL_SAFE_DAYS: Final = 7
+"""https://cloud.google.com/bigquery/docs/time-travel#fail-safe: not to be changed."""
+TIME_TRAVEL_HOURS: Final = 168
+"""What BigQuery takes where a dataset says nothing."""
+MOST_PUBSUB_DAYS: Final = 31
+"""What Pub/Sub keeps at most: https://cloud.google.com/pubsub/docs/replay-overview."""
+
+
+class Copy(msgspec.Struct, frozen=True):
+    """A kind of copy, and until when it can exist."""
+
+    what: str
+    days: float | None
+    """After what was copied was erased; None: for ever, as nothing deletes it."""
+    how: str
+    """`checked`: the setting was read; `documented`: there is none; `assumed`: it could not be read."""
+
+
+def copies(client: bigquery.Client, live: Target, archive: str) -> list[Copy]:
+    """Return every kind of copy that the installation may have."""
+    found = []
+    for name in (live.rows_dataset, live.views_dataset):
+        hours = client.get_dataset(f"{live.project}.{name}").max_time_travel_hours
+        how = "checked" if hours else "documented"
+        found.append(Copy(f"time travel of {name}", int(hours or TIME_TRAVEL_HOURS) / 24, how))
+    found.append(Copy("fail-safe of BigQuery, behind time travel", FAIL_SAFE_DAYS, "documented"))
+    found.append(_pubsub(live))
+    if archive.startswith("gs://"):
+        found += _bucket(archive.removeprefix("gs://").partition("/")[0])
+    return found
+
+
+def last_day(found: list[Copy], erased_at: dt.datetime) -> dt.date:
+    """Return the last day on which a copy can exist, when all was erased at a time; `date.max` where for ever."""
+    if any(each.days is None for each in found):
+        return dt.date.max
+    travel = max((each.days or 0 for each in found if each.what.startswith("time travel")), default=0)
+    others = max((each.days or 0 for each in found if not each.what.startswith("fail-safe")), default=0)
+    days = max(others, travel + FAIL_SAFE_DAYS)
+    return (erased_at + dt.timedelta(days=days)).date() + dt.timedelta(days=1)
+
+
+def _pubsub(live: Target) -> Copy:
+    """Return how long Pub/Sub keeps messages: what its subscriptions and topics say, or the most that they may."""
+    from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient  # noqa: PLC0415
+
+    project = f"projects/{live.project}"
+    if os.environ.get(REST_EMULATOR):
+        return Copy("messages of Pub/Sub", MOST_PUBSUB_DAYS, "assumed")
+    try:
+        with SubscriberClient() as subscriber:
+            kept = [each.message_retention_duration for each in subscriber.list_subscriptions(project=project)]
+        kept += [each.message_retention_duration for each in PublisherClient().list_topics(project=project)]
+    except (GoogleAPICallError, GoogleAuthError):
+        return Copy("messages of Pub/Sub", MOST_PUBSUB_DAYS, "assumed")
+    longest = max((each for each in kept if each), default=dt.timedelta(days=7))
+    return Copy("messages of Pub/Sub", longest / dt.timedelta(days=1), "checked")
+
+
+def _bucket(name: str) -> list[Copy]:
+    """Return how long a bucket keeps what was replaced."""
+    from google.cloud import storage  # noqa: PLC0415
+
+    bucket = storage.Client().get_bucket(name)
+    seconds = bucket.soft_delete_policy.retention_duration_seconds or 0
+    found = [Copy(f"soft deletion of {name}", seconds / 86_400, "checked")]
+    if bucket.versioning_enabled:
+        ages = [
+            rule["condition"].get("daysSinceNoncurrentTime")
+            for rule in bucket.lifecycle_rules
+            if rule["action"]["type"] == "Delete"
+        ]
+        known = [age for age in ages if age is not None]
+        found.append(Copy(f"old versions in {name}", min(known, default=None), "checked"))
+    return found
