@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from random import Random
 
+from pipelines.generate import people
 from pipelines.generate.delivery import of_conversation
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World, conversation
 from pipelines.generate.write_archive import day_of
@@ -38,7 +39,7 @@ def history(seed: int, count: int) -> History:
 
 def _of_one(random: Random, count: int, number: int) -> Iterator[RawEvent]:
     # All begin late in the evening, at any hour of the generator's own: most of them go on after midnight.
-    world = World(count, random.getrandbits(24), day_of(DEFAULT_START), 1, tuple(WEIGHTS), several=0)
+    world = World(count, random.getrandbits(24), day_of(DEFAULT_START), 1, tuple(WEIGHTS), people.MOST)
     told = [delivery.event for delivery in of_conversation(conversation(world, number, 0))][:MOST_EVENTS]
     begin = told[0].received_at if told else DEFAULT_START
     evening = DEFAULT_START + dt.timedelta(seconds=_EVENING + random.randrange(7_100))

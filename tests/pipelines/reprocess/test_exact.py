@@ -39,12 +39,10 @@ MOVES = 6
 KEYS = {
     "messages": "message_id",
     "metadata": "metadata_id",
-    "conversations": "conversation_id",
-    "contacts": "contact_id",
     "channels": "channel_id",
     "events": "event_id",
 }
-"""Base views, each with what its rows are known by."""
+"""Base views, each with what its rows are known by; who is known by several ids is one contact in others."""
 
 
 def recounted(archived: Iterable[RawEvent]) -> dict[str, set[str]]:
