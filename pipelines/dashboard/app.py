@@ -24,6 +24,7 @@ from pipelines.dashboard import (
     status,
     webhooks,
     words,
+    zone,
 )
 from pipelines.dashboard.spool import Receiver
 from pipelines.dashboard.warehouse import UnansweredError, Warehouse
@@ -65,6 +66,7 @@ def create_app(
     status.init_app(app, receiver, refresh)
     app.config["ARCHIVE"] = archive
     security.init_app(app)
+    zone.init_app(app)
     words.init_app(app)
     app.register_error_handler(UnansweredError, _say_unanswered)
     app.register_error_handler(HTTPException, _say_wrong)

@@ -13,6 +13,7 @@ from pipelines.dashboard.period import END_OF_TIME, Period
 from pipelines.dashboard.readable import looked_for
 from pipelines.dashboard.reply_box import Draft
 from pipelines.dashboard.warehouse import Row
+from pipelines.dashboard.zone import local
 
 pages = Blueprint("conversations", __name__, url_prefix="/conversations")
 
@@ -142,7 +143,7 @@ def show(conversation_id: str, draft: Draft | None = None, status: int = 200) ->
         spoken=spoken,
         contact=_together([contacts[each] for each in people if each in contacts]),
         channel=_channel(known, seen),
-        days=[(date, list(group)) for date, group in groupby(entries, key=lambda entry: entry.at.date())],
+        days=[(date, list(group)) for date, group in groupby(entries, key=lambda entry: local(entry.at).date())],
         is_last=before == END_OF_TIME,
         next_key=f"{shown[-1]['last_sent_at'].isoformat()},{shown[-1]['message_id']}" if more else None,
         box=_box(conversation_id, ids, known["source"], draft) if can_answer else None,

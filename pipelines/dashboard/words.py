@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from flask import Flask
 
+from pipelines.dashboard import zone
+
 SOURCES = {
     "facebook": "Messenger",
     "instagram": "Instagram",
@@ -62,12 +64,12 @@ def color(source: str) -> int:
 
 def moment(time: dt.datetime) -> str:
     """Return a time of a day, to the second."""
-    return f"{time.astimezone(dt.UTC):%-d %b %Y, %H:%M:%S}"
+    return f"{zone.local(time):%-d %b %Y, %H:%M:%S}"
 
 
 def time(value: dt.datetime) -> str:
     """Return the time of day, to the minute."""
-    return f"{value.astimezone(dt.UTC):%H:%M}"
+    return f"{zone.local(value):%H:%M}"
 
 
 def day(value: dt.date) -> str:

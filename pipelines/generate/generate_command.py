@@ -143,7 +143,11 @@ def _put(world: World) -> None:
             for count in into_stack.put(days, f"sample-{world.seed}"):
                 events += count
                 bar.update(1)
-    except (into_stack.NoStackError, GoogleAPICallError, OSError) as error:
+    except into_stack.NoStackError as error:
+        starts = local_stack.is_held()
+        said = "the stack in this folder is not ready yet: its terminal says when it is" if starts else str(error)
+        raise click.ClickException(said) from error
+    except (GoogleAPICallError, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{events} events of {world.conversations} conversations; the pipeline reads them now")
 

@@ -33,7 +33,13 @@ def backfill() -> None:
 @click.option("--dead-letters", "only_dead", is_flag=True, help="Only events with a dead letter.")
 @shell.from_archive
 @click.option("--report", "report_to", type=click.Path(path_type=Path, dir_okay=False), help="Also as HTML, here.")
-@click.option("--samples", default=1, show_default=True, help="Samples of each table and kind of change.")
+@click.option(
+    "--samples",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Samples of each table and kind of change.",
+)
 @click.pass_context
 def plan_run(
     ctx: click.Context,
@@ -73,7 +79,13 @@ def plan_run(
 @click.option("--quiet", is_flag=True, help="No progress; print only the run's id.")
 @click.option("--files", metavar="FOLDER", help="The folder that the plan was given, if it was.")
 @click.option("--report", "report_to", type=click.Path(path_type=Path, dir_okay=False), help="Also as HTML, here.")
-@click.option("--samples", default=1, show_default=True, help="Samples of each table and kind of change.")
+@click.option(
+    "--samples",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Samples of each table and kind of change.",
+)
 @click.pass_context
 def resume_run(
     ctx: click.Context, run: str, quiet: bool, files: str | None, report_to: Path | None, samples: int
@@ -168,7 +180,9 @@ def discard_run(run: str, reason: str | None) -> None:
 
 
 @backfill.command("list")
-@click.option("--limit", default=20, show_default=True, help="Runs shown at most, the newest ones.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="Runs shown at most, the newest ones."
+)
 @json_output.option
 def list_runs(limit: int, as_json: bool) -> None:
     """List runs and their states."""
@@ -185,7 +199,13 @@ def list_runs(limit: int, as_json: bool) -> None:
 
 @backfill.command("show")
 @click.argument("run")
-@click.option("--samples", default=1, show_default=True, help="Samples of each table and kind of change.")
+@click.option(
+    "--samples",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Samples of each table and kind of change.",
+)
 @click.option("--report", "report_to", type=click.Path(path_type=Path, dir_okay=False), help="Also as HTML, here.")
 @json_output.option
 def show_run(run: str, samples: int, report_to: Path | None, as_json: bool) -> None:

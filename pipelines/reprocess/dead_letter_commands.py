@@ -72,7 +72,13 @@ def list_kinds(
 @dead_letters.command("show")
 @filtering
 @click.argument("event", required=False)
-@click.option("--limit", default=5, show_default=True, help="Dead letters shown at most, the latest ones.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Dead letters shown at most, the latest ones.",
+)
 @json_output.option
 def show_letters(
     event: str | None,

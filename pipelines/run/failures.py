@@ -4,6 +4,8 @@ import os
 import sys
 from typing import Final
 
+# Google's client speaks through it, and lets its errors through; it is no package that Parley asks for.
+_HTTP: Final = "requests.exceptions"
 _EMULATOR: Final = "BIGQUERY_EMULATOR_HOST"
 
 
@@ -14,7 +16,6 @@ def in_words(error: BaseException) -> str | None:
         return None
     from google.api_core.exceptions import GoogleAPICallError, RetryError  # noqa: PLC0415 - see above
     from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415
-    from requests.exceptions import ConnectionError as NoConnection  # noqa: PLC0415
 
     from pipelines.bigquery.target import ConfigurationError  # noqa: PLC0415
 
@@ -22,7 +23,9 @@ def in_words(error: BaseException) -> str | None:
         error = error.cause
     said = None
     match error:
-        case RetryError() | NoConnection():
+        case RetryError():
+            said = _unreachable(error)
+        case OSError() if type(error).__module__ == _HTTP:
             said = _unreachable(error)
         case GoogleAPICallError():
             said = _said(error.errors, error.message or str(error))

@@ -134,7 +134,8 @@ WITH
     SELECT
       *,
       CASE
-        WHEN first_billable IS NULL AND source = 'whatsapp' THEN NULL
+        -- Only of SMS, and what else Twilio sends, it is known without being told.
+        WHEN first_billable IS NULL AND NOT STARTS_WITH(source, 'twilio.') THEN NULL
         WHEN NOT COALESCE(first_billable, TRUE) THEN FALSE
         -- A message is charged when it is delivered; a conversation when its first message is sent.
         WHEN source = 'whatsapp' AND COALESCE(first_pricing_model, '') != 'CBP' THEN reached = 3

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from webhooks import PHONE, ask, asks, at, pricing, status, tell, twilio
+from webhooks import PHONE, ask, asks, at, meta, pricing, status, tell, twilio
 
 from tests import material
 
@@ -112,6 +112,12 @@ def test_the_most_exact_rate_of_the_day_holds(analyst):
     )
 
     assert costs(analyst, "cost_micros") == [(4,), (2,), (1,), (2,)]
+
+
+def test_where_nobody_speaks_of_money_nothing_is_charged(analyst):
+    tell(analyst, meta(0, delivery={"mids": ["m_1"], "watermark": 1}))
+
+    assert costs(analyst, "source, is_charged, cost_micros, cost_from") == [("facebook", None, None, None)]
 
 
 def test_what_came_in_by_whatsapp_costs_nothing_and_is_not_there(analyst):

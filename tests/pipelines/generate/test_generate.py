@@ -1,4 +1,5 @@
 import datetime as dt
+import fcntl
 import json
 import os
 import threading
@@ -262,6 +263,16 @@ def test_here_it_is_archived_and_published_as_a_receiver_would_have_on_those_day
         assert one == sorted((e for e in kept if e.source == endpoint), key=lambda event: event.event_id)
     assert run(*arguments).exit_code == 0
     assert sorted(e.event_id for _, e in archived(archive)) == sorted(event.event_id for event in kept)
+
+
+def test_here_says_that_a_stack_is_not_ready_yet(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    local_stack.DEFAULT_FOLDER.mkdir()
+    nothing = dict.fromkeys(("PARLEY_PROJECT", "PARLEY_ARCHIVE", "PUBSUB_EMULATOR_HOST"), "")
+    with (local_stack.DEFAULT_FOLDER / local_stack.LOCK_FILE).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "not ready yet" in run("--conversations", 1, "--here", env=nothing).output
+    assert "start one with `parley run`" in run("--conversations", 1, "--here", env=nothing).output
 
 
 @pytest.mark.parametrize("environ", [{"PUBSUB_EMULATOR_HOST": ""}, {"PARLEY_ARCHIVE": "gs://archive"}])
