@@ -15,7 +15,7 @@ from pipelines.bigquery.target import Target
 from pipelines.dashboard.app import create_app
 from pipelines.dashboard.warehouse import Row, Warehouse
 from schemas import loader
-from tests.schemas.cookbook import COOKBOOK, recipes
+from tests.schemas.cookbook import COOKBOOK, on, recipes
 
 Answers = dict[str, list[str]]
 """Rows by what was asked, each written down, without what says by which code and when they were made."""
@@ -25,7 +25,6 @@ _MADE = re.compile(
 )
 _OTHERWISE = {"runs", "superseded"}
 """What tells of the way itself; so do the counted rows, among which what is told twice is twice."""
-_DAY = re.compile(r"2026-\d\d-\d\d")
 _VIEWS = re.compile(r"(?<![\w.`])parley\.(\w+)")
 _DIGITS = 6
 
@@ -48,7 +47,7 @@ def answers(
 ) -> Answers:
     """Return what every view and all pages of a period give, and every recipe where that is asked for."""
     found = {}
-    asked = dict(_views(target)) | (dict(_recipes(target, first)) if with_recipes else {})
+    asked = dict(_views(target)) | (dict(_recipes(target, first + dt.timedelta(days=2))) if with_recipes else {})
     for name, sql in asked.items():
         found[name] = sorted(written(dict(row)) for row in client.query_and_wait(sql))
     pages = _Asked(client, target)
@@ -74,18 +73,12 @@ def _views(target: Target) -> Iterator[tuple[str, str]]:
             yield view, f"SELECT * FROM `{target.view(view)}`"
 
 
-def _recipes(target: Target, first: dt.date) -> Iterator[tuple[str, str]]:
-    text = COOKBOOK.read_text("utf-8")
-    earliest = min(dt.date.fromisoformat(day) for each in recipes(text) for day in _DAY.findall(each.sql))
-
-    def moved(found: "re.Match[str]") -> str:
-        return str(dt.date.fromisoformat(found[0]) - earliest + first)
-
-    for recipe in recipes(text):
+def _recipes(target: Target, day: dt.date) -> Iterator[tuple[str, str]]:
+    for recipe in recipes(COOKBOOK.read_text("utf-8")):
         if "parley.runs" in recipe.sql:
             continue
         sql = _VIEWS.sub(lambda found: f"`{target.view(found[1])}`", recipe.sql)
-        yield f"cookbook: {recipe.question}", _DAY.sub(moved, sql)
+        yield f"cookbook: {recipe.question}", on(day, sql)
 
 
 def _paths(client: bigquery.Client, target: Target, first: dt.date, last: dt.date) -> Iterator[str]:
