@@ -17,6 +17,7 @@ TABLE: Final = "suppressions"
 KEY: Final = "PARLEY_ERASURE_KEY"
 """The setting: the operator's secret, with which what stands for people is made."""
 LOOKS_AGAIN_SECONDS: Final = 30.0
+_TIMEOUT_SECONDS: Final = 10.0
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()
 _known: dict[tuple[Target, str], tuple[float, Suppression | None]] = {}
@@ -54,7 +55,6 @@ class Suppressed:
 
         Raises:
             ConfigurationError: something is, and the key is missing or another.
-            google.api_core.exceptions.GoogleAPICallError: it could never be read.
         """
         with _lock:
             at, known = _known.get((self._where, self._secret), (float("-inf"), None))
@@ -62,10 +62,11 @@ class Suppressed:
                 return known
             try:
                 known = self.read()
-            except GoogleAPICallError:
-                if at == float("-inf"):
-                    raise
+            except (GoogleAPICallError, OSError):
+                # BigQuery is away, and takes no rows either; `verify` finds what may come back of this moment.
                 _log.warning("what is suppressed cannot be read; what was known holds", exc_info=True)
+                if at == float("-inf"):
+                    return None
             _known[self._where, self._secret] = (time.monotonic(), known)
             return known
 
@@ -91,7 +92,7 @@ def forget_known() -> None:
 def _entries(warehouse: bigquery.Client, where: Target, key_id: str | None) -> list[Entry]:
     try:
         # Listed, not queried: that costs nothing, however often it is done.
-        found = list(warehouse.list_rows(where.table(TABLE)))
+        found = list(warehouse.list_rows(where.table(TABLE), retry=None, timeout=_TIMEOUT_SECONDS))
     except NotFound:
         # Of an earlier version, until its next `parley tables deploy`.
         return []

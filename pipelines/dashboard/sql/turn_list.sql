@@ -9,7 +9,7 @@ SELECT
 FROM turns
 INNER JOIN told ON told.message_id = turns.message_id
 WHERE
-  IF(@at_least < 0, turns.seconds IS NULL, turns.seconds >= @at_least AND turns.seconds < @less_than)
+  IF(@at_least < 0.0, turns.seconds IS NULL, turns.seconds >= @at_least AND turns.seconds < @less_than)
   AND (turns.sent_at < @before OR (turns.sent_at = @before AND turns.message_id < @before_id))
 ORDER BY sent_at DESC, message_id DESC, sent_date
 LIMIT @page_size

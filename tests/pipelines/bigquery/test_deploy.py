@@ -55,7 +55,9 @@ def test_everything_is_created_described(empty_target: Target, bigquery_client: 
     for name, sql in loader.views().items():
         view = bigquery_client.get_table(empty_target.view(name))
         assert (view.table_type, view.description) == ("VIEW", loader.view_description(sql))
-        assert list(bigquery_client.query_and_wait(f"SELECT * FROM `{empty_target.view(name)}`")) == []
+        rows = list(bigquery_client.query_and_wait(f"SELECT * FROM `{empty_target.view(name)}`"))
+        # The two inboxes of Meta are known without anybody naming them.
+        assert len(rows) == (2 if name == "actor_names" else 0), name
 
 
 def test_partitioning_and_clustering_are_deployed(
