@@ -135,7 +135,7 @@ SELECT
   scale,
   -- The answer as it was told.
   answer,
-  -- The answer as a number: 0 to 10 of nps, 1 to 7 of ces, 1 to 5 of all others (Google's words are 1 to 5, YES 5 and NO 1);
+  -- The answer as a number: 0 to 10 of nps, 1 to 7 of ces, 1 to 5 of all others (Google's words are 1 to 5, YES 5 and NO 1),
   -- null where it is outside, or no such word.
   IF(points BETWEEN lowest AND highest, points, NULL) AS points,
   -- The same from 0 (worst) to 1 (best), so that scales can be put side by side.
