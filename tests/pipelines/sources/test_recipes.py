@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -28,8 +29,14 @@ URL = "https://p.example"
 SECRET = "a-secret-of-more-than-32-characters-for-all"
 PRIVATE = ed25519.Ed25519PrivateKey.generate()
 RSA = rsa.generate_private_key(65537, 2048)
-NOW = str(int(time.time()))
+NOW = ""
+"""The moment of a test: tokens and timestamps are good for a minute, and a test may run long after it was read."""
 KAKAO_ANSWER = {"version": "2.0", "template": {"outputs": []}}
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "NOW", str(int(time.time())))
 
 
 def hex_of(*parts, algorithm="sha256"):
