@@ -187,10 +187,15 @@ def _questions() -> list[Query]:
     return found
 
 
+# Views over views over views: with each written out where it is asked, the query is too long to be followed here in
+# minutes. It reads what the views of its parts read, all days of them.
+TOO_DEEP = {"conversation_report"}
+
+
 def _views() -> list[Query]:
     """Return a query of each view of the cookbook: of a week where a condition on one of its dates prunes."""
     documented = COOKBOOK.read_text("utf-8")
-    asked = [name for name in loader.views() if f"`{name}`" in documented]
+    asked = [name for name in loader.views() if f"`{name}`" in documented and name not in TOO_DEEP]
     return [min(_looks(name), key=lambda query: _read(query, QUERY_RATE)) for name in asked]
 
 

@@ -48,6 +48,11 @@ class Warehouse:
     def empty(self) -> None:
         """Delete every row, and forget every run."""
         self.query("; ".join(f"DELETE FROM `T.{table}` WHERE TRUE" for table in loader.tables()))
+        # Left by runs that nobody knows any more.
+        kept = Staging.of(self.target, "").target.rows_dataset
+        for dataset in self.client.list_datasets():
+            if dataset.dataset_id.startswith(kept):
+                self.client.delete_dataset(dataset.dataset_id, delete_contents=True)
 
     def archived(self, events: Sequence[RawEvent]) -> Path:
         """Write events into segments of their own, one for each source and hour; return the last."""
