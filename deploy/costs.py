@@ -187,8 +187,8 @@ def _questions() -> list[Query]:
     return found
 
 
-# Views over views over views: with each written out where it is asked, the query is too long to be followed here in
-# minutes. It reads what the views of its parts read, all days of them.
+# Views over views over views: with each written out where it is asked, the query is too long to be followed here
+# in minutes. It reads what the views of its parts read, all days of them.
 TOO_DEEP = {"conversation_report"}
 
 
