@@ -171,6 +171,14 @@ class Outbound:
 
     def events(self, content_type: str) -> list[RawEvent]:
         """Return the archive's events of the replies of a type."""
+        while True:
+            try:
+                return [each for each in self._archived() if each.content_type == content_type]
+            except FileNotFoundError:
+                # A segment was closed, and has another name, since its folder was listed.
+                continue
+
+    def _archived(self) -> list[RawEvent]:
         found = []
         for path in sorted(self.folder.glob("archive/source=replies/**/*.avro*")):
             with path.open("rb") as file:
@@ -178,7 +186,7 @@ class Outbound:
                     found += [RawEvent.from_avro(each) for each in fastavro.reader(file)]
                 except (EOFError, ValueError):
                     continue
-        return [each for each in found if each.content_type == content_type]
+        return found
 
     def outcomes(self, reply_id: str | None = None) -> list[Outcome]:
         """Return the outcomes that were told of one reply, or of all."""
