@@ -117,6 +117,24 @@ def runs(state: Path) -> bool:
         return False
 
 
+def end(state: Path) -> int | None:
+    """Tell a keeper to end its part and then itself; return its process, or None where there is none."""
+    try:
+        tell(state, signal.SIGTERM)
+        return int(_known(state)["keeper"])
+    except ProcessLookupError:
+        return None
+
+
+def lives(process: int) -> bool:
+    """Return whether a process has not ended."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def _known(state: Path) -> dict[str, Any]:
     try:
         known: dict[str, Any] = json.loads(state.read_text("utf-8"))

@@ -13,16 +13,17 @@ from pathlib import Path
 from string import Template
 
 import click
-from honcho.manager import Manager
 from honcho.printer import Message, Printer
 
 from pipelines.local import environment, keeper, ready
 from pipelines.local.environment import Ports
+from pipelines.local.ordered_manager import OrderedManager
 from pipelines.run import local_stack
 
 PARTS = ("pubsub", "bigquery", "receiver", "dashboard", "sandbox", "sender", "pipeline")
+_SERVERS = ("pubsub", "bigquery")
 _START_SECONDS = 90.0
-# Ctrl-C should be obeyed soon, and BigQuery ends at the same time: Pub/Sub keeps what was not stored.
+# Ctrl-C should be obeyed soon: Pub/Sub keeps what was not stored by then.
 _STOP_SECONDS = 2.0
 _GOOGLE_EMULATOR = Path("platform/pubsub-emulator/bin/cloud-pubsub-emulator")
 
@@ -159,7 +160,8 @@ def _run(folder: Path, ports: Ports, pubsub: str) -> int:
     Path(values["PARLEY_ARCHIVE"]).mkdir(parents=True, exist_ok=True)
     (folder / "parts").mkdir(exist_ok=True)
     printer = _Listener(sys.stdout)
-    manager = Manager(printer)
+    users = [_state(folder.resolve(), part) for part in PARTS if part not in _SERVERS]
+    manager = OrderedManager(printer, users)
     for name, line in commands(folder, ports, pubsub, _STOP_SECONDS).items():
         kept = keeper.command(_state(folder.resolve(), name), line)
         manager.add_process(name, kept, env={**os.environ, "PYTHONUNBUFFERED": "1"})
