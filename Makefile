@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 # Some images forbid Python to keep bytecode: then each of the many processes that tests start compiles all it imports.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm storm-replies mutants siege recount screenshots golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-hostile bench-batch bench-streaming bench-reprocess bench-replies runners flink dbt terraform test-runners sbom audit widget clean
+.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm storm-replies mutants siege recount screenshots golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-hostile bench-costs bench-batch bench-streaming bench-reprocess bench-replies bench-dashboard erased-worlds runners flink dbt terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -93,6 +93,10 @@ recount: setup ## Compare the views with generated worlds: of 100,000 messages, 
 		$(BIN)/python -m pytest --timeout=1800 --durations=3 tests/pipelines/reprocess/test_exact.py \
 		tests/schemas/test_recount_of_a_generated_world.py tests/schemas/test_people_of_a_generated_world.py
 
+erased-worlds: setup ## Erase people of 1,000 worlds made by chance, and kill erasures at every step (about an hour).
+	@PARLEY_ERASED_WORLDS=1000 $(BIN)/python -m pytest --timeout=1800 -n 2 \
+		tests/pipelines/erase/test_erased_worlds.py tests/pipelines/erase/test_killed_erasure.py
+
 screenshots: setup ## Take the README's pictures of the dashboard, the widget and a plan's report (needs Chromium).
 	@$(BIN)/python -m tests.screenshots
 
@@ -102,7 +106,7 @@ graph: setup ## Draw who imports whom into docs/architecture.md.
 golden: setup ## Record what the samples become, for a new generation or new samples.
 	@$(BIN)/python tests/pipelines/reprocess/golden.py
 
-bench: bench-receiver bench-batch bench-streaming bench-replies ## Measure speed (half an hour); figures go to build/bench.
+bench: bench-receiver bench-costs bench-batch bench-streaming bench-replies ## Measure speed (half an hour); figures go to build/bench.
 	@$(BIN)/python -m tests.bench.bench_reprocess 10000 100000
 
 bench-reprocess: setup ## Plan, apply and roll back 100,000 and 1,000,000 events (about half an hour).
@@ -121,8 +125,15 @@ bench-hostile: setup ## Measure what six hostile bodies of proven senders cost o
 bench-batch: setup
 	@$(BIN)/python -m tests.bench.bench_batch
 
+bench-costs: setup ## Rows, bytes and processor time an event, beside an older commit (four minutes).
+	@$(BIN)/python -m tests.bench.bench_costs
+
 bench-streaming: setup
 	@$(BIN)/python -m tests.bench.bench_streaming
+
+# PARLEY_BENCH_CONVERSATIONS=150000 is a million messages, which take a quarter of an hour to make and to load.
+bench-dashboard: setup ## Measure how soon each page of the dashboard is there, over 50,000 messages (minutes).
+	@$(BIN)/python -m tests.bench.bench_dashboard $(PARLEY_BENCH_CONVERSATIONS)
 
 bench-replies: setup
 	@$(BIN)/python tests/bench/bench_replies.py
