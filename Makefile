@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 # Some images forbid Python to keep bytecode: then each of the many processes that tests start compiles all it imports.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm storm-replies mutants siege recount screenshots golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-hostile bench-costs bench-batch bench-streaming bench-reprocess bench-replies runners flink dbt terraform test-runners sbom audit widget clean
+.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm storm-replies mutants siege recount screenshots golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-hostile bench-costs bench-batch bench-streaming bench-reprocess bench-replies bench-dashboard erased-worlds runners flink dbt terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -93,6 +93,10 @@ recount: setup ## Compare the views with generated worlds: of 100,000 messages, 
 		$(BIN)/python -m pytest --timeout=1800 --durations=3 tests/pipelines/reprocess/test_exact.py \
 		tests/schemas/test_recount_of_a_generated_world.py tests/schemas/test_people_of_a_generated_world.py
 
+erased-worlds: setup ## Erase people of 1,000 worlds made by chance, and kill erasures at every step (about an hour).
+	@PARLEY_ERASED_WORLDS=1000 $(BIN)/python -m pytest --timeout=1800 -n 2 \
+		tests/pipelines/erase/test_erased_worlds.py tests/pipelines/erase/test_killed_erasure.py
+
 screenshots: setup ## Take the README's pictures of the dashboard, the widget and a plan's report (needs Chromium).
 	@$(BIN)/python -m tests.screenshots
 
@@ -126,6 +130,10 @@ bench-costs: setup ## Rows, bytes and processor time an event, beside an older c
 
 bench-streaming: setup
 	@$(BIN)/python -m tests.bench.bench_streaming
+
+# PARLEY_BENCH_CONVERSATIONS=150000 is a million messages, which take a quarter of an hour to make and to load.
+bench-dashboard: setup ## Measure how soon each page of the dashboard is there, over 50,000 messages (minutes).
+	@$(BIN)/python -m tests.bench.bench_dashboard $(PARLEY_BENCH_CONVERSATIONS)
 
 bench-replies: setup
 	@$(BIN)/python tests/bench/bench_replies.py

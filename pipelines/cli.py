@@ -25,6 +25,7 @@ COMMANDS = {
     "deploy": ("pipelines.deploy.deploy_commands:deploy", "Run the pipeline as a job on Dataflow."),
     "demo": ("pipelines.demo.demo_command:demo", "Run the main job end to end on this machine."),
     "erase": ("pipelines.erase.erase_commands:erase", "Erase a person everywhere, and prove it."),
+    "export": ("pipelines.erase.export_command:export", "Give a person all that is known of them."),
     "generate": ("pipelines.generate.generate_command:generate", "Make a sample world of signed webhooks."),
     "people": ("pipelines.run.people_commands:people", "Show who is who, and decide it."),
     "preview": ("pipelines.run.preview:preview", "Show the rows that a webhook's body makes."),

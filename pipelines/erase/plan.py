@@ -83,7 +83,7 @@ def plan(
         FileNotFoundError: there is no archive.
     """
     steps, key = steps or Steps(), required_key()
-    person = _person(client, live, archive, wanted, steps)
+    person = find_person(client, live, archive, wanted, steps)
     run_id = str(uuid_utils.uuid7())
     eraser = Eraser(person, run_id, None)
     damages: list[Damage] = []
@@ -143,7 +143,13 @@ def required_key() -> Key:
     return key
 
 
-def _person(client: bigquery.Client, live: Target, archive: str, wanted: Wanted, steps: Steps) -> Person:
+def find_person(client: bigquery.Client, live: Target, archive: str, wanted: Wanted, steps: Steps) -> Person:
+    """Return whom somebody asks for, with all ids that tables and archive tell.
+
+    Raises:
+        NobodyError: the view people has no such person.
+        FileNotFoundError: there is no archive.
+    """
     named: frozenset[tuple[str, str]] = frozenset()
     contacts: list[str] = []
     if wanted.contact_id:
@@ -164,4 +170,4 @@ def _in_order(entry: tuple[str, int]) -> tuple[int, str]:
     return (list(TABLES).index(table), day)
 
 
-__all__ = ["NobodyError", "Plan", "Wanted", "plan", "required_key"]
+__all__ = ["NobodyError", "Plan", "Wanted", "find_person", "plan", "required_key"]

@@ -6,8 +6,9 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from pipelines.core.times import rfc3339
-from pipelines.generate import flaws
-from pipelines.generate.story import SECOND, Conversation, World, conversation
+from pipelines.generate import flaws, templates
+from pipelines.generate.story import Conversation, World, conversation
+from pipelines.generate.talk import SECOND
 from pipelines.generate.voices import webhook_of
 from pipelines.generate.wire import Webhook
 from schemas import raw_event
@@ -20,6 +21,7 @@ SCHEMES: Final = {
     "google": "x-goog-signature",
     "chatplugin": "chatplugin-token",
     "airy": "x-airy-content-signature",
+    "replies": "reply-token",
 }
 """The attribute `verified_by` by endpoint; custom sources have Standard Webhooks."""
 _REDELIVERED: Final = 0.015
@@ -57,6 +59,9 @@ def of_day(world: World, day: int) -> list[Delivery]:
     found = [
         delivery for number in world.of_day(day) for delivery in of_conversation(conversation(world, number, day))
     ]
+    random = Random(world.seed << 40 ^ day)  # noqa: S311 - a sample, no secret
+    for at, change in templates.changes_of(world, day):
+        found += _deliveries(random, at, change)
     found += [flawed for whole in found if (flawed := _flawed(world, whole))]
     found.sort(key=lambda delivery: delivery.received)
     return found if world.until is None else [each for each in found if each.received < world.until]
@@ -75,8 +80,11 @@ def of_conversation(talk: Conversation) -> Iterator[Delivery]:
         webhook = webhook_of(talk, happening)
         if webhook is None:
             continue
-        if waiting is not None:
+        if waiting is not None and waiting[1].endpoint == webhook.endpoint:
             webhook, waiting = merged(waiting[1], webhook), None
+        elif waiting is not None:
+            yield from _deliveries(random, *waiting)
+            waiting = None
         if webhook.endpoint in {"facebook", "whatsapp"} and random.random() < _BATCHED:
             waiting = happening.at, webhook
             continue

@@ -7,7 +7,8 @@ from itertools import accumulate
 from typing import Any, Final
 
 from pipelines.core import ids
-from pipelines.generate.story import Conversation, Happening
+from pipelines.generate.story import Conversation
+from pipelines.generate.talk import Happening
 
 THEIRS: Final = {"text": 78, "image": 8, "voice": 3, "place": 2, "card": 2, "choice": 7}
 """How many messages of a hundred from a contact have a form."""

@@ -5,10 +5,15 @@ https://developers.facebook.com/docs/messenger-platform/reference/webhook-events
 
 from typing import Any, Final
 
-from pipelines.generate import forms, wire
-from pipelines.generate.story import Conversation, Happening
+from pipelines.generate import forms, occasions, referrals, wire
+from pipelines.generate.story import Conversation
+from pipelines.generate.talk import Happening
 from pipelines.generate.wire import Webhook
 
+BOT: Final = 517000000000001
+"""Our own app, which answers by itself."""
+INBOX: Final = 263902037430900
+"""Meta's app with which people answer on a Page."""
 _ACCOMPANIED: Final = 4
 """Beside one message on Instagram of so many comes an event that says that it is not edited."""
 
@@ -49,7 +54,7 @@ def _page_payload(talk: Conversation, said: Happening) -> dict[str, Any] | None:
             payload = {"message": {"mid": mid, **content}}
         case "said":
             # On Instagram nothing says which app has sent an echo.
-            app = {} if instagram else {"app_id": 517000000000001}
+            app = {} if instagram else _app(talk, said)
             payload = {"message": {"mid": mid, **content, "is_echo": True, **app}}
         case "state" if instagram:
             payload = {"read": {"mid": mid}} if said.text == "read" else None
@@ -63,4 +68,32 @@ def _page_payload(talk: Conversation, said: Happening) -> dict[str, Any] | None:
             payload = {"message_edit": {"mid": mid, "text": said.text, "num_edit": 1}}
         case "deletion" if instagram:
             payload = {"message": {"mid": mid, "is_deleted": True}}
+        case _:
+            payload = _around(talk, said)
+    if payload and said.kind == "said" and referrals.begins_with_ad(talk, said):
+        next(iter(payload.values()))["referral"] = referrals.of_page(talk)
     return payload
+
+
+def _around(talk: Conversation, said: Happening) -> dict[str, Any] | None:
+    """Return what is told around a talk: how the contact came, who takes over, what the contact thought."""
+    match said.kind:
+        case "came":
+            return {"referral": referrals.of_page(talk)}
+        case "handover":
+            owners = (INBOX, BOT) if said.text == "human" else (BOT, INBOX)
+            names = "new_owner_app_id", "previous_owner_app_id"
+            control = dict(zip(names, map(str, owners), strict=True))
+            return {"pass_thread_control": {**control, "metadata": f"to a {said.text}"}}
+        case "rated" if (rating := occasions.rating(talk.source, talk.number)) is not None:
+            question = {"type": rating.scale, "payload": str(rating.points)}
+            return {"messaging_feedback": {"feedback_screens": [{"screen_id": 0, "questions": {"how": question}}]}}
+    return None
+
+
+def _app(talk: Conversation, said: Happening) -> dict[str, int]:
+    """Return the app that wrote a message; what is written in a Page's inbox may name none."""
+    is_human = occasions.is_passed(talk.source, talk.number) and said.message >= occasions.PASSED_BEFORE
+    if is_human and said.message % 2:
+        return {}
+    return {"app_id": INBOX if is_human else BOT}

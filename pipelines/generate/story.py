@@ -1,17 +1,15 @@
-"""What happens in a conversation: who writes when, what is read, edited, reacted to, or fails."""
+"""Who talks with whom, on which source and when; and what happens around the talk."""
 
 import datetime as dt
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final, NamedTuple
 
-from pipelines.generate import people
-from pipelines.generate.phrases import ANSWERS, EMOJI, LANGUAGES, PHRASES
+from pipelines.generate import occasions, people
+from pipelines.generate.phrases import LANGUAGES
+from pipelines.generate.talk import DAY, SECOND, Happening, talked
 
-SECOND: Final = 1_000_000
-"""In microseconds, as all times here."""
-DAY: Final = 86_400 * SECOND
 DEFAULT_START: Final = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
 WEIGHTS: Final = {
     "facebook": 20,
@@ -27,30 +25,15 @@ WEIGHTS: Final = {
 # How busy each hour of a day is: little at night, most in the evening.
 _HOURS: Final = (2, 1, 1, 1, 1, 2, 4, 7, 10, 12, 12, 11, 10, 10, 11, 11, 12, 13, 14, 16, 17, 14, 9, 5)
 _CUMULATED_HOURS: Final = tuple(sum(_HOURS[: n + 1]) for n in range(24))
-_LONGEST: Final = 60
-_MEAN_MESSAGES: Final = 7
 _CHANNELS: Final = 5
 # Microseconds between the changes of two people's ids, so that they are spread over the days of any world.
 _SPREAD: Final = 7_919 * 1_000_003
-_HOURS_OF_NIGHT: Final = range(0, 7)
 HISTORIES: Final = 12
 """One conversation on WhatsApp of so many is told as history, of a number that was used with the app before."""
+_NEAR: Final = 12
+"""Among so many conversations before one that of somebody is looked for who bought."""
 GROUPS: Final = 10
 """One conversation on WhatsApp of so many is in a group, unless it is history."""
-
-
-class Happening(NamedTuple):
-    """Something that a source would report."""
-
-    kind: str
-    """said, state (of an outbound message), reaction, edit, deletion; identity (an id has changed), joined (a
-    group)."""
-    at: int
-    """Microseconds since 1970."""
-    message: int
-    """Which message of the conversation it is, or is about."""
-    inbound: bool
-    text: str = ""
 
 
 class World(NamedTuple):
@@ -115,6 +98,22 @@ class Conversation(NamedTuple):
         others = people.IN_GROUP if self.is_group else 1
         return list(dict.fromkeys(self.world.whom(self.person + n) for n in range(others)))
 
+    @property
+    def came_by(self) -> str | None:
+        """By what the contact came: ad, shortlink; None where nothing is told."""
+        is_told = not (self.is_history or self.is_group)
+        return occasions.came_by(self.source, self.number) if is_told else None
+
+    @property
+    def is_by_api(self) -> bool:
+        """Whether it is on WhatsApp, and answered by a system of ours instead of the business's app."""
+        is_plain = self.source == "whatsapp" and not self.is_history and not self.is_group
+        return is_plain and occasions.is_by_api(self.number)
+
+    def before(self, said: Happening) -> Happening | None:
+        """Return the message before one; None for the first."""
+        return next((e for e in self.happenings if e.kind == "said" and e.message == said.message - 1), None)
+
     def speaker(self, said: Happening) -> int:
         """Return who of the people wrote a message, or received it."""
         return self.members[said.message % len(self.members)]
@@ -126,9 +125,8 @@ class Conversation(NamedTuple):
 
 def conversation(world: World, number: int, day: int) -> Conversation:
     """Return a conversation of a world; it differs from the others by its number alone."""
-    random = Random(world.seed << 40 | number)  # noqa: S311 - a sample, no secret
-    weights = [WEIGHTS.get(source, 10) for source in world.sources]
-    (source,) = random.choices(world.sources, weights)
+    random = _random(world, number)
+    source = _source(world, random)
     hour = bisect(_CUMULATED_HOURS, random.randrange(_CUMULATED_HOURS[-1]))
     begin = world.start + day * DAY + int((hour + random.random()) * 3_600 * SECOND)
     channel, person = random.randrange(_CHANNELS), world.whom(random.randrange(world.people))
@@ -138,12 +136,52 @@ def conversation(world: World, number: int, day: int) -> Conversation:
         channel=channel,
         person=person,
         language=random.choice(LANGUAGES),
-        happenings=_happenings(random, begin),
+        happenings=talked(random, begin),
         random=random,
         world=world,
         changes_at=world.start + person * _SPREAD % (world.days * DAY),
     )
-    return talk._replace(happenings=_with_ids(talk))
+    talk = talk._replace(happenings=_with_ids(talk))
+    return talk._replace(happenings=sorted([*_around(talk), *talk.happenings], key=lambda each: each.at))
+
+
+def clicked(world: World, number: int) -> int | None:
+    """Return which of the conversations shortly before one began with a click on an advertisement; the nearest."""
+    for earlier in range(number - 1, max(-1, number - _NEAR), -1):
+        source = _source(world, _random(world, earlier))
+        is_plain = source != "whatsapp" or (earlier % HISTORIES != 0 and earlier % GROUPS != 1)
+        if is_plain and source in occasions.BY_CLICK and occasions.came_by(source, earlier) == "ad":
+            return earlier
+    return None
+
+
+def _random(world: World, number: int) -> Random:
+    return Random(world.seed << 40 | number)  # noqa: S311 - a sample, no secret
+
+
+def _source(world: World, random: Random) -> str:
+    (source,) = random.choices(world.sources, [WEIGHTS.get(source, 10) for source in world.sources])
+    return source
+
+
+def _around(talk: Conversation) -> Iterator[Happening]:
+    """Yield what happens around the talk: how it begins, who takes over, and what comes of it."""
+    said = [each for each in talk.happenings if each.kind == "said"]
+    first, last = said[0], said[-1]
+    if talk.came_by == "shortlink":
+        yield first._replace(kind="came", text="")
+    if occasions.is_passed(talk.source, talk.number) and len(said) > occasions.PASSED_BEFORE:
+        passed = said[occasions.PASSED_BEFORE]
+        yield Happening("handover", passed.at, passed.message, True, "human")
+        yield Happening("handover", last.at + 5 * SECOND, last.message, True, "bot")
+    is_custom = talk.source not in WEIGHTS
+    if is_custom:
+        yield Happening("closed", last.at + 60 * SECOND, last.message, True)
+        if (click := clicked(talk.world, talk.number)) is not None:
+            # Whoever came may do so until the evening.
+            yield Happening("bought", last.at + 2 * DAY, click, True)
+    if (is_custom or talk.source in {"facebook", "google"}) and occasions.rating(talk.source, talk.number):
+        yield Happening("rated", last.at + 90 * SECOND, last.message, True)
 
 
 def _with_ids(talk: Conversation) -> list[Happening]:
@@ -158,56 +196,3 @@ def _with_ids(talk: Conversation) -> list[Happening]:
     if later is not None:
         found.insert(later, Happening("identity", found[later].at, found[later].message, True))
     return found
-
-
-def _happenings(random: Random, begin: int) -> list[Happening]:
-    language = PHRASES[random.choice(LANGUAGES)]
-    at, happenings, inbound = begin, [], True
-    for message in range(min(_LONGEST, 1 + int(random.expovariate(1 / _MEAN_MESSAGES)))):
-        text = random.choice(language if inbound else ANSWERS)
-        happenings.append(Happening("said", at, message, inbound, text))
-        happenings += _consequences(random, at, message, inbound)
-        inbound = random.random() < (0.35 if inbound else 0.8)
-        at += _pause(random, at)
-    happenings.sort(key=lambda happening: happening.at)
-    return happenings
-
-
-def _consequences(random: Random, at: int, message: int, inbound: bool) -> list[Happening]:
-    """Return what follows from a message: how it fares, and what becomes of it."""
-    found = []
-    if not inbound:
-        found.append(Happening("state", at + random.randrange(SECOND), message, inbound, "sent"))
-        if random.random() < 0.03:
-            found.append(Happening("state", at + 2 * SECOND, message, inbound, "failed"))
-        else:
-            delivered = at + SECOND + random.randrange(4 * SECOND)
-            found.append(Happening("state", delivered, message, inbound, "delivered"))
-            if random.random() < 0.7:
-                # Now and then a phone is off for days.
-                late = random.randrange(2 * DAY) if random.random() < 0.03 else random.randrange(600 * SECOND)
-                found.append(Happening("state", delivered + late, message, inbound, "read"))
-    chance = random.random()
-    if chance < 0.05:
-        found.append(
-            Happening("reaction", at + random.randrange(60 * SECOND), message, True, random.choice(EMOJI))
-        )
-    elif chance < 0.07 and inbound:
-        found.append(
-            Happening("edit", at + random.randrange(90 * SECOND), message, True, "* " + random.choice(ANSWERS))
-        )
-    elif chance < 0.08 and inbound:
-        found.append(Happening("deletion", at + random.randrange(300 * SECOND), message, True))
-    return found
-
-
-def _pause(random: Random, at: int) -> int:
-    """Return how long it takes until somebody writes again: bursts, breaks, and nights."""
-    chance = random.random()
-    if chance < 0.6:
-        return int(random.uniform(1, 25) * SECOND)
-    if chance < 0.95:
-        return int(random.uniform(1, 40) * 60 * SECOND)
-    hour = at % DAY // (3_600 * SECOND)
-    hours = 8 if hour in _HOURS_OF_NIGHT else 1
-    return int(random.uniform(hours, hours + 10) * 3_600 * SECOND)

@@ -6,8 +6,9 @@ from urllib.parse import urlencode
 
 from pipelines.core import ids
 from pipelines.core.times import rfc3339
-from pipelines.generate import forms, meta_voices, people, whatsapp_voice, wire
-from pipelines.generate.story import Conversation, Happening
+from pipelines.generate import forms, meta_voices, occasions, people, referrals, whatsapp_voice, wire
+from pipelines.generate.story import Conversation
+from pipelines.generate.talk import Happening
 from pipelines.generate.wire import FORM, Webhook
 
 ACCOUNT: Final = "AC" + "5a" * 16
@@ -34,6 +35,10 @@ def _twilio(talk: Conversation, said: Happening) -> Webhook | None:
         case "said" if said.inbound:
             fields |= {"SmsStatus": "received", "From": theirs, "To": ours}
             fields |= forms.of_twilio(forms.form_of(talk, said), said.text, whatsapp=bool(prefix))
+            if not prefix:
+                fields["NumSegments"] = str(segments(said.text))
+            if referrals.begins_with_ad(talk, said):
+                fields |= referrals.of_twilio(talk)
             if prefix:
                 fields |= {"ProfileName": wire.name(talk.person)}
                 fields |= {"WaId": number} if is_known else {}
@@ -45,6 +50,11 @@ def _twilio(talk: Conversation, said: Happening) -> Webhook | None:
         case _:
             return None
     return Webhook("twilio", urlencode(fields).encode(), FORM)
+
+
+def segments(text: str) -> int:
+    """Return into how many parts an SMS is cut: fewer characters fit where one is not ASCII."""
+    return max(1, -(-len(text) // (160 if text.isascii() else 70)))
 
 
 def _google(talk: Conversation, said: Happening) -> Webhook | None:
@@ -72,6 +82,9 @@ def _google(talk: Conversation, said: Happening) -> Webhook | None:
             del body["requestId"]
             receipt = {"message": name, "receiptType": said.text.upper()}
             body["receipts"] = {"receipts": [receipt], "createTime": at}
+        case "rated" if (rating := occasions.rating(talk.source, talk.number)) is not None:
+            answer = ("VERY_NEGATIVE", "NEGATIVE", "NEUTRAL", "POSITIVE", "VERY_POSITIVE")[rating.points - 1]
+            body["surveyResponse"] = {"survey": f"{name}-survey", "rating": answer, "createTime": at}
         case _:
             return None
     return Webhook("google", wire.json(body))
@@ -124,21 +137,51 @@ def _custom(talk: Conversation, said: Happening) -> Webhook:
             "sent_at": said.at // 1000,
             **about,
         }
-        return Webhook(talk.source, wire.json({"messages": [message]}))
-    keys = {"state": "delivery_state", "edit": "edited", "deletion": "deleted"}
-    values = (
-        {"source": {keys[said.kind]: said.text or "true"}}
-        if said.kind in keys
-        else {"reaction": {"emoji": said.text}}
-    )
-    entry = {
-        "namespace": "message",
-        "source_id": message_id,
+        writer = {} if said.inbound else {"metadata": [_written(talk, said)]}
+        return Webhook(talk.source, wire.json({"messages": [message], **writer}))
+    return Webhook(talk.source, wire.json({"metadata": [_fact(talk, said) | {"occurred_at": said.at // 1000}]}))
+
+
+def _fact(talk: Conversation, said: Happening) -> dict[str, Any]:
+    """Return what a custom source reports besides messages: of a message, of the conversation, or of a contact."""
+    about, ticket, namespace = wire.message_id(talk, said), f"ticket-{talk.number}", "message"
+    values: dict[str, Any]
+    match said.kind:
+        case "state":
+            values = {"source": {"delivery_state": said.text}}
+        case "edit":
+            values = {"source": {"edited": said.text}}
+        case "deletion":
+            values = {"source": {"deleted": "true"}}
+        case "closed":
+            namespace, about, values = "conversation", ticket, {"status": "closed"}
+        case "rated" if (rating := occasions.rating(talk.source, talk.number)) is not None:
+            namespace, about, values = "conversation", ticket, {rating.scale: rating.points}
+        case "bought":
+            bought = {"name": "Purchase", "value": occasions.value(talk.number), "currency": occasions.CURRENCY}
+            bought["ctwa_clid"] = occasions.click(said.message)
+            namespace, about, values = "contact", f"customer-{talk.person}", {"conversion": bought}
+        case _:
+            values = {"reaction": {"emoji": said.text}}
+    return {
+        "namespace": namespace,
+        "source_id": about,
+        "source_channel_id": f"desk-{talk.channel}",
         "metadata": values,
-        "occurred_at": said.at // 1000,
-        **about,
     }
-    return Webhook(talk.source, wire.json({"metadata": [entry]}))
+
+
+def _written(talk: Conversation, said: Happening) -> dict[str, Any]:
+    """Return who wrote a message to the contact."""
+    is_human = occasions.is_by_human(talk.number, said.message)
+    actor = {"kind": "human", "id": "anna", "name": "Anna"} if is_human else {"kind": "bot", "id": "helper"}
+    return {
+        "namespace": "message",
+        "source_id": wire.message_id(talk, said),
+        "source_channel_id": f"desk-{talk.channel}",
+        "metadata": {"actor": actor},
+        "occurred_at": said.at // 1000,
+    }
 
 
 def _own(talk: Conversation, said: Happening) -> Any:

@@ -4,11 +4,14 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/webhoo
 https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids
 """
 
+import json
 from typing import Any, Final
 
-from pipelines.generate import forms, people, wire
+from pipelines.generate import forms, occasions, people, pricing, referrals, wire
 from pipelines.generate.people import Ids
-from pipelines.generate.story import HISTORIES, SECOND, Conversation, Happening
+from pipelines.generate.reported import reported
+from pipelines.generate.story import HISTORIES, Conversation
+from pipelines.generate.talk import SECOND, Happening
 from pipelines.generate.wire import Webhook
 
 _ERROR: Final = {"code": 131026, "title": "Message undeliverable"}
@@ -22,10 +25,13 @@ def whatsapp(talk: Conversation, said: Happening) -> Webhook | None:
     if talk.is_history and said.kind == "state":
         return None  # How far a message had come is told with it.
     ours = f"49155500000{talk.channel:02}"
+    channel = f"10654035224292{talk.channel}"
+    if said.kind == "said" and not said.inbound and talk.is_by_api:
+        return reported(talk, said, channel, _told(talk, said))
     field, value = _OF_PEOPLE.get(said.kind, _value)(talk, said, ours)
-    number = {"display_phone_number": ours, "phone_number_id": f"10654035224292{talk.channel}"}
+    number = {"display_phone_number": ours, "phone_number_id": channel}
     value = {"messaging_product": "whatsapp", "metadata": number, **value}
-    entry = {"id": "102290129340398", "changes": [{"value": value, "field": field}]}
+    entry = {"id": wire.ACCOUNT, "changes": [{"value": value, "field": field}]}
     return Webhook("whatsapp", wire.json({"object": "whatsapp_business_account", "entry": [entry]}, escape=True))
 
 
@@ -37,7 +43,7 @@ def _value(talk: Conversation, said: Happening, ours: str) -> tuple[str, Payload
     message: Payload = {"id": wamid, "timestamp": at}
     theirs = message | _named(told, "from", "from_user_id")
     own = theirs | {"id": f"{wamid}.{said.kind}"}
-    content = forms.of_whatsapp(forms.form_of(talk, said), said.text)
+    content = _content(talk, said)
     match said.kind:
         case "said" if talk.is_history:
             return "history", {"history": [_history(talk, said, message | content, ours)]}
@@ -47,10 +53,13 @@ def _value(talk: Conversation, said: Happening, ours: str) -> tuple[str, Payload
             return "smb_message_echoes", {"message_echoes": [echo]}
         case "said":
             contact = {"profile": _profile(person), **_named(told, "wa_id", "user_id")}
-            return "messages", {"contacts": [contact], "messages": [{**theirs, **_group(talk), **content}]}
+            came = {"referral": referrals.of_whatsapp(talk)} if referrals.begins_with_ad(talk, said) else {}
+            said_so = {**theirs, **_group(talk), **content, **came}
+            return "messages", {"contacts": [contact], "messages": [said_so]}
         case "state":
             errors = {"errors": [_ERROR]} if said.text == "failed" else {}
-            status = {**message, "status": said.text, **_recipient(talk, told), **errors}
+            price = pricing.of_status(talk, said)
+            status = {**message, "status": said.text, **_recipient(talk, told), **price, **errors}
             return "messages", {"statuses": [status]}
         case "reaction":
             reaction = {"message_id": wamid, "emoji": said.text}
@@ -61,6 +70,34 @@ def _value(talk: Conversation, said: Happening, ours: str) -> tuple[str, Payload
         case _:
             told_of = {"type": "revoke", "revoke": {"original_message_id": wamid}}
     return "messages", {"messages": [{**own, **_group(talk), **told_of}]}
+
+
+def _content(talk: Conversation, said: Happening) -> Payload:
+    """Return what is said; a choice after a template of ours is a tap on it, and else a form now and then."""
+    if (template := tapped(talk, said)) is not None:
+        context = {"id": f"wamid.{wire.message_id(talk, template)}"}
+        return {"type": "button", "button": {"text": said.text, "payload": "more"}, "context": context}
+    if (rating := rated(talk, said)) is not None:
+        answers = json.dumps({"rating": str(rating), "comment": said.text}, ensure_ascii=False)
+        filled = {"name": "flow", "body": "Sent", "response_json": answers}
+        return {"type": "interactive", "interactive": {"type": "nfm_reply", "nfm_reply": filled}}
+    return forms.of_whatsapp(forms.form_of(talk, said), said.text)
+
+
+def tapped(talk: Conversation, said: Happening) -> Happening | None:
+    """Return the template that a choice is a tap on: the message before it; None where that is none."""
+    if not (said.inbound and talk.is_by_api and forms.form_of(talk, said) == "choice"):
+        return None
+    before = talk.before(said)
+    is_template = before and not before.inbound and occasions.template(talk.number, before.message)
+    return before if is_template else None
+
+
+def rated(talk: Conversation, said: Happening) -> int | None:
+    """Return the rating in a choice that is a form; None where it is none."""
+    if not (said.inbound and talk.is_by_api and forms.form_of(talk, said) == "choice"):
+        return None
+    return None if tapped(talk, said) else occasions.form_rating(talk.number, said.message)
 
 
 def _told(talk: Conversation, said: Happening) -> Ids:

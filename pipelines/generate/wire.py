@@ -6,8 +6,11 @@ from typing import Any, Final, NamedTuple
 
 from pipelines.core import ids
 from pipelines.generate.phrases import NAMES
-from pipelines.generate.story import Conversation, Happening
+from pipelines.generate.story import Conversation
+from pipelines.generate.talk import Happening
 
+ACCOUNT: Final = "102290129340398"
+"""The id of our WhatsApp Business Account."""
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
 

@@ -76,9 +76,9 @@ def without(event: RawEvent, is_theirs: IsTheirs, spelt: Spellings | None, run_i
         return Left(event, False, [], cut.mentions)
     attributes.pop(CONTENT_ENCODING, None)
     rest = RawEvent(cut.data, _marked(attributes, run_id))
-    told = {row for row in normalize(rest)[1:] if not _holds(row, cut.pointers)}
+    told = {_as_told(row) for row in normalize(rest)[1:] if not _holds(row, cut.pointers)}
     holders = [row for row in others if _holds(row, cut.pointers)]
-    if told != set(others) - set(holders):
+    if told != set(map(_as_told, others)) - set(map(_as_told, holders)):
         raise InseparableError(f"event {event.event_id}: others in it would lose something")
     return Left(rest, False, [row for row in trace.made[1:] if row in chosen.rows or row in holders], cut.mentions)
 
@@ -226,6 +226,11 @@ def _holds(row: rows.Row, pointers: list[str]) -> bool:
     """Return whether a row is of an item of which a part was taken out: its content cannot be what it was."""
     where = getattr(row, "pointer", None)
     return where is not None and any(_lies_in(each, where) for each in pointers)
+
+
+def _as_told(row: rows.Row) -> rows.Row:
+    """Return a row without what it says of its event: a body that was compressed is not any more."""
+    return msgspec.structs.replace(row, attributes="") if isinstance(row, rows.DeadLetter) else row
 
 
 def _marked(attributes: dict[str, str], run_id: str) -> dict[str, str]:

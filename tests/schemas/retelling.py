@@ -86,6 +86,8 @@ def _meta(event: RawEvent) -> Iterator[Fact]:
 
 def _whatsapp(event: RawEvent) -> Iterator[Fact]:
     for value in (each["value"] for entry in json.loads(event.data)["entry"] for each in entry["changes"]):
+        if "metadata" not in value:
+            continue  # It is about the account.
         ours = value["metadata"]["phone_number_id"]
         for message in value.get("messages", []):
             theirs = message.get("from") or message.get("from_user_id")
@@ -124,6 +126,12 @@ def _history(value: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
         context = thread.get("context", {})
         for message in thread["messages"]:
             yield message, thread.get("id") or context.get("wa_id") or context["user_id"]
+
+
+def _reported(event: RawEvent) -> Iterator[Fact]:
+    reply = json.loads(event.data)
+    talk, at = (reply["channel"], reply["to"]), _parsed(reply["sent_at"])
+    yield Said(reply["source"], talk, reply["to"], reply["source_message_id"], False, at)
 
 
 def _twilio(event: RawEvent) -> Iterator[Fact]:
@@ -174,6 +182,7 @@ _READERS = {
     "google": _google,
     "chatplugin": _chatplugin,
     "airy": _airy,
+    "replies": _reported,
 }
 
 

@@ -8,7 +8,8 @@ from sqlglot import exp, parse_one
 
 from pipelines.bigquery import resolving
 from pipelines.generate import delivery, flaws
-from pipelines.generate.story import DAY, WEIGHTS, World
+from pipelines.generate.story import WEIGHTS, World
+from pipelines.generate.talk import DAY
 from pipelines.local import stack
 
 TEXT = cookbook.COOKBOOK.read_text("utf-8")

@@ -5,11 +5,19 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pipelines.generate import delivery, people
-from pipelines.generate.story import Conversation, Happening, World, conversation
+from pipelines.generate.story import WEIGHTS, Conversation, World, conversation
+from pipelines.generate.talk import Happening
 from pipelines.generate.voices import webhook_of
 
 # Microseconds of which a source tells whole ones.
-PRECISION = {"whatsapp": 1_000_000, "facebook": 1_000, "instagram": 1_000, "airy": 1_000, "chatplugin": 1_000}
+PRECISION = {
+    "whatsapp": 1_000_000,
+    "facebook": 1_000,
+    "instagram": 1_000,
+    "airy": 1_000,
+    "chatplugin": 1_000,
+    "shop": 1_000,
+}
 BY_NUMBER = frozenset({"whatsapp", "twilio.sms", "twilio.whatsapp"})
 
 Key = tuple[str, ...]
@@ -30,9 +38,8 @@ class Truth:
     def __init__(self, world: World) -> None:
         self.contacts: dict[Key, int] = defaultdict(int)
         """How many messages there are with each, by source and contact."""
-        self._told: dict[Key, dict[tuple[int, int], list[tuple[int, str]]]] = defaultdict(
-            lambda: defaultdict(list)
-        )
+        self.told: dict[Key, dict[tuple[int, int], list[tuple[int, str]]]] = defaultdict(lambda: defaultdict(list))
+        """What happened to each message, when and what, by conversation, then number and message."""
         for day in range(world.days):
             for number in world.of_day(day):
                 self._add(conversation(world, number, day))
@@ -41,7 +48,7 @@ class Truth:
         received: dict[bytes, int] = {}
         for each in delivery.of_conversation(talk):
             received[each.webhook.body] = min(each.received, received.get(each.webhook.body, each.received))
-        exchange = self._told[_conversation(talk)]
+        exchange = self.told[conversation_of(talk)]
         for said in talk.happenings:
             webhook = webhook_of(talk, said)
             if webhook is None:
@@ -59,7 +66,7 @@ class Truth:
 
     def exchanges(self) -> Iterator[Exchange]:
         """Yield each conversation."""
-        for (source, *_), told in self._told.items():
+        for (source, *_), told in self.told.items():
             asked, answered, messages = [], [], 0
             for facts in told.values():
                 what = dict(reversed([(what, at) for at, what in facts]))
@@ -84,9 +91,12 @@ class Truth:
         )
 
 
-def _conversation(talk: Conversation) -> Key:
+def conversation_of(talk: Conversation) -> Key:
+    """Return what the conversation is to its source: the contact and the channel, a group, a ticket."""
     if talk.is_group:
         return (talk.source, "group", str(talk.number))
+    if talk.source not in WEIGHTS:
+        return (talk.source, "ticket", str(talk.number))
     contact = _contact(talk, talk.happenings[0])
     return (*contact, str(talk.channel))
 

@@ -10,12 +10,11 @@ from erased_world import ANN, BOB, Erasing, again, of_everybody, profile, text, 
 from pipelines.bigquery.suppressed import KEY
 from pipelines.bigquery.target import ConfigurationError
 from pipelines.core.suppression import Key
-from pipelines.erase.apply import STEPS, Suppress
-from pipelines.erase.erasures import Erasures
+from pipelines.erase.apply import Suppress
 from pipelines.erase.plan import NobodyError, required_key
 from pipelines.erase.sealed import SealError, Seals
 from pipelines.reprocess import RefusedError
-from tests.pipelines.reprocess.reprocess_support import InterruptAt, Warehouse
+from tests.pipelines.reprocess.reprocess_support import Warehouse
 
 EVENTS = of_everybody()
 LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
@@ -161,22 +160,3 @@ def test_nobody_is_planned_whom_nobody_knows(world: Erasing):
         world.plan(source=("whatsapp", "4915550009999"))
     with pytest.raises(NobodyError):
         world.plan(person_id="nobody")
-
-
-def test_interrupted_anywhere_it_goes_on(world: Erasing):
-    expected = others(without_anns(world.rows(), world))
-    planned = world.plan(source=("whatsapp", ANN))
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    for step in ("archived", "made", "deleted"):
-        assert step in STEPS
-        with pytest.raises(KeyboardInterrupt):
-            world.apply(planned.run_id, steps=InterruptAt(step, interrupt))
-
-    assert world.apply(planned.run_id).is_done
-    assert others(world.rows()) == expected
-    assert [each for each in world.verify(planned.run_id).searched if each.hits] == []
-    states = [each.state for each in Erasures(world.warehouse.client, world.warehouse.target).all()]
-    assert states == ["verified"]

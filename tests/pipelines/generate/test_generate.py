@@ -15,7 +15,8 @@ from pipelines.core.rows import Alias, Contact, Event, Message, Metadata
 from pipelines.core.times import from_micros
 from pipelines.generate import delivery, people, write_archive
 from pipelines.generate.generate_command import generate
-from pipelines.generate.story import DAY, DEFAULT_START, WEIGHTS, World
+from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
+from pipelines.generate.talk import DAY
 from pipelines.local import environment, topics
 from pipelines.run import local_stack
 from pipelines.sources import PARSERS
@@ -108,6 +109,23 @@ def test_world_has_people_of_several_ids_whose_ids_change_and_groups_of_several_
 def test_an_event_beside_a_message_of_instagram_edits_nothing(events):
     edits = [row for row in rows(events) if isinstance(row, Metadata) and row.key == "source.message_edit"]
     assert {(row.source, row.value) for row in edits} == {("instagram", "0")}
+
+
+def test_world_has_prices_referrals_handovers_ratings_templates_and_what_was_bought(events):
+    facts = [row for row in rows(events) if isinstance(row, Metadata)]
+    for source in ("facebook", "instagram", "whatsapp", "twilio.whatsapp"):
+        assert any(row.key == "source.referral" and row.source == source for row in facts), source
+    assert {
+        "source.thread_control",
+        "source.messaging_feedback",
+        "source.survey_response",
+        "source.answered_by",
+    } <= {row.key for row in facts}
+    assert {"conversion.value", "actor.kind", "nps", "source.message_template_status_update"} <= {
+        row.key for row in facts
+    }
+    priced = [row.content for row in facts if row.key == "source.delivery_state" and '"pricing"' in row.content]
+    assert {json.loads(content)["pricing"]["pricing_model"] for content in priced} == {"PMP", "CBP"}
 
 
 def test_history_is_told_of_both_sides(events):

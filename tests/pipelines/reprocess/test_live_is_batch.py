@@ -71,7 +71,7 @@ def test_the_histories_have_what_goes_wrong_in_the_world(warehouse: Warehouse):
     assert told.heard[: len(told.archived)] != told.archived
     assert len(days) >= 4
     assert outcomes >= {"normalized", "partial", "failed"}
-    assert sources == {"facebook", "whatsapp", "twilio", "google", "chatplugin", "airy"}
+    assert sources == {"facebook", "whatsapp", "twilio", "google", "chatplugin", "airy", "replies"}
     assert len(conversations) >= 10
     repeated = "SELECT body_sha256 FROM `V.events` GROUP BY body_sha256 HAVING COUNT(*) > 1"
     assert len(warehouse.query(repeated)) >= 10
