@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 # Some images forbid Python to keep bytecode: then each of the many processes that tests start compiles all it imports.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm storm-replies mutants siege recount screenshots golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-hostile bench-costs bench-batch bench-streaming bench-reprocess bench-replies bench-dashboard erased-worlds runners flink dbt terraform test-runners sbom audit widget clean
+.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm storm-replies mutants siege recount screenshots golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-hostile bench-costs bench-batch bench-streaming bench-reprocess bench-replies bench-dashboard bench-erase erased-worlds runners flink dbt terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -134,6 +134,9 @@ bench-streaming: setup
 # PARLEY_BENCH_CONVERSATIONS=150000 is a million messages, which take a quarter of an hour to make and to load.
 bench-dashboard: setup ## Measure how soon each page of the dashboard is there, over 50,000 messages (minutes).
 	@$(BIN)/python -m tests.bench.bench_dashboard $(PARLEY_BENCH_CONVERSATIONS)
+
+bench-erase: setup ## Erase 100 people together from a million events (hours; EVENTS=20000 takes minutes).
+	@$(BIN)/python -m tests.bench.bench_erase $(EVENTS)
 
 bench-replies: setup
 	@$(BIN)/python tests/bench/bench_replies.py

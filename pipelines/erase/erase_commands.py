@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from pipelines.erase.apply import Applied
 from pipelines.erase.apply import apply as apply_erasure
@@ -35,6 +36,9 @@ def erase() -> None:
 
 @erase.command("plan")
 @who
+@click.option(
+    "--also", multiple=True, help="A contact_id of somebody else, erased by the same run; may be given again."
+)
 @click.option("--reason", required=True, help="Why: the number of the request. Nothing that names the person.")
 @_archive
 @_quiet
@@ -43,12 +47,13 @@ def plan_command(
     source: str | None,
     source_contact: str | None,
     person: str | None,
+    also: tuple[str, ...],
     reason: str,
     archive: str | None,
     quiet: bool,
 ) -> None:
     """Find a person by all their ids, and show what there is of them, where. Nothing is erased."""
-    wanted = asked_for(contact, source, source_contact, person)
+    wanted = msgspec.structs.replace(asked_for(contact, source, source_contact, person), also=also)
     root = shell.archive_root(archive)
     shell.check_sources(())
     where, warehouse = shell.connect()
@@ -109,7 +114,7 @@ def list_command() -> None:
 
 
 def _planned(planned: Plan) -> str:
-    lines = [f"Erasure {planned.run_id}: one person, {planned.contacts} contacts"]
+    lines = [f"Erasure {planned.run_id}: {planned.contacts} contacts"]
     lines += _lines(
         (planned.alone, "archived events are of that person alone: their bodies go"),
         (planned.beside, "archived events have items of others, too: only the person's items go"),

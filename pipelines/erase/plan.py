@@ -25,12 +25,14 @@ DATA_DIR: Final = "PARLEY_DATA_DIR"
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """Who is to be erased, as somebody asks for it: exactly one of the three."""
+    """Who is to be erased, as somebody asks for it: exactly one of the first three."""
 
     contact_id: str | None = None
     source: tuple[str, str] | None = None
     """A row's source, and its own id of the contact."""
     person_id: str | None = None
+    also: tuple[str, ...] = ()
+    """Further contact_ids, of other people, who are erased together: the archive is read once for all of them."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -164,7 +166,7 @@ def find_person(client: bigquery.Client, live: Target, archive: str, wanted: Wan
     elif wanted.source:
         named = frozenset([wanted.source])
         contacts = warehouse.contacts_of(client, live, *wanted.source)
-    known = Person(contacts=warehouse.resolved(client, live, contacts), named=named)
+    known = Person(contacts=warehouse.resolved(client, live, [*contacts, *wanted.also]), named=named)
     return gather(archive, known, warehouse.different(client, live), steps)
 
 

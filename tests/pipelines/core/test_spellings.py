@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from random import Random
 from urllib.parse import quote
 
 import pytest
@@ -64,3 +65,22 @@ def test_what_is_too_short_is_told():
 def test_a_number_has_the_forms_in_which_it_is_written():
     assert {"+4915550000101", "4915550000101", "+49 15550 000101"} <= phone_forms(ID)
     assert phone_forms("no number") == set()
+
+
+def test_many_ids_are_found_as_each_of_them_is_by_its_expression():
+    random = Random(4)
+    ids = [f"4915{random.randrange(10**9):09}" for _ in range(60)] + ["a+b@example.org", "4915 550/000 77"]
+    spelt, expression = Spellings(ids), re.compile(Spellings(ids).pattern().encode())
+    ways = (
+        lambda c: c,
+        lambda c: f"\\u{ord(c):04x}",
+        lambda c: f"\\\\\\u{ord(c):04X}",
+        lambda c: f"%25{ord(c):02X}",
+    )
+    for known in (*ids, "4915000000000x"):
+        written = "".join(random.choice(ways)(each) for each in known)
+        # An escape before it may begin like the rest of one.
+        for before in ("", "%", "%25", "\\u00", "100%", "\\"):
+            data = f'{{"x":"{before}{written}"}}'.encode()
+            assert spelt.are_in(data) == bool(expression.search(data)), data
+        assert spelt.are_in(f" {written} ".encode()) == (known in ids)
