@@ -7,6 +7,8 @@ from urllib.parse import parse_qs
 import pytest
 import sample_world as world
 
+pytestmark = pytest.mark.thorough
+
 
 def _messages(event):
     """Yield of each message in a request: source, contact, id, and whether it is inbound."""
