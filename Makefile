@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 # Some images forbid Python to keep bytecode: then each of the many processes that tests start compiles all it imports.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm storm-replies mutants siege recount screenshots golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-hostile bench-costs bench-batch bench-streaming bench-reprocess bench-replies erased-worlds runners flink dbt terraform test-runners sbom audit widget clean
+.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm storm-replies mutants siege recount screenshots golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-hostile bench-costs bench-batch bench-streaming bench-reprocess bench-replies bench-dashboard erased-worlds runners flink dbt terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -130,6 +130,10 @@ bench-costs: setup ## Rows, bytes and processor time an event, beside an older c
 
 bench-streaming: setup
 	@$(BIN)/python -m tests.bench.bench_streaming
+
+# PARLEY_BENCH_CONVERSATIONS=150000 is a million messages, which take a quarter of an hour to make and to load.
+bench-dashboard: setup ## Measure how soon each page of the dashboard is there, over 50,000 messages (minutes).
+	@$(BIN)/python -m tests.bench.bench_dashboard $(PARLEY_BENCH_CONVERSATIONS)
 
 bench-replies: setup
 	@$(BIN)/python tests/bench/bench_replies.py

@@ -1,6 +1,7 @@
 """The list of conversations, and the reader of one."""
 
 import datetime as dt
+from collections.abc import Callable
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -48,21 +49,20 @@ def conversations() -> str | Response:
     shown, more = found[:size], found[size:]
     if is_file:
         return as_csv.answer("conversations", COLUMNS, shown)
-    texts = {}
-    if shown:
-        last = {row["last_message_id"]: row["last_message_date"] for row in shown}
-        texts = {row["message_id"]: row for row in texts_of(list(last), set(last.values()))}
+    last = {row["last_message_id"]: row["last_message_date"] for row in shown}
+    texts = texts_of(list(last), set(last.values()))
+    contacts = contacts_of(
+        [row["naming_contact_id"] for row in shown if row["naming_contact_id"]],
+        {row["last_name_date"] for row in shown},
+    )
     return render_template(
         "conversations.html",
         period=chosen,
         contact=contact,
         waiting=waiting,
         conversations=shown,
-        contacts=contacts_of(
-            [row["naming_contact_id"] for row in shown if row["naming_contact_id"]],
-            {row["last_name_date"] for row in shown},
-        ),
-        texts=texts,
+        contacts=contacts(),
+        texts={row["message_id"]: row for row in texts()},
         is_first=before == END_OF_TIME,
         next_key=f"{shown[-1]['last_message_at'].isoformat()},{shown[-1]['conversation_id']}" if more else None,
     )
@@ -110,13 +110,7 @@ def show(conversation_id: str, draft: Draft | None = None, status: int = 200) ->
     before, before_id = key("before", END_OF_TIME)
     days = {"first_day": window.first_day, "last_day": window.last_day}
     ids, people = _same(conversation_id, window)
-    seen, spoken = _seen(ids, window)
-    known = warehouse().first("sighting", conversation_ids=ids, day=seen) if seen else None
-    around = Period(window.first_day - REACH, window.last_day + REACH)
-    about = {"period": chosen, "window": window, "around": around, "conversation_id": conversation_id}
-    if seen is None or known is None:
-        return make_response(render_template("conversation_elsewhere.html", **about), 404)
-    keys = warehouse().ask(
+    asked_keys = warehouse().begin(
         "message_keys",
         conversation_ids=ids,
         before=before,
@@ -124,17 +118,25 @@ def show(conversation_id: str, draft: Draft | None = None, status: int = 200) ->
         page_size=PAGE_SIZE + 1,
         **days,
     )
+    seen, spoken = _seen(ids, window)
+    known = warehouse().first("sighting", conversation_ids=ids, day=seen) if seen else None
+    keys = asked_keys.result()
+    around = Period(window.first_day - REACH, window.last_day + REACH)
+    about = {"period": chosen, "window": window, "around": around, "conversation_id": conversation_id}
+    if seen is None or known is None:
+        return make_response(render_template("conversation_elsewhere.html", **about), 404)
     shown, more = keys[:PAGE_SIZE], keys[PAGE_SIZE:]
     since = shown[-1]["last_sent_at"] if more else window.since
-    entries = _entries(ids, shown, since, min(before, window.until))
+    people = [known["contact_id"], *sorted(set(people) - {known["contact_id"]})]
+    asked_contacts = contacts_of(people, {seen, *window.each_day()})
+    asked_entries = _entries(ids, shown, since, min(before, window.until))
     can_answer = before == END_OF_TIME and not spoken.get("later_day") and reply_box.can_answer(known["source"])
     answers: list[reader.Entry] = []
     if can_answer:
         told = warehouse().ask("answers", conversation_ids=ids, last_day=window.last_day)
         answers = reply_box.entries(told)
-    entries = sorted(entries + answers, key=lambda entry: (entry.at, entry.id))
-    people = [known["contact_id"], *sorted(set(people) - {known["contact_id"]})]
-    contacts = contacts_of(people, {seen, *window.each_day()})
+    entries = sorted(asked_entries() + answers, key=lambda entry: (entry.at, entry.id))
+    contacts = asked_contacts()
     answered = request.args.get("answered", "")
     page = render_template(
         "conversation.html",
@@ -195,21 +197,25 @@ def _box(conversation_id: str, ids: list[str], source: str, draft: Draft | None)
 
 def _entries(
     conversation_ids: list[str], keys: list[Row], since: dt.datetime, until: dt.datetime
-) -> list[reader.Entry]:
+) -> Callable[[], list[reader.Entry]]:
+    """Ask for what was said and what happened in a conversation; return what waits for it."""
     ids = [row["message_id"] for row in keys]
     stored_on = {row[name] for row in keys for name in ("first_sent_date", "sent_date")}
-    # Stored in two partitions, it is shown once; and a run of reprocessing may just have moved it elsewhere.
-    messages = {
-        row["message_id"]: row for row in texts_of(ids, stored_on) if row["conversation_id"] in conversation_ids
-    }
-    metadata = warehouse().ask(
+    texts = texts_of(ids, stored_on)
+    metadata = warehouse().begin(
         "metadata",
         conversation_ids=conversation_ids,
         message_ids=ids,
         first_day=min({since.date(), *stored_on}),
         last_day=max({(until - dt.timedelta(microseconds=1)).date(), *stored_on}),
     )
-    return reader.assemble(list(messages.values()), metadata, conversation_ids, since, until)
+
+    def entries() -> list[reader.Entry]:
+        # Stored in two partitions, it is shown once; and a run of reprocessing may just have moved it elsewhere.
+        said = {row["message_id"]: row for row in texts() if row["conversation_id"] in conversation_ids}
+        return reader.assemble(list(said.values()), metadata.result(), conversation_ids, since, until)
+
+    return entries
 
 
 def _together(rows: list[Row]) -> Row | None:

@@ -17,7 +17,9 @@ pages = Blueprint("messages", __name__, url_prefix="/messages")
 
 LIST_SIZE: Final = 25
 SEARCHED_DAYS: Final = 7
-"""How many days one page looks through for a text, each with a question of its own."""
+"""How many days one page looks through for a text."""
+SEARCHED_SPANS: Final = (1, 2, 4)
+"""Of how many days each question is that it asks for it, until there are enough messages; together as many."""
 LONGEST_TEXT: Final = 200
 DIRECTIONS: Final = {"inbound": "From contacts", "outbound": "To contacts"}
 STATES: Final = {
@@ -75,6 +77,8 @@ def messages() -> str | Response:
         return as_csv.answer("messages", COLUMNS, shown)
     days = {row["sent_date"] for row in shown}
     last = shown[-1] if shown else None
+    texts = texts_of([row["message_id"] for row in shown], days)
+    contacts = contacts_of(sorted({row["contact_id"] for row in shown if row["contact_id"]}), days)
     return render_template(
         "messages.html",
         period=chosen,
@@ -83,8 +87,8 @@ def messages() -> str | Response:
         hour=hour,
         found=found,
         messages=shown,
-        texts={row["message_id"]: row for row in texts_of([row["message_id"] for row in shown], days)},
-        contacts=contacts_of(sorted({row["contact_id"] for row in shown if row["contact_id"]}), days),
+        texts={row["message_id"]: row for row in texts()},
+        contacts=contacts(),
         is_first=before == END_OF_TIME and "day" not in request.args,
         is_live=before == END_OF_TIME and not text and chosen.last_day >= today(),
         next_page=_after(last, found, bool(more), bool(text), chosen),
@@ -130,17 +134,17 @@ def _listed(chosen: Period, which: str, hour: str, page: Mapping[str, Any]) -> l
 
 
 def _search(chosen: Period, asked: Mapping[str, Any], page: Mapping[str, Any], size: int) -> Found:
-    """Return messages that say something, looked for day by day, until there are enough of them."""
+    """Return messages that say something, looked for back from the last day, until there are enough of them."""
     rows: list[Row] = []
     # The key is of a message of this day: what the address says, at first the period's last.
-    day = min(day_of("day", chosen.last_day), chosen.last_day)
-    for _ in range(SEARCHED_DAYS):
-        left = size - len(rows)
-        rows += warehouse().ask("search", day=day, source=chosen.source, page_size=left, **asked, **page)
-        if len(rows) >= size or day <= chosen.first_day:
+    last_day = min(day_of("day", chosen.last_day), chosen.last_day)
+    first_day = end = max(chosen.first_day, last_day - dt.timedelta(days=SEARCHED_DAYS - 1))
+    for span in SEARCHED_SPANS:
+        first_day = max(end, last_day - dt.timedelta(days=span - 1))
+        days = {"first_day": first_day, "last_day": last_day, "source": chosen.source}
+        rows += warehouse().ask("search", page_size=size - len(rows), **days, **asked, **page)
+        if len(rows) >= size or first_day <= end:
             break
-        day -= dt.timedelta(days=1)
+        last_day = first_day - dt.timedelta(days=1)
         page = {"before": END_OF_TIME, "before_id": ""}
-    else:
-        day += dt.timedelta(days=1)
-    return Found(rows, day)
+    return Found(rows, first_day)

@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from importlib import resources
 from string import Template
@@ -26,6 +27,10 @@ _AROUND = 3
 _FAR_AROUND = 45
 """How many days around a page of a conversation do, as `spoken.sql` looks for other days."""
 _GIB = 1024**3
+_AT_ONCE = 8
+"""How many questions are asked at once on behalf of pages, beside those that each page asks itself."""
+_STEP = 8
+"""Lists are as long as its powers: a statement is planned anew for each length."""
 # BigQuery's words, and how many bytes it would be.
 _TOO_MANY = re.compile(r"limit for bytes billed: \d+\. (?P<needed>\d+) or higher required")
 
@@ -51,6 +56,7 @@ class Warehouse:
         self.target = target
         self._max_bytes = max_bytes
         self._connect = cache(connect)
+        self._others = ThreadPoolExecutor(_AT_ONCE, "question")
 
     @property
     def client(self) -> bigquery.Client:
@@ -75,6 +81,10 @@ class Warehouse:
         return self.guarded(
             lambda: [dict(row) for row in self.client.query(sql, job_config=settings).result(timeout=_SECONDS)]
         )
+
+    def begin(self, question: str, **parameters: Any) -> Future[list[Row]]:
+        """Ask as `ask` does, beside what else is asked; the result has the rows, or raises what `ask` does."""
+        return self._others.submit(self.ask, question, **parameters)
 
     def first(self, question: str, **parameters: Any) -> Row | None:
         """Return the first row that `sql/<question>.sql` gives, None where there is none."""
@@ -123,10 +133,18 @@ def max_bytes(environ: Mapping[str, str]) -> int:
 
 def rendered(question: str, target: Target, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return the SQL of a question as it is sent, and the parameters that it is sent with."""
-    lists = {name: value for name, value in parameters.items() if isinstance(value, list)}
+    lists = {name: _padded(value) for name, value in parameters.items() if isinstance(value, list)}
     scalars = {name: value for name, value in parameters.items() if name not in lists}
     scalars |= {f"{name}_{n}": each for name, values in lists.items() for n, each in enumerate(values)}
     return statement(question, target, {name: len(values) for name, values in lists.items()}), scalars
+
+
+def _padded(values: list[Any]) -> list[Any]:
+    """Return values, the last one repeated, so that statements differ by few lengths of their lists."""
+    length = 1
+    while length < len(values):
+        length *= _STEP
+    return values + values[-1:] * (length - len(values))
 
 
 def statement(question: str, target: Target, lists: Mapping[str, int]) -> str:

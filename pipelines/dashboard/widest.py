@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.dashboard import conversations, lookups, raw_events, status
+from pipelines.dashboard import conversations, lookups, messages, raw_events, status
 from pipelines.dashboard.period import Period
 
 
@@ -41,7 +41,12 @@ def widest(period: Period) -> Mapping[str, Mapping[str, Any]]:
         "run_states": {},
         "runs": {},
         "same_conversation": week,
-        "search": {"day": day, "source": "", "direction": ""},
+        "search": {
+            "first_day": day - dt.timedelta(days=max(messages.SEARCHED_SPANS) - 1),
+            "last_day": day,
+            "source": "",
+            "direction": "",
+        },
         "sent_list": chosen | {"state": "read"},
         "sighting": {"day": day, "conversation_ids": [""]},
         "spoken": week | {"conversation_ids": [""]},

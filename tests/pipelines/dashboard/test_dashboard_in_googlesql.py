@@ -4,6 +4,7 @@ import datetime as dt
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,6 +43,12 @@ class Compared(Warehouse):
     def ask(self, question: str, **parameters: Any) -> list[Row]:
         self._question = question
         return super().ask(question, **parameters)
+
+    def begin(self, question: str, **parameters: Any) -> Future[list[Row]]:
+        # One after the other: what is compared is remembered by the question that is asked.
+        answered: Future[list[Row]] = Future()
+        answered.set_result(self.ask(question, **parameters))
+        return answered
 
     def _query(self, sql: str, job_config: bigquery.QueryJobConfig) -> Any:
         result = self._analyst.client.query(sql, job_config=job_config).result()

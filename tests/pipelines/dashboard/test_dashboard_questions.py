@@ -6,7 +6,7 @@ from dashboard_world import DAYS, START, DashboardWorld
 
 from pipelines.bigquery.target import Target
 from pipelines.dashboard.period import Period
-from pipelines.dashboard.warehouse import UnansweredError, Warehouse, questions, statement
+from pipelines.dashboard.warehouse import UnansweredError, Warehouse, questions, rendered, statement
 
 TARGET = Target("some-project")
 LISTS = {"message_ids": 2, "conversation_ids": 2, "contact_ids": 2, "days": 2}
@@ -24,6 +24,19 @@ def test_every_question_is_bigquery_sql_with_a_limit(question: str) -> None:
 def test_a_list_is_a_parameter_for_each_value() -> None:
     assert "IN (@message_ids_0, @message_ids_1)" in statement("texts", TARGET, LISTS)
     assert "IN (NULL)" in statement("texts", TARGET, {"message_ids": 0, "days": 0})
+
+
+def test_lists_of_a_like_length_make_one_statement() -> None:
+    def asked(count: int) -> tuple[str, dict[str, str]]:
+        return rendered(
+            "texts", TARGET, {"message_ids": [f"id {n}" for n in range(count)], "days": [START.date()]}
+        )
+
+    assert asked(9)[0] == asked(25)[0] == asked(64)[0] != asked(65)[0]
+    assert asked(1)[0] != asked(2)[0] == asked(8)[0]
+    sql, scalars = asked(25)
+    assert {value for name, value in scalars.items() if name != "days_0"} == {f"id {n}" for n in range(25)}
+    assert f"@{max(scalars, key=len)}" in sql
 
 
 def test_the_funnel_says_what_the_view_says(world: DashboardWorld) -> None:
