@@ -12,10 +12,11 @@ from pipelines.bigquery.suppressed import KEY, key_from_environment
 from pipelines.bigquery.target import ConfigurationError, Target
 from pipelines.core.rows import TABLES
 from pipelines.core.suppression import Key
-from pipelines.erase import stores, warehouse
+from pipelines.erase import holds, stores, warehouse
 from pipelines.erase.erasures import PLANNED, Erasure, Erasures
+from pipelines.erase.holds import Holds
 from pipelines.erase.person import Person
-from pipelines.erase.scan import Eraser, events, gather
+from pipelines.erase.scan import Eraser, events, gather, received
 from pipelines.erase.sealed import Seals
 from pipelines.io.archive_damages import Damage
 from pipelines.reprocess.steps import Steps
@@ -80,10 +81,12 @@ def plan(
     Raises:
         ConfigurationError: there is no key.
         NobodyError: nobody knows the person.
+        RefusedError: a legal hold is in the way.
         FileNotFoundError: there is no archive.
     """
     steps, key = steps or Steps(), required_key()
     person = find_person(client, live, archive, wanted, steps)
+    holds.check(Holds(archive).active(dt.datetime.now(dt.UTC)), person, key, received(archive, person, steps))
     run_id = str(uuid_utils.uuid7())
     eraser = Eraser(person, run_id, None)
     damages: list[Damage] = []
