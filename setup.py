@@ -85,6 +85,7 @@ setup(
             "dashboard/templates/*.html",
             "dashboard/templates/panels/*.html",
             "py.typed",
+            "erase/*.j2",
             "reprocess/*.j2",
         ],
         "receiver": ["chatplugin/static/*", "py.typed"],

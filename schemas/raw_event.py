@@ -119,4 +119,5 @@ def parse_received_at(text: str) -> dt.datetime:
         raise InvalidRawEventError(f"received_at is not RFC 3339: {text[:64]!r}") from error
     if moment.tzinfo is None:
         raise InvalidRawEventError(f"received_at has no zone: {text[:64]!r}")
-    return moment.astimezone(dt.UTC)
+    # As the receiver writes it, with Z, it is of this zone already.
+    return moment if moment.tzinfo is dt.UTC else moment.astimezone(dt.UTC)

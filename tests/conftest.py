@@ -1,5 +1,6 @@
 """What tests of every package share."""
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,9 @@ pytest_plugins = ["bigquery_fixtures", "tests.googlesql.counting"]
 
 # `make fuzz` takes the other one. No deadline: how fast a machine is, is not what these tests are about.
 hypothesis.settings.register_profile("tests", max_examples=200, deadline=None)
-hypothesis.settings.register_profile("fuzz", max_examples=15_000, deadline=None)
+hypothesis.settings.register_profile(
+    "fuzz", max_examples=int(os.environ.get("PARLEY_FUZZ_EXAMPLES", "15000")), deadline=None
+)
 hypothesis.settings.load_profile("tests")
 
 

@@ -17,7 +17,7 @@ resource "google_bigquery_dataset" "views" {
   }
 
   dynamic "access" {
-    for_each = var.operators
+    for_each = setunion(var.operators, var.erasers)
 
     content {
       role           = "WRITER"
@@ -64,7 +64,7 @@ resource "google_bigquery_dataset" "rows" {
   }
 
   dynamic "access" {
-    for_each = var.operators
+    for_each = setunion(var.operators, var.erasers)
 
     content {
       role           = "WRITER"

@@ -114,6 +114,18 @@ resource "google_pubsub_subscription_iam_member" "streaming_looks_up" {
   member       = google_service_account.streaming.member
 }
 
+# What was erased stays gone: the workers list one small table, and read no other.
+resource "google_project_iam_member" "streaming_reads_suppressions" {
+  project = var.project
+  role    = "roles/bigquery.dataViewer"
+  member  = google_service_account.streaming.member
+
+  condition {
+    title      = "what is suppressed"
+    expression = "resource.name == \"projects/${var.project}/datasets/${local.rows_dataset}/tables/suppressions\""
+  }
+}
+
 # Workers of batch jobs: read the archive, make a dataset for a run, load rows into it, and compare.
 
 resource "google_storage_bucket_iam_member" "batch_reads_archive" {

@@ -150,6 +150,12 @@ variable "operators" {
   default     = []
 }
 
+variable "erasers" {
+  description = "Groups that erase people, let go what was kept long enough, and hold it, by e-mail address. Best empty but for that time."
+  type        = set(string)
+  default     = []
+}
+
 variable "analysts" {
   description = "Groups that read the views, and nothing but the views, by e-mail address."
   type        = set(string)

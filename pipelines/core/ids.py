@@ -17,7 +17,7 @@ def derive(*parts: str) -> str:
     Each part is preceded by its length in bytes (a netstring), so that a separator inside a part
     cannot be taken for one between two.
     """
-    name = "".join([f"{len(part.encode())}:{part}," for part in parts])
+    name = "".join([f"{len(part) if part.isascii() else len(part.encode())}:{part}," for part in parts])
     return str(uuid5(PARLEY_NAMESPACE, name))
 
 

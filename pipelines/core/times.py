@@ -23,6 +23,8 @@ _LATEST = int(dt.datetime(2100, 1, 1, tzinfo=dt.UTC).timestamp()) * MICROS_PER_S
 # Each unit's numbers for the years above lie in a decade of their own, so the size tells the unit.
 _UNITS = ((10**11, MICROS_PER_SECOND, 1), (10**14, 1_000, 1), (10**17, 1, 1), (10**20, 1, 1_000))
 _LONGEST_TEXT = 64
+_DIGITS = {10: MICROS_PER_SECOND, 13: 1_000}
+"""What a whole number of so many digits is multiplied by, where it has a unit that is common: by `_UNITS`."""
 
 Written = int | float | str | None
 
@@ -93,6 +95,9 @@ def partition_day(micros: int, received_micros: int) -> int:
 
 
 def _parse_text(text: str) -> int | None:
+    if len(text) in _DIGITS and text[0] != "0" and text.isdecimal() and text.isascii():
+        # As nearly all sources write it: what follows gives the same, and takes three times as long.
+        return _within_our_years(int(text) * _DIGITS[len(text)])
     text = text.strip()
     if not text or len(text) > _LONGEST_TEXT or not text.isascii():
         return None

@@ -17,11 +17,12 @@ from google.cloud import bigquery
 from pipelines.bigquery.suppressed import TABLE, forget_known
 from pipelines.bigquery.target import Target
 from pipelines.core.suppression import BODY, CONTACT, MESSAGE, Key
-from pipelines.erase import stores, warehouse
+from pipelines.erase import holds, stores, warehouse
 from pipelines.erase.erasures import APPLIED, APPLYING, FOUND, PLANNED, VERIFIED, Erasure, Erasures
+from pipelines.erase.holds import Holds
 from pipelines.erase.person import Person
 from pipelines.erase.plan import DATA_DIR, required_key
-from pipelines.erase.scan import Eraser
+from pipelines.erase.scan import Eraser, received
 from pipelines.erase.sealed import Seals
 from pipelines.erase.segments import Rewritten, rewrite
 from pipelines.io.archive_segments import Selection, find_segments
@@ -94,7 +95,7 @@ def apply(
 
     Raises:
         ConfigurationError: there is no key, or the write buffer's setting is wrong.
-        RefusedError: it was planned with another key, or there are events that cannot be parted.
+        RefusedError: it was planned with another key, there are events that cannot be parted, or a legal hold.
         UnknownRunError: there is no such erasure.
         SealError: it is not known any more whom it meant.
     """
@@ -110,6 +111,7 @@ def apply(
         )
     before = dt.datetime.now(dt.UTC) - buffered_for()
     person = Seals(archive, key).read(run.run_id)
+    holds.check(Holds(archive).active(dt.datetime.now(dt.UTC)), person, key, received(archive, person, steps))
     until = run.until or dt.datetime.now(dt.UTC)
     say = Suppress(client, live, run.run_id, key, until)
     say.hold({CONTACT: person.contacts, MESSAGE: person.messages, BODY: person.bodies})
@@ -225,7 +227,7 @@ def _replace_rows(
     """Let the rows count that what is left of events makes, and keep nothing of those from before."""
     reason = f"erasure {run.run_id}"
     # What somebody has left who was killed.
-    _drop_runs(client, live, reason)
+    drop_runs(client, live, reason)
     if erased:
         request = Request(archive, Selection(events=frozenset(erased)), actor, reason)
         made = plan_if_different(client, live, request, options)
@@ -234,11 +236,11 @@ def _replace_rows(
             # What is left of an event is all that there is: no objection keeps the old rows.
             apply_run(client, live, made.run_id, actor, force=True, reason=reason)
     steps.reached("placed")
-    _drop_runs(client, live, reason)
+    drop_runs(client, live, reason)
 
 
-def _drop_runs(client: bigquery.Client, live: Target, reason: str) -> None:
-    """Throw away what the runs of an erasure keep: they are not to be taken back."""
+def drop_runs(client: bigquery.Client, live: Target, reason: str) -> None:
+    """Throw away what the runs of an erasure keep, by their reason: they are not to be taken back."""
     runs = Runs(client, live)
     for each in runs.all():
         if each.history[0].reason == reason:

@@ -1,8 +1,6 @@
 """`parley erase`: plan, apply, verify."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +9,11 @@ import click
 from pipelines.erase.apply import Applied
 from pipelines.erase.apply import apply as apply_erasure
 from pipelines.erase.erasures import Erasures
-from pipelines.erase.plan import NobodyError, Plan, Wanted
+from pipelines.erase.plan import Plan
 from pipelines.erase.plan import plan as plan_erasure
-from pipelines.erase.sealed import SealError
 from pipelines.erase.verify import Report, as_json
 from pipelines.erase.verify import verify as verify_erasure
+from pipelines.erase.who import asked_for, failures, who
 from pipelines.reprocess import shell, terminal
 from pipelines.run.pipeline_commands import BeamCommand, local_options
 
@@ -36,10 +34,7 @@ def erase() -> None:
 
 
 @erase.command("plan")
-@click.option("--contact", help="A contact_id of the tables.")
-@click.option("--source", help="A source of the tables, as whatsapp or twilio.sms; with --source-contact.")
-@click.option("--source-contact", help="The source's own id of the person: a phone number, a PSID.")
-@click.option("--person", help="A person_id of the view people: all sources at once.")
+@who
 @click.option("--reason", required=True, help="Why: the number of the request. Nothing that names the person.")
 @_archive
 @_quiet
@@ -53,15 +48,11 @@ def plan_command(
     quiet: bool,
 ) -> None:
     """Find a person by all their ids, and show what there is of them, where. Nothing is erased."""
-    if bool(source) != bool(source_contact):
-        raise click.UsageError("--source and --source-contact belong together")
-    if sum(map(bool, (contact, source, person))) != 1:
-        raise click.UsageError("who? Give --contact, or --source with --source-contact, or --person")
+    wanted = asked_for(contact, source, source_contact, person)
     root = shell.archive_root(archive)
     shell.check_sources(())
-    wanted = Wanted(contact, (source, source_contact) if source and source_contact else None, person)
     where, warehouse = shell.connect()
-    with _failures(), terminal.steps(quiet) as steps:
+    with failures(), terminal.steps(quiet) as steps:
         planned = plan_erasure(warehouse, where, root, wanted, shell.actor(), reason, steps=steps)
     click.echo(planned.run_id if quiet else _planned(planned))
 
@@ -78,7 +69,7 @@ def apply_command(ctx: click.Context, run: str, force: bool, archive: str | None
     shell.check_sources(())
     where, warehouse = shell.connect()
     options = local_options(ctx.args)
-    with _failures(), terminal.steps(quiet) as steps:
+    with failures(), terminal.steps(quiet) as steps:
         done = apply_erasure(warehouse, where, root, run, shell.actor(), options, forced=force, steps=steps)
     click.echo(done.run_id if quiet else _applied(done))
     if not done.is_done:
@@ -97,7 +88,7 @@ def verify_command(run: str, report: Path | None, archive: str | None, quiet: bo
     root = shell.archive_root(archive)
     shell.check_sources(())
     where, warehouse = shell.connect()
-    with _failures(), terminal.steps(quiet) as steps:
+    with failures(), terminal.steps(quiet) as steps:
         found = verify_erasure(warehouse, where, root, run, shell.actor(), steps=steps)
     if report is not None:
         report.write_text(as_json(found), "utf-8")
@@ -110,20 +101,11 @@ def verify_command(run: str, report: Path | None, archive: str | None, quiet: bo
 def list_command() -> None:
     """List all erasures, the newest last; they name nobody."""
     where, warehouse = shell.connect()
-    with _failures():
+    with failures():
         for each in Erasures(warehouse, where).all():
             click.echo(
                 f"{each.run_id}  {each.state:<8}  {each.state_at:%Y-%m-%d %H:%M}  {each.actor}  {each.reason}"
             )
-
-
-@contextmanager
-def _failures() -> Iterator[None]:
-    with shell.failures():
-        try:
-            yield
-        except (NobodyError, SealError) as error:
-            raise click.ClickException(str(error)) from error
 
 
 def _planned(planned: Plan) -> str:

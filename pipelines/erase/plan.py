@@ -12,10 +12,11 @@ from pipelines.bigquery.suppressed import KEY, key_from_environment
 from pipelines.bigquery.target import ConfigurationError, Target
 from pipelines.core.rows import TABLES
 from pipelines.core.suppression import Key
-from pipelines.erase import stores, warehouse
+from pipelines.erase import holds, stores, warehouse
 from pipelines.erase.erasures import PLANNED, Erasure, Erasures
+from pipelines.erase.holds import Holds
 from pipelines.erase.person import Person
-from pipelines.erase.scan import Eraser, events, gather
+from pipelines.erase.scan import Eraser, events, gather, received
 from pipelines.erase.sealed import Seals
 from pipelines.io.archive_damages import Damage
 from pipelines.reprocess.steps import Steps
@@ -80,10 +81,12 @@ def plan(
     Raises:
         ConfigurationError: there is no key.
         NobodyError: nobody knows the person.
+        RefusedError: a legal hold is in the way.
         FileNotFoundError: there is no archive.
     """
     steps, key = steps or Steps(), required_key()
-    person = _person(client, live, archive, wanted, steps)
+    person = find_person(client, live, archive, wanted, steps)
+    holds.check(Holds(archive).active(dt.datetime.now(dt.UTC)), person, key, received(archive, person, steps))
     run_id = str(uuid_utils.uuid7())
     eraser = Eraser(person, run_id, None)
     damages: list[Damage] = []
@@ -143,7 +146,13 @@ def required_key() -> Key:
     return key
 
 
-def _person(client: bigquery.Client, live: Target, archive: str, wanted: Wanted, steps: Steps) -> Person:
+def find_person(client: bigquery.Client, live: Target, archive: str, wanted: Wanted, steps: Steps) -> Person:
+    """Return whom somebody asks for, with all ids that tables and archive tell.
+
+    Raises:
+        NobodyError: the view people has no such person.
+        FileNotFoundError: there is no archive.
+    """
     named: frozenset[tuple[str, str]] = frozenset()
     contacts: list[str] = []
     if wanted.contact_id:
@@ -164,4 +173,4 @@ def _in_order(entry: tuple[str, int]) -> tuple[int, str]:
     return (list(TABLES).index(table), day)
 
 
-__all__ = ["NobodyError", "Plan", "Wanted", "plan", "required_key"]
+__all__ = ["NobodyError", "Plan", "Wanted", "find_person", "plan", "required_key"]

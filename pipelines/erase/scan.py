@@ -75,6 +75,13 @@ def events(archive: str, steps: Steps, what: str, damages: list[Damage]) -> Iter
     steps.progress(what, len(segments), len(segments), "segments")
 
 
+def received(archive: str, person: Person, steps: Steps) -> Iterator[tuple[str, dt.datetime]]:
+    """Yield of every event that has something of a person its source and when it was received."""
+    for event in events(archive, steps, "looking for what is held", []):
+        if any(map(person.owns, normalize_or_dead_letter(event))):
+            yield event.source, event.received_at
+
+
 class Eraser:
     """Takes a person out of events, and remembers of how many."""
 

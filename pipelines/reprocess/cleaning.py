@@ -52,6 +52,10 @@ def clean(client: bigquery.Client, live: Target, steps: Steps) -> int:
 
 def _extent(client: bigquery.Client, live: Target) -> Extent | None:
     """Return where rows of events that have entries lie, by the ledger and by all that is known of them."""
+    entries = f"SELECT COUNT(*) FROM `{live.table('superseded')}`"  # noqa: S608
+    if not next(iter(client.query_and_wait(entries)))[0]:
+        # Most nights. To look for nothing, the whole ledger would be read.
+        return None
     sql = (
         f"SELECT MIN(DATE(received_at)), MAX(DATE(received_at)), {extent.earliest()}, {extent.latest()} "  # noqa: S608
         f"FROM `{live.table('events')}` WHERE event_id IN (SELECT event_id FROM `{live.table('superseded')}`)"
@@ -94,11 +98,14 @@ def _delete(client: bigquery.Client, live: Target, table: str, where: str, befor
 def _forget(client: bigquery.Client, live: Target, where: Extent | None, before: dt.datetime) -> None:
     """Delete entries that a later one has replaced, and those that mean no row any more."""
     table = live.table("superseded")
-    needed = " UNION ALL ".join(
-        f"SELECT stored.event_id FROM `{live.table(name)}` AS stored "  # noqa: S608
-        f"WHERE {partitions(name, where, 'stored.') if where else 'FALSE'} AND {superseded(live)}"
-        for name in TABLES
-    )
+    needed = "FALSE"
+    if where is not None:
+        rows = " UNION ALL ".join(
+            f"SELECT stored.event_id FROM `{live.table(name)}` AS stored "  # noqa: S608
+            f"WHERE {partitions(name, where, 'stored.')} AND {superseded(live)}"
+            for name in TABLES
+        )
+        needed = f"entry.event_id IN ({rows})"
     late = f"entry.decided_at < {moment(before)}"
     # Where the latest is young, rows that live made before it may still come.
     young = (
@@ -109,7 +116,7 @@ def _forget(client: bigquery.Client, live: Target, where: Extent | None, before:
     twice = _RESTS.format(table=live.table("retold"), key="id")
     settled = f"entry.id NOT IN (SELECT id FROM `{live.view('retold')}`)"  # noqa: S608
     statements = [
-        f"`{table}` AS entry WHERE {late} AND ({old} OR NOT {young} AND entry.event_id NOT IN ({needed}))",
+        f"`{table}` AS entry WHERE {late} AND ({old} OR NOT {young} AND NOT ({needed}))",
         f"`{live.table('retold')}` AS entry WHERE {twice} OR {settled}",
     ]
     if resolving.is_there(client, live):

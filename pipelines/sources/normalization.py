@@ -1,6 +1,7 @@
 """From one raw event to its rows: the pure function that streaming and batch share."""
 
 import hashlib
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -18,12 +19,12 @@ from schemas.raw_event import CONTENT_ENCODING, ERASED, VERIFIED_BY, InvalidRawE
 LARGEST_DECODED: Final = 32 * 1024 * 1024
 """Bytes of a body that is no longer compressed: many times what any may have that is not."""
 
-_DATES = {
-    kind: next(name for name in kind.__struct_fields__ if name.endswith("_date"))
+_DAY_OF = {
+    kind: attrgetter(next(name for name in kind.__struct_fields__ if name.endswith("_date")))
     for kind in rows.TABLES.values()
     if kind not in {rows.Event, rows.DeadLetter}
 }
-"""The column of each kind of row that says in which partition it lies."""
+"""What gives, of each kind of row, the day of the partition in which it lies."""
 
 
 class UnknownSourceError(LookupError):
@@ -152,7 +153,7 @@ def _ledger_row(
         outcome, reason = "normalized", None
     else:
         outcome, reason = "ignored", ignored or "nothing in it to keep"
-    days = [day for row in made if (day := getattr(row, _DATES[type(row)])) is not None]
+    days = {_DAY_OF[type(row)](row) for row in made}
     return rows.Event(
         lineage.event_id,
         source,

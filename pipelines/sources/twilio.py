@@ -6,6 +6,7 @@ https://www.twilio.com/docs/conversations/conversations-webhooks
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from pipelines.core import ids, phones
@@ -17,7 +18,7 @@ from schemas.raw_event import RawEvent
 
 INCOMING_STATES: Final = frozenset({"", "received", "receiving"})
 MESSAGE_FIELDS: Final = ("MessageSid", "SmsMessageSid", "SmsSid", "Body", "NumMedia")
-KNOWN_FIELDS: Final = (*MESSAGE_FIELDS, "From", "To", "AccountSid", "MessagingServiceSid")
+KNOWN_FIELDS: Final = frozenset({*MESSAGE_FIELDS, "From", "To", "AccountSid", "MessagingServiceSid"})
 RECIPIENTS: Final = ("To", "ChannelToAddress")
 CHOICES: Final = ("ButtonPayload", "ButtonText", "ListId", "ListTitle")
 RECEIVED: Final = frozenset({"delivered", "read"})
@@ -31,6 +32,7 @@ FLAGS: Final = {"Forwarded": "forwarded", "FrequentlyForwarded": "frequently_for
 _PREFIX: Final = re.compile(r"([A-Za-z][A-Za-z0-9_]{1,31}):")
 _PHONE_NUMBER: Final = re.compile(r"(?:[A-Za-z0-9_]+:)?(\+[0-9]{3,})")
 # Digits of which some are crossed out; an id of other letters is none.
+_REMEMBERED: Final = 16_384
 _MASKED: Final = re.compile(r"(?:[A-Za-z0-9_]+:)?\+?(?=[0-9]*[Xx*])[0-9Xx*]{4,}")
 # Conversations, and Programmable Chat before it; callbacks of WhatsApp have READ or DELIVERED.
 _CONVERSATIONS: Final = re.compile(r"on[A-Z]")
@@ -45,7 +47,7 @@ def parse(event: RawEvent, lineage: Lineage) -> str | None:
     # A number may be configured to be called with GET: its parameters then are the query.
     form = event.data or event.query.encode()
     fields, repeated = form_body.read(form)
-    if not any(name in fields for name in KNOWN_FIELDS):
+    if KNOWN_FIELDS.isdisjoint(fields):
         return "no parameters of a Twilio message"
     with lineage.item("", form, source=_source(fields), content_type=form_body.FORM) as item:
         if not event.data:
@@ -214,11 +216,13 @@ def _sender(fields: Fields, source: str) -> str:
     return _qualified(sender or fields.get("ExternalUserId", ""), source)
 
 
+@lru_cache(_REMEMBERED)
 def _unmasked(address: str) -> str:
     """Return an address, or an empty one where digits are crossed out: many people share it, so it is nobody's."""
     return "" if _MASKED.fullmatch(address) else address
 
 
+@lru_cache(_REMEMBERED)
 def _qualified(address: str, source: str) -> str:
     """Return an address with its channel's prefix, which Twilio leaves out in some fields."""
     prefix = source.removeprefix("twilio.")
@@ -227,6 +231,7 @@ def _qualified(address: str, source: str) -> str:
     return f"{prefix}:{address}"
 
 
+@lru_cache(_REMEMBERED)
 def _phone_number(address: str) -> str | None:
     number = _PHONE_NUMBER.fullmatch(address)
     return number[1] if number else None

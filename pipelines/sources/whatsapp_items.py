@@ -279,19 +279,9 @@ def _read_participants(item: Item, body: Body, parts: Raw, line: Line, group: st
 
 def _other_end(item: Item, said: Message, line: Line, is_echo: bool, thread: Person | None) -> tuple[bool, Person]:
     """Return whether a message is outbound, and who is at its other end."""
-    system = said.system or System()
-    new_phone = text(system.wa_id) or text(system.new_wa_id)
-    old_phone, old_user_id = _changed_from(system, new_phone)
-    sender = Person(
-        text(said.sender),
-        text(said.from_user_id),
-        text(said.from_parent_user_id),
-        new_phone,
-        text(system.user_id),
-        text(system.parent_user_id),
-        old_phone=old_phone,
-        old_user_id=old_user_id,
-    )
+    sender = Person(text(said.sender), text(said.from_user_id), text(said.from_parent_user_id))
+    if said.system:
+        sender = _with_change(sender, said.system)
     recipient = Person(text(said.to), text(said.to_user_id), text(said.to_parent_user_id))
     is_outbound = is_echo or ("history" in item.flags and _is_ours_of_history(sender, recipient, line, thread))
     if thread and not said.group_id:
@@ -299,6 +289,19 @@ def _other_end(item: Item, said: Message, line: Line, is_echo: bool, thread: Per
     if not is_outbound or (is_echo and line.is_ours(recipient.phone)):
         return is_outbound, sender
     return True, recipient
+
+
+def _with_change(sender: Person, system: System) -> Person:
+    """Return a sender with the ids that a change of theirs names."""
+    new_phone = text(system.wa_id) or text(system.new_wa_id)
+    old_phone, old_user_id = _changed_from(system, new_phone)
+    return sender._replace(
+        new_phone=new_phone,
+        new_user_id=text(system.user_id),
+        new_parent_user_id=text(system.parent_user_id),
+        old_phone=old_phone,
+        old_user_id=old_user_id,
+    )
 
 
 def _changed_from(system: System, new_phone: str | None) -> tuple[str | None, str | None]:

@@ -8,6 +8,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/busine
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -34,6 +35,7 @@ class Contact(Struct):
     profile: Profile | None = None
 
 
+_REMEMBERED: Final = 16_384
 _NO_PROFILE: Final = Profile()
 _NOBODY: Final = Contact()
 
@@ -78,7 +80,10 @@ class Line:
 
     def key_of(self, person: Person, *, is_sender: bool = False) -> str | None:
         """Return by which id a person is known: the phone number, else the BSUID, else None."""
-        described = self._described(person, is_sender)
+        return self._key(person, self._described(person, is_sender))
+
+    @staticmethod
+    def _key(person: Person, described: Contact) -> str | None:
         known = person.phone or text(described.wa_id) or person.user_id or text(described.user_id)
         # Whoever changes an id may be named by the new one alone.
         return known or person.new_phone or person.new_user_id
@@ -101,41 +106,45 @@ class Line:
         self, item: Item, channel_id: str, person: Person, is_sender: bool
     ) -> tuple[str | None, str | None]:
         described = self._described(person, is_sender)
-        ids = {
-            "wa_id": text(described.wa_id),
-            "user_id": person.user_id or text(described.user_id),
-            "parent_user_id": person.parent_user_id or text(described.parent_user_id),
-            "old_wa_id": person.old_phone,
-            "old_user_id": person.old_user_id,
-        }
-        changed = {
-            "new_wa_id": person.new_phone,
-            "new_user_id": person.new_user_id,
-            "new_parent_user_id": person.new_parent_user_id,
-        }
-        key = self.key_of(person, is_sender=is_sender)
+        key = self._key(person, described)
         if key is None:
             return None, None
+        ids = (
+            ("wa_id", text(described.wa_id)),
+            ("user_id", person.user_id or text(described.user_id)),
+            ("parent_user_id", person.parent_user_id or text(described.parent_user_id)),
+            ("old_wa_id", person.old_phone),
+            ("old_user_id", person.old_user_id),
+        )
+        changed = (
+            ("new_wa_id", person.new_phone),
+            ("new_user_id", person.new_user_id),
+            ("new_parent_user_id", person.new_parent_user_id),
+        )
         profile = described.profile or _NO_PROFILE
         username = profile.username or person.username or None
-        others = {name: value for name, value in ids.items() if value and value != key}
-        others |= {name: value for name, value in changed.items() if value}
+        others = {name: value for name, value in ids if value and value != key}
+        for name, value in changed:
+            if value:
+                others[name] = value
         contact_id = item.contact(
             channel_id,
             key,
             display_name=profile.name or person.name or None,
             username=username,
             phone_number=key if _is_phone(key) else None,
-            alternative_ids=tuple(f"{name}={value}" for name, value in others.items()),
+            alternative_ids=tuple([f"{name}={value}" for name, value in others.items()]),
         )
         _tell_aliases(item, channel_id, key, others, username)
         return key, contact_id
 
     def _described(self, person: Person, is_sender: bool) -> Contact:
         """Return what the value says of a person: by id, or as the only sender that it describes."""
-        named = [self._places[known] for known in (person.phone, person.user_id) if known in self._places]
-        if named:
-            return self.contacts[min(named)]
+        places = self._places
+        if places:
+            named = [places[known] for known in (person.phone, person.user_id) if known in places]
+            if named:
+                return self.contacts[min(named)]
         return self.contacts[0] if is_sender and len(self.contacts) == 1 else _NOBODY
 
 
@@ -154,5 +163,6 @@ def _is_phone(known_by: str) -> bool:
     return known_by.removeprefix("+").isdecimal()
 
 
+@lru_cache(_REMEMBERED)
 def _digits(number: str | None) -> str:
     return "".join(filter(str.isdigit, number or ""))

@@ -11,7 +11,7 @@ import terraform_plan
 from prometheus_client import CollectorRegistry
 
 from pipelines import sources
-from pipelines.bigquery import deploy
+from pipelines.bigquery import deploy, suppressed
 from pipelines.bigquery.target import Target
 from pipelines.deploy import template
 from pipelines.io.options import STREAMING
@@ -144,7 +144,8 @@ def test_every_variable_that_a_machine_sets_is_documented():
 def test_no_secret_passes_terraform():
     assert resources("secret_manager_secret_version") == {}
     secret = {values["secret_id"] for values in resources("secret_manager_secret").values()}
-    assert secret == {*VARIABLES["receiver_secrets"], "PARLEY_METRICS_TOKENS", "PARLEY_SEND_CHANNELS"}
+    ours = {"PARLEY_METRICS_TOKENS", "PARLEY_SEND_CHANNELS", "PARLEY_ERASURE_KEY"}
+    assert secret == {*VARIABLES["receiver_secrets"], *ours}
     assert secret & environment().keys() == set()
 
 
@@ -362,6 +363,7 @@ MEMBERS = {
     for name in ("receiver", "streaming", "batch", "sender")
 } | {
     "group:operators@example.org": "operators",
+    "group:privacy@example.org": "erasers",
     "group:analysts@example.org": "analysts",
     "google_project_service_identity/it/member": "Pub/Sub",
 }
@@ -399,7 +401,9 @@ def thing(kind: str, name: str, values: dict[str, Any]) -> str:
     return {
         "google_project_iam_member": "project",
         "google_pubsub_subscription_iam_member": "each `parley-` subscription",
-        "google_secret_manager_secret_iam_member": "each of its secrets",
+        "google_secret_manager_secret_iam_member": "`PARLEY_ERASURE_KEY`"
+        if name.startswith("erasure_key")
+        else "each of its secrets",
         "google_artifact_registry_repository_iam_member": "images",
     }[kind]
 
@@ -421,8 +425,11 @@ def test_every_grant_is_in_the_table_and_nothing_else_is():
 
 
 def test_operators_reach_the_dataset_of_any_run_and_no_other_by_name():
-    (grant,) = (values for values in resources("project_iam_member").values() if "condition" in values)
-    condition = grant["condition"][0]["expression"]
+    grants = [values for values in resources("project_iam_member").values() if "condition" in values]
+    condition, *others = {
+        grant["condition"][0]["expression"] for grant in grants if grant["role"] == "roles/bigquery.dataOwner"
+    }
+    assert others == []
     begins = re.fullmatch(r'resource.name.startsWith\("projects/(\S+)/datasets/(\S+)"\)', condition)
     assert begins is not None
     target = Target.prefixed(PROJECT)
@@ -439,11 +446,20 @@ def test_operators_reach_the_dataset_of_any_run_and_no_other_by_name():
         ("archiver", {"storage.objects.create", "storage.objects.get"}),
         ("lister", {"storage.objects.list"}),
         ("remover", {"storage.objects.delete"}),
+        ("eraser", {f"storage.objects.{what}" for what in ("create", "delete", "get", "list")}),
         ("appender", {"bigquery.tables.get", "bigquery.tables.updateData"}),
     ],
 )
 def test_roles_of_our_own_permit_what_is_needed_and_no_more(role, permissions):
     assert set(resources("project_iam_custom_role")[role]["permissions"]) == permissions
+
+
+def test_workers_read_what_is_suppressed_and_no_other_table():
+    grant = resources("project_iam_member")["streaming_reads_suppressions"]
+    table = Target.prefixed(PROJECT).table(suppressed.TABLE).split(".")
+    name = f"projects/{PROJECT}/datasets/{'/tables/'.join(table[1:])}"
+
+    assert grant["condition"][0]["expression"] == f'resource.name == "{name}"'
 
 
 def test_the_receiver_lists_what_visitors_are_shown_and_nothing_else():

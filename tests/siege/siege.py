@@ -6,6 +6,7 @@ itself.
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -27,11 +28,16 @@ from pipelines.local.pubsub import RemoteFaults
 from tests.bigquery_fixtures import free_ports
 from tests.e2e.conftest import Stack
 from tests.siege.attackers import Attackers
-from tests.siege.senders import Senders
+from tests.siege.senders import Senders, Told
 
 PATIENCE = 180.0
+EVERY = 1.25
+"""Seconds between accidents, on average."""
+_MID = re.compile(rb'"mid": ?"(siege-\d+-\d+)"')
 _PARTS = ("pubsub", "bigquery", "receiver", "pipeline")
 _SECOND = "second receiver"
+_SHORT = 2_000
+"""Bytes of a body that are looked at: those of senders have fewer."""
 _FAULTS = (
     {"code": grpc.StatusCode.UNAVAILABLE},
     {"hang": True},
@@ -127,8 +133,9 @@ def besiege(
     attackers: int,
     seed: int,
     receivers: int = 2,
+    every: float = EVERY,
 ) -> Account:
-    """Besiege a stack of its own in a folder; return what became of the events."""
+    """Besiege a stack of its own in a folder, with an accident `every` so many seconds; return the account."""
     stack = Besieged(folder, receivers)
     for name, value in stack.variables.items():
         patch.setenv(name, value)
@@ -139,17 +146,17 @@ def besiege(
         over = threading.Event()
         ports = [stack.ports.receiver, stack.second_port][:receivers]
         secret = stack.variables["PARLEY_FACEBOOK_APP_SECRETS"]
-        sending = Senders(ports, secret, senders, over.is_set)
+        sending = Senders(ports, secret, senders)
         attacking = Attackers(ports, secret, attackers, seed, over.is_set)
-        accidents = _accidents(stack, dice, time.monotonic() + seconds)
+        accidents = _accidents(stack, dice, time.monotonic() + seconds, every)
         over.set()
-        sending.join()
+        told = sending.stop()
         attacking.join()
         stack.restart_the_dead()
         ready.wait_for("Pub/Sub", ready.pubsub, PATIENCE)
         RemoteFaults(stack.variables["PUBSUB_EMULATOR_HOST"]).clear()
         _until_it_works(stack)
-        return _account(stack, sending, attacking.done, accidents, seconds)
+        return _account(stack, told, attacking.done, accidents, seconds)
     finally:
         stack.close()
 
@@ -162,12 +169,12 @@ def _until_it_works(stack: Besieged) -> None:
     ready.wait_for("BigQuery", ready.tables, PATIENCE)
 
 
-def _accidents(stack: Besieged, dice: random.Random, end: float) -> Counter[str]:
-    """Let something go wrong every second or so, until the end."""
+def _accidents(stack: Besieged, dice: random.Random, end: float, every: float) -> Counter[str]:
+    """Let something go wrong again and again, until the end."""
     happened: Counter[str] = Counter()
     faults = RemoteFaults(stack.variables["PUBSUB_EMULATOR_HOST"])
     while time.monotonic() < end:
-        time.sleep(min(dice.uniform(0.5, 2.0), max(0.0, end - time.monotonic())))
+        time.sleep(min(dice.uniform(0.4 * every, 1.6 * every), max(0.0, end - time.monotonic())))
         part = dice.choice(stack.parts)
         kind = dice.choice(("kill", "pause", "fault"))
         if kind == "fault":
@@ -189,22 +196,17 @@ def _accidents(stack: Besieged, dice: random.Random, end: float) -> Counter[str]
 
 
 def _account(
-    stack: Besieged, sending: Senders, attacks: Counter[str], accidents: Counter[str], seconds: float
+    stack: Besieged, told: Told, attacks: Counter[str], accidents: Counter[str], seconds: float
 ) -> Account:
     where = Target.prefixed(stack.variables["PARLEY_PROJECT"])
     warehouse = client(where)
     damages: list[Damage] = []
-    archived = Counter(
-        event.event_id
-        for path in find_segments(str(stack.archive), Selection())
-        for event in read_segment(path, damages)
-    )
-    bodies = "\n".join(
-        event.data.decode("utf-8", "replace")
-        for path in find_segments(str(stack.archive), Selection())
-        for event in read_segment(path, [])
-        if len(event.data) < 2_000
-    )
+    archived: Counter[str] = Counter()
+    kept: set[str] = set()
+    for path in find_segments(str(stack.archive), Selection()):
+        for event in read_segment(path, damages):
+            archived[event.event_id] += 1
+            kept.update(mid.decode() for mid in _MID.findall(event.data[:_SHORT]))
 
     def ledger() -> int:
         # Everything that is durable has to be accounted for, acknowledged or not.
@@ -212,28 +214,28 @@ def _account(
         return int(row[0])
 
     _while_it_gets_on(ledger, len(archived))
-    told = warehouse.query(f"SELECT event_id FROM `{where.view('events')}`").result()
-    known = {row[0] for row in told}
+    rows = warehouse.query(f"SELECT event_id FROM `{where.view('events')}`").result()
+    known = {row[0] for row in rows}
     messages, letters = where.view("messages"), where.view("dead_letters")
-    told = warehouse.query(f"SELECT source_message_id FROM `{messages}` WHERE source_message_id LIKE 'siege-%'")
-    seen = Counter(row[0] for row in told.result())
+    rows = warehouse.query(f"SELECT source_message_id FROM `{messages}` WHERE source_message_id LIKE 'siege-%'")
+    seen = Counter(row[0] for row in rows.result())
     sql = f"SELECT COUNT(DISTINCT event_id) FROM `{letters}` WHERE error_class = 'WorkerDiedError'"
     (aside,) = warehouse.query(sql).result()
-    times = sorted(sending.slowest)
+    times = sorted(told.slowest)
     return Account(
         seconds=seconds,
-        answers=sending.answers,
+        answers=told.answers,
         attacks=attacks,
         accidents=accidents,
         slowest_percent=round(times[int(0.99 * len(times))], 3) if times else 0.0,
-        acknowledged=len(sending.acknowledged),
+        acknowledged=len(told.acknowledged),
         archived=len(archived),
         damages=len(damages),
-        lost_in_archive=sum(f'"{mid}"' not in bodies for mid in sending.acknowledged),
+        lost_in_archive=len(told.acknowledged - kept),
         doubled_in_archive=sum(count > 1 for count in archived.values()),
         in_ledger=len(known),
         lost_in_ledger=len(archived.keys() - known),
-        lost_in_views=len(sending.acknowledged - seen.keys()),
+        lost_in_views=len(told.acknowledged - seen.keys()),
         doubled_in_views=sum(count > 1 for count in seen.values()),
         set_aside=int(aside[0]),
     )
@@ -246,8 +248,8 @@ def _while_it_gets_on(ask: Callable[[], int], wanted: int) -> None:
         now = _quietly(ask)
         if now > reached:
             reached, since = now, time.monotonic()
-        else:
-            time.sleep(0.2)
+        # Counting takes from the pipeline what it needs to get on.
+        time.sleep(min(0.2 + reached / 200_000, 5.0))
 
 
 def _quietly(ask: Callable[[], int]) -> int:

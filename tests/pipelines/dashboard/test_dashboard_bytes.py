@@ -30,6 +30,8 @@ from pipelines.generate.volume import volume
 from pipelines.run.desk import Desk
 from schemas.scans import scans
 
+pytestmark = pytest.mark.thorough
+
 EVENTS_A_DAY = 100 * 86_400
 TARGET = Target("some-project", "rows", "views")
 LAST = START.date() + dt.timedelta(days=3)

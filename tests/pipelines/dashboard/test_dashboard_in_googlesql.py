@@ -23,6 +23,8 @@ from tests.googlesql.engine import Engine
 from tests.schemas import sample_world
 from tests.schemas.analyst import Analyst
 
+pytestmark = pytest.mark.thorough
+
 FIRST, LAST = dt.date(2026, 3, 2), dt.date(2026, 3, 4)
 EMPTY = {"contacts", "spoken", "message_keys"}
 """Questions that may have no answer in this world."""

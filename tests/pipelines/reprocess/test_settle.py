@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from google.cloud import bigquery
 from reprocess_support import ACTOR, Warehouse, options
 from sms import sms
 
@@ -15,6 +16,7 @@ from pipelines.core.rows import TABLES
 from pipelines.reprocess import RefusedError, State, streamed
 from pipelines.reprocess.settle import Summary, settle
 from pipelines.reprocess.settle_command import settle as settle_command
+from tests.long_archive import MOST_DAYS, WHOLE, YEARS, Archive, days_read
 from tests.raw_events import NOON, raw_event, text_message
 
 EVENTS = [text_message(n) for n in range(4)]
@@ -188,3 +190,42 @@ def test_the_command_says_what_it_did_and_its_exit_code(warehouse: Warehouse):
     assert run("--from", "2026-03-15", "--to", "2026-03-15").exit_code == 2
     assert run(PARLEY_ARCHIVE="").exit_code == 2
     assert run(*days, PARLEY_SOURCES_FILE="/no/such/file").exit_code == 2
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every statement that BigQuery is given."""
+    said: list[str] = []
+    for name in ("query", "query_and_wait"):
+        ask = getattr(bigquery.Client, name)
+
+        def heard(client, sql, *rest, ask=ask, **more):
+            said.append(sql)
+            return ask(client, sql, *rest, **more)
+
+        monkeypatch.setattr(bigquery.Client, name, heard)
+    return said
+
+
+def test_a_day_costs_its_own_size_however_long_the_archive(
+    warehouse: Warehouse, statements: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    warehouse.archived(EVENTS)
+    archive = Archive(warehouse.archive, DAY, YEARS)
+    assert archive.events >= 990_000_000
+    archive.stand_in(monkeypatch)
+
+    done = settled(warehouse)
+
+    assert (done.agrees, done.changed_events) == (True, len(EVENTS))
+    # Nothing else is listed, and what has only a name cannot be read.
+    assert set(archive.listed) == {DAY.date().isoformat()}
+    # A script moves, in one transaction, what the statements before it have found.
+    queries = [sql for sql in statements if not sql.startswith("BEGIN")]
+    read = [
+        (table, days, sql)
+        for sql in queries
+        for table, days in days_read(sql, warehouse.target, DAY.date()).items()
+    ]
+    assert {table for table, *_ in read} >= {*TABLES}
+    assert [each for each in read if each[1] > MOST_DAYS and each[0] not in WHOLE] == []

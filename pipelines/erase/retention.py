@@ -1,0 +1,219 @@
+"""Keeps bodies and rows for as long as a source's are to be kept, and no longer; its ledger for ever.
+
+What is due is told by the ledger, so that a night on which nothing is costs one query. Of a due event a tombstone
+is left, as of one that was erased, and its rows are replaced by what that makes: the ledger row that says so.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+import uuid_utils
+from apache_beam.options.pipeline_options import PipelineOptions
+from google.cloud import bigquery
+
+from pipelines.bigquery.suppressed import key_from_environment
+from pipelines.bigquery.target import ConfigurationError, Target
+from pipelines.core.rows import DeadLetter
+from pipelines.core.suppression import CONTACT
+from pipelines.erase import warehouse
+from pipelines.erase.apply import drop_runs
+from pipelines.erase.erasures import APPLIED, APPLYING, Erasure, Erasures
+from pipelines.erase.holds import Hold, Holds
+from pipelines.erase.person import Person
+from pipelines.erase.segments import rewrite
+from pipelines.io.archive_segments import Selection, find_segments
+from pipelines.normalize import normalize_or_dead_letter
+from pipelines.reprocess import cleaning
+from pipelines.reprocess.apply import apply as apply_run
+from pipelines.reprocess.plan import plan_if_different
+from pipelines.reprocess.runs import RefusedError, Request
+from pipelines.reprocess.sql import literal, moment
+from pipelines.reprocess.steps import Steps
+from pipelines.sources import PARSERS
+from pipelines.sources.erasing import tombstone
+from schemas.raw_event import ERASED, InvalidRawEventError, RawEvent
+
+SETTING: Final = "PARLEY_RETENTION_DAYS"
+"""How many days each source is kept, as in `whatsapp=400 facebook=730`; one that is not named is kept for ever."""
+RUN: Final = "retention"
+"""What a tombstone and the ledger say that it was erased by."""
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """How long one source is kept."""
+
+    source: str
+    """An endpoint."""
+    days: int
+    before: dt.datetime
+    """What was received before then is due: whole days of UTC, so never less is kept than was asked for."""
+
+
+class Due(msgspec.Struct, frozen=True):
+    """What of a source is due, or what was done about it."""
+
+    source: str
+    days: int
+    before: dt.datetime
+    events: int
+    """Whose ledger row says that they have a body yet."""
+    first: dt.date | None
+    last: dt.date | None
+    segments: int = 0
+    """Written anew."""
+    bytes: int = 0
+    """Of these."""
+    held: int = 0
+    """Events that a legal hold keeps."""
+    waiting: int = 0
+    """Segments that somebody writes or has replaced: the next time."""
+    damaged: int = 0
+    """Segments that cannot be read, and stay as they are."""
+    left: int = 0
+    """Events that have a body or rows yet: held, waiting, damaged, or not in the archive."""
+
+
+def rules(environ: Mapping[str, str], now: dt.datetime) -> list[Rule]:
+    """Return what the setting asks for.
+
+    Raises:
+        ConfigurationError: it is written wrong, or names what is no source.
+    """
+    found: dict[str, Rule] = {}
+    for each in environ.get(SETTING, "").replace(",", " ").split():
+        source, equals, days = each.partition("=")
+        if not equals or source not in PARSERS or not days.isdecimal() or int(days) < 1 or source in found:
+            raise ConfigurationError(
+                f"{SETTING}: {each!r} is not SOURCE=DAYS, once for each of {', '.join(PARSERS)}"
+            )
+        midnight = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        found[source] = Rule(source, int(days), midnight - dt.timedelta(days=int(days)))
+    return list(found.values())
+
+
+def due(client: bigquery.Client, live: Target, asked: Sequence[Rule]) -> list[Due]:
+    """Return what is due by now, by the ledger; nothing changes."""
+    found = []
+    for rule in asked:
+        sql = f"SELECT COUNT(*), MIN(DATE(received_at)), MAX(DATE(received_at)) FROM {_left(live, rule)}"  # noqa: S608
+        events, first, last = next(iter(client.query_and_wait(sql))).values()
+        found.append(Due(rule.source, rule.days, rule.before, int(events), first, last))
+    return found
+
+
+def retain(
+    client: bigquery.Client,
+    live: Target,
+    archive: str,
+    rule: Rule,
+    actor: str,
+    options: PipelineOptions,
+    *,
+    steps: Steps | None = None,
+) -> Due:
+    """Let go what is due of a source; interrupted anywhere, it goes on when it is said again.
+
+    Raises:
+        RefusedError: whom a legal hold means cannot be told, since its key is missing.
+        FileNotFoundError: there is no archive.
+    """
+    steps = steps or Steps()
+    (found,) = due(client, live, [rule])
+    if found.first is None or found.last is None:
+        return found
+    expirer = _Expirer(rule, Holds(archive).active(dt.datetime.now(dt.UTC)))
+    start, end = _midnight(found.first), min(_midnight(found.last) + dt.timedelta(days=1), rule.before)
+    chosen = Selection(start, end, (rule.source,))
+    reason = f"retention of {rule.source}, {rule.days} days"
+    run = Erasure(str(uuid_utils.uuid7()), APPLYING, dt.datetime.now(dt.UTC), actor, reason, "", None)
+    # First: no run that began before may bring the rows back.
+    Erasures(client, live).record(run, APPLYING, actor, {"until": end.isoformat()})
+    steps.reached("begun")
+    paths = find_segments(archive, chosen)
+    done = []
+    for number, path in enumerate(paths):
+        steps.progress("letting go", number, len(paths), "segments")
+        done.append(rewrite(path, expirer.change))
+    steps.reached("archived")
+    drop_runs(client, live, reason)
+    made = plan_if_different(client, live, Request(archive, chosen, actor, reason), options)
+    if made is not None:
+        apply_run(client, live, made.run_id, actor, force=True, reason=reason)
+    steps.reached("placed")
+    drop_runs(client, live, reason)
+    with warehouse.listed(client, live, run.run_id, {warehouse.ERASED: expirer.gone}) as (events,):
+        warehouse.take_out_of_runs(client, live, Person(), end, events)
+    cleaning.clean(client, live, steps)
+    (after,) = due(client, live, [rule])
+    told = msgspec.structs.replace(
+        found,
+        segments=sum(1 for each in done if each.events),
+        bytes=sum(each.bytes for each in done),
+        held=expirer.held,
+        waiting=sum(each.waits for each in done),
+        damaged=sum(bool(each.damage) for each in done),
+        left=after.events,
+    )
+    numbers = {name: value for name, value in msgspec.to_builtins(told).items() if isinstance(value, int)}
+    Erasures(client, live).record(run, APPLIED, actor, numbers)
+    steps.reached("applied")
+    return told
+
+
+class _Expirer:
+    """Leaves tombstones of what is due, but not of what is held."""
+
+    def __init__(self, rule: Rule, active: Sequence[Hold]) -> None:
+        self._rule = rule
+        self._ranges = [each for each in active if not each.hashes]
+        self._hashes = {known for each in active for known in each.hashes}
+        self._key = key_from_environment()
+        self.held = 0
+        self.gone: list[str] = []
+        if others := [each for each in active if each.hashes and (not self._key or each.key_id != self._key.id)]:
+            raise RefusedError(f"whom a hold means cannot be told without its key: {others[0].told()}")
+
+    def change(self, event: RawEvent) -> RawEvent | None:
+        try:
+            if event.source != self._rule.source or event.received_at >= self._rule.before:
+                return None
+            known = event.event_id
+        except InvalidRawEventError:
+            # It does not say whose or when it is: nothing is asked of it.
+            return None
+        if not event.data and ERASED in event.attributes:
+            # Nothing is left of it already.
+            self.gone.append(known)
+            return None
+        if self._is_held(event):
+            self.held += 1
+            return None
+        self.gone.append(known)
+        return tombstone(event, RUN).event
+
+    def _is_held(self, event: RawEvent) -> bool:
+        if any(each.covers(event.source, event.received_at) for each in self._ranges):
+            return True
+        if not self._hashes or self._key is None:
+            return False
+        made = normalize_or_dead_letter(event)
+        contacts = {contact for row in made if (contact := getattr(row, "contact_id", None))}
+        if any(self._key.hash(CONTACT, each) in self._hashes for each in contacts):
+            return True
+        # Whom an unreadable item means nobody knows: while somebody is held, it is kept.
+        return any(isinstance(row, DeadLetter) for row in made)
+
+
+def _left(live: Target, rule: Rule) -> str:
+    """Return the rows of the ledger, as a table in parentheses, that are due and not said to be erased."""
+    return (
+        f"(SELECT received_at FROM `{live.view('counted_events')}` "  # noqa: S608
+        f"WHERE source = {literal(rule.source)} AND received_at < {moment(rule.before)} "
+        "AND NOT STARTS_WITH(COALESCE(reason, ''), 'erased by '))"
+    )
+
+
+def _midnight(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), dt.UTC)

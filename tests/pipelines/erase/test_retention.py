@@ -1,0 +1,140 @@
+"""What was kept long enough goes, what was not does not, and nobody lets go what is held."""
+
+import datetime as dt
+import json
+
+import pytest
+from erased_world import ANN, BOB, Erasing, profile, text, whatsapp
+
+from pipelines.bigquery.target import ConfigurationError
+from pipelines.erase.erasures import Erasures
+from pipelines.erase.holds import Holds, of_person
+from pipelines.erase.person import Person
+from pipelines.erase.plan import required_key
+from pipelines.erase.retention import Rule, due, retain, rules
+from pipelines.erase.scan import gather
+from pipelines.io.archive_segments import Selection
+from pipelines.reprocess import RefusedError, Steps
+from pipelines.reprocess.reconcile import reconcile
+from tests.pipelines.reprocess.reprocess_support import ACTOR, InterruptAt, Warehouse, options
+from tests.raw_events import NOON, text_message
+
+DAY = dt.timedelta(days=1)
+MIDNIGHT = NOON.replace(hour=0)
+OLD = [
+    whatsapp(1, [text(ANN, 1)], [profile(ANN, "Ann")], received_at=NOON - 2 * DAY),
+    whatsapp(2, [text(BOB, 2)], [profile(BOB, "Bob")], received_at=NOON - DAY),
+]
+YOUNG = [whatsapp(3, [text(ANN, 3)], [profile(ANN, "Ann")], received_at=MIDNIGHT)]
+OTHERS = [text_message(7, NOON - 2 * DAY)]
+RULE = Rule("whatsapp", 400, MIDNIGHT)
+
+
+@pytest.fixture
+def world(warehouse: Warehouse) -> Warehouse:
+    warehouse.received([*OLD, *YOUNG, *OTHERS])
+    return warehouse
+
+
+def let_go(world: Warehouse, steps: Steps | None = None):
+    return retain(world.client, world.target, str(world.archive), RULE, ACTOR, options(), steps=steps)
+
+
+def messages(world: Warehouse) -> list[str]:
+    return sorted(row["source_message_id"] for row in world.query("SELECT source_message_id FROM `V.messages`"))
+
+
+def told(world: Warehouse) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(world.archive.rglob("*.avro")))
+
+
+def anns(world: Warehouse) -> Person:
+    asked = Person(named=frozenset([("whatsapp", ANN)]))
+    return gather(str(world.archive), asked, frozenset(), Steps())
+
+
+def test_what_is_due_goes_and_nothing_younger_and_nothing_of_other_sources(world: Warehouse):
+    before, archive = messages(world), told(world)
+    older = world.plan()
+    (planned,) = due(world.client, world.target, [RULE])
+    assert (planned.events, planned.first, planned.last) == (2, (NOON - 2 * DAY).date(), (NOON - DAY).date())
+    assert (messages(world), told(world)) == (before, archive)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        let_go(world, InterruptAt("archived", interrupt))
+    done = let_go(world)
+
+    assert (done.left, done.held, done.waiting, done.damaged) == (0, 0, 0, 0)
+    assert messages(world) == [
+        "m_7",
+        json.loads(YOUNG[0].data)["entry"][0]["changes"][0]["value"]["messages"][0]["id"],
+    ]
+    assert BOB.encode() not in told(world)
+    assert YOUNG[0].data in told(world)
+    assert b"m_7" in told(world)
+    assert world.query("SELECT COUNT(*) AS n FROM `T.messages`") == [{"n": 2}]
+    reasons = world.query("SELECT reason FROM `V.events` WHERE outcome = 'ignored'")
+    assert [row["reason"] for row in reasons] == ["erased by retention"] * 2
+    assert reconcile(world.client, world.target, str(world.archive), Selection(), options()).agrees
+    # Nor does a run bring them back that was planned before.
+    with pytest.raises(RefusedError, match="somebody was erased since"):
+        world.apply(older, force=True, reason="no reason outweighs it")
+    archive = told(world)
+    assert (let_go(world).events, told(world)) == (0, archive)
+    assert {each.state for each in Erasures(world.client, world.target).all()} == {"applying", "applied"}
+
+
+def test_a_legal_hold_refuses_retention_and_erasure_until_it_is_taken_back(world: Warehouse):
+    holds, later = Holds(str(world.archive)), dt.datetime.now(dt.UTC) + DAY
+    of_ann = holds.add("counsel", "case 12", later, **of_person(anns(world), required_key()))
+    erasing = Erasing(world)
+
+    with pytest.raises(RefusedError, match=r"counsel holds a person until .* \(case 12\)"):
+        erasing.plan(source=("whatsapp", ANN))
+    done = let_go(world)
+    assert (done.events, done.held, done.left) == (2, 1, 1)
+    assert (ANN.encode() in told(world), BOB.encode() in told(world)) == (True, False)
+    written = "".join(path.read_text("utf-8") for path in (world.archive / "replies").rglob("holds/*"))
+    assert ANN not in written
+    assert not any(contact in written for contact in anns(world).contacts)
+
+    holds.release(of_ann.hold_id, "counsel", "closed")
+    planned = erasing.plan(source=("whatsapp", ANN))
+    of_range = holds.add("counsel", "case 13", later, source="whatsapp", start=MIDNIGHT, end=None)
+    with pytest.raises(RefusedError, match="case 13"):
+        erasing.apply(planned.run_id)
+    assert let_go(world).left == 0
+    assert (of_range.covers("whatsapp", MIDNIGHT), of_range.covers("twilio", MIDNIGHT)) == (True, False)
+    assert [each.reason for each in holds.all()] == ["case 12", "case 13"]
+    assert [each.reason for each in holds.releases().values()] == ["closed"]
+    assert holds.active(later) == []
+    with pytest.raises(LookupError):
+        holds.release("another", "counsel", "closed")
+
+
+def test_whom_a_hold_means_must_be_told(world: Warehouse, monkeypatch: pytest.MonkeyPatch):
+    later = dt.datetime.now(dt.UTC) + DAY
+    Holds(str(world.archive)).add("counsel", "case 12", later, **of_person(anns(world), required_key()))
+    archive = told(world)
+    monkeypatch.setenv("PARLEY_ERASURE_KEY", "another key of tests, and as long as it has to be")
+
+    with pytest.raises(RefusedError, match="case 12"):
+        let_go(world)
+    with pytest.raises(RefusedError, match="case 12"):
+        Erasing(world).plan(source=("whatsapp", BOB))
+    assert told(world) == archive
+
+
+def test_the_setting_is_days_by_source_and_never_less_than_asked():
+    now = NOON.astimezone(dt.timezone(dt.timedelta(hours=-9)))
+    assert rules({"PARLEY_RETENTION_DAYS": "whatsapp=2, twilio=30"}, now) == [
+        Rule("whatsapp", 2, MIDNIGHT - 2 * DAY),
+        Rule("twilio", 30, MIDNIGHT - 30 * DAY),
+    ]
+    assert rules({}, now) == []
+    for wrong in ("whatsapp", "nobody=3", "whatsapp=0", "whatsapp=-1", "whatsapp=1 whatsapp=2", "whatsapp=1.5"):
+        with pytest.raises(ConfigurationError, match="PARLEY_RETENTION_DAYS"):
+            rules({"PARLEY_RETENTION_DAYS": wrong}, now)
