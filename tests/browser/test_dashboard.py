@@ -35,6 +35,7 @@ class Site:
             self.conversation,
             f"/events/{START.date()}/{HOSTILE_EVENT}/raw",
             "/messages/",
+            "/response-times/?business=1",
             "/webhooks/",
             "/dead-letters/",
             "/runs/",
