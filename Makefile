@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 # Some images forbid Python to keep bytecode: then each of the many processes that tests start compiles all it imports.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup lock wheels demo run unit test lint graph fuzz storm storm-replies mutants siege recount screenshots golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-hostile bench-costs bench-batch bench-streaming bench-reprocess bench-replies bench-dashboard bench-erase erased-worlds runners flink dbt terraform test-runners sbom audit widget clean
+.PHONY: help setup lock wheels demo run unit test test-thorough lint graph fuzz storm storm-replies mutants siege recount screenshots golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-hostile bench-costs bench-batch bench-streaming bench-reprocess bench-replies bench-dashboard bench-erase erased-worlds runners flink dbt terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -68,8 +68,11 @@ NOT_UNIT := tests/pipelines/sources/test_every_json_source.py tests/pipelines/so
 unit: setup ## Run the fast tests: parsers, core, receiver (half a minute).
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not hypothesis" $(UNIT) $(addprefix --ignore=,$(NOT_UNIT))
 
-test: setup ## Run the tests.
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+test: setup ## Run the tests (five minutes).
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not thorough"
+
+test-thorough: setup ## Run the tests that take long: generated worlds, kills at every step, every browser page (a quarter of an hour).
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m thorough
 
 fuzz: setup ## Throw 200,000 and more inputs at the parsers, and 15,000 histories at live and batch (about half an hour).
 	@$(BIN)/python -m pytest --hypothesis-profile=fuzz --timeout=3600 -n 2 -m hypothesis \

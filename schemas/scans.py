@@ -17,6 +17,7 @@ Views are read through, down to the tables. Counted is what Google documents, an
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlglot import exp, parse_one
@@ -58,6 +59,12 @@ def scans(sql: str, parameters: Mapping[str, Any], days: Days) -> list[Scan]:
     Raises:
         sqlglot.errors.SqlglotError: it cannot be parsed, or names a column that there is not.
     """
+    return list(_Reader(parameters, days).read(_qualified(sql)))
+
+
+@lru_cache(maxsize=256)
+def _qualified(sql: str) -> exp.Expr:
+    """Return a query without what nobody asks of its parts; it takes longest, and they are asked again."""
     tree = _expanded(parse_one(sql, dialect=view_columns.DIALECT))
     schema: dict[str, Any] = {
         "rows": {
@@ -65,8 +72,7 @@ def scans(sql: str, parameters: Mapping[str, Any], days: Days) -> list[Scan]:
         }
     }
     qualified = qualify(tree, schema=schema, dialect=view_columns.DIALECT, quote_identifiers=False)
-    pruned = pushdown_projections(qualified, schema=schema, dialect=view_columns.DIALECT)
-    return list(_Reader(parameters, days).read(pruned))
+    return pushdown_projections(qualified, schema=schema, dialect=view_columns.DIALECT)
 
 
 def _type(column: loader.Column) -> str:

@@ -173,7 +173,7 @@ KNOWN: Final = (
         f"{REPROCESS}/test_reconcile.py",
     ),
     # Identity and time.
-    Change("pipelines/core/ids.py", "{len(part.encode())}:", "{len(part)}:", "tests/pipelines/core"),
+    Change("pipelines/core/ids.py", "else len(part.encode())}:", "else len(part)}:", "tests/pipelines/core"),
     Change("pipelines/core/times.py", "(10**14, 1_000, 1)", "(10**12, 1_000, 1)", "tests/pipelines/core"),
     Change("pipelines/core/times.py", "(10**17, 1, 1)", "(10**18, 1, 1)", "tests/pipelines/core"),
     Change("pipelines/core/times.py", "<= _PARTITION_AFTER", "< _PARTITION_AFTER", "tests/pipelines/core"),

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[1]
 OURS = {"pipelines", "receiver", "schemas", "tests"}
 # Of the local stack alone: these are installed by parley[local], which has everything.

@@ -19,6 +19,7 @@ from pipelines.dashboard import (
     raw_events,
     readable,
     reply_box,
+    response_times,
     runs,
     security,
     status,
@@ -26,13 +27,14 @@ from pipelines.dashboard import (
     words,
     zone,
 )
+from pipelines.dashboard.business_hours import BusinessHours
 from pipelines.dashboard.spool import Receiver
 from pipelines.dashboard.warehouse import UnansweredError, Warehouse
 from pipelines.run.desk import Desk
 
 WITH_FORM: Final = {
     *("overview.overview", "conversations.conversations", "messages.messages", "webhooks.webhooks"),
-    "dead_letters.dead_letters",
+    *("dead_letters.dead_letters", "response_times.response_times"),
 }
 """The pages that one asks by a form."""
 
@@ -46,6 +48,7 @@ def create_app(
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     receiver: Receiver | None = None,
     refresh: int = 0,
+    hours: BusinessHours | None = None,
 ) -> Flask:
     """Return the dashboard of a warehouse.
 
@@ -58,12 +61,14 @@ def create_app(
         now: the time, by which a source takes answers or not.
         receiver: whose spool is shown; None where its metrics cannot be read.
         refresh: after how many seconds pages of today ask again; 0 for never.
+        hours: the business hours; None for those on which most agree.
     """
     app = Flask("pipelines.dashboard")
     app.url_map.strict_slashes = False
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     context.init_app(app, warehouse, today, now)
     status.init_app(app, receiver, refresh)
+    response_times.init_app(app, hours or BusinessHours.from_environment({}))
     app.config["ARCHIVE"] = archive
     security.init_app(app)
     zone.init_app(app)

@@ -8,6 +8,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from pipelines.bigquery.target import ConfigurationError, client
 from pipelines.dashboard.app import create_app
+from pipelines.dashboard.business_hours import BusinessHours
 from pipelines.dashboard.spool import Receiver
 from pipelines.dashboard.status import refresh_seconds
 from pipelines.dashboard.warehouse import Warehouse, max_bytes
@@ -42,12 +43,15 @@ def dashboard(port: int) -> None:
         limit = max_bytes(os.environ)
         refresh = refresh_seconds(os.environ)
         receiver = Receiver.from_environment(os.environ)
+        hours = BusinessHours.from_environment(os.environ)
         desk = Desk.from_environment(os.environ)
     except (ConfigurationError, DeskError) as error:
         raise click.ClickException(str(error)) from error
     warehouse = Warehouse(where, lambda: client(where), limit)
     archive = os.environ.get("PARLEY_ARCHIVE") or None
-    app = create_app(warehouse, archive, sorted(custom), desk=desk, receiver=receiver, refresh=refresh)
+    app = create_app(
+        warehouse, archive, sorted(custom), desk=desk, receiver=receiver, refresh=refresh, hours=hours
+    )
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     try:
         server = make_server(HOST, port, app, threaded=True, request_handler=_Quiet)

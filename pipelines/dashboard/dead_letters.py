@@ -4,8 +4,9 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Final
 
-from flask import Blueprint, render_template
+from flask import Blueprint, Response, render_template
 
+from pipelines.dashboard import as_csv
 from pipelines.dashboard.context import key, period, warehouse
 from pipelines.dashboard.period import Period, midnight
 from pipelines.dashboard.warehouse import Row
@@ -14,12 +15,17 @@ from pipelines.dashboard.words import endpoint_of
 pages = Blueprint("dead_letters", __name__, url_prefix="/dead-letters")
 
 PAGE_SIZE: Final = 20
+COLUMNS: Final = (
+    *("received_at", "source", "stage", "error_class", "error_message", "event_id", "pointer", "table_name"),
+)
 
 
 @pages.get("/")
-def dead_letters() -> str:
+def dead_letters() -> str | Response:
     """List dead letters, the latest first."""
     chosen = period()
+    if as_csv.is_asked():
+        return as_csv.answer("dead-letters", COLUMNS, _without_bodies(chosen))
     before, after_id = key("before", chosen.until)
     found: list[Row] = []
     for since, until in _spans(chosen, before):
@@ -42,6 +48,16 @@ def dead_letters() -> str:
         letters=shown,
         is_first=before == chosen.until,
         next_key=f"{shown[-1]['received_at'].isoformat()},{shown[-1]['letter_id']}" if more else None,
+    )
+
+
+def _without_bodies(chosen: Period) -> list[Row]:
+    return warehouse().ask(
+        "letter_list",
+        since=chosen.since,
+        until=chosen.until,
+        source=endpoint_of(chosen.source),
+        page_size=as_csv.MOST_ROWS,
     )
 
 

@@ -39,7 +39,7 @@ _WHATSAPP_TITLES: Final = {
 }
 _TWILIO_TITLES: Final = {
     "21211": "Invalid 'To' phone number",
-    "21408": "Permission to send to this region is not enabled",
+    "21408": "Permission to send an SMS or MMS has not been enabled for the region indicated by the 'To' number",
     "21610": "Attempt to send to unsubscribed recipient",
     "21614": "'To' number is not a valid mobile number",
     "30001": "Queue overflow",
@@ -52,13 +52,11 @@ _TWILIO_TITLES: Final = {
     "30008": "Unknown error",
     "30009": "Missing inbound segment",
     "30010": "Message price exceeds max price",
-    "30034": "Message from an unregistered number",
+    "30034": "US A2P 10DLC - Message from an Unregistered Number",
     "63003": "Channel could not find To address",
     "63005": "Channel did not accept given content",
-    "63013": "Channel policy violation",
-    "63016": "Freeform message outside the allowed window",
-    "63018": "Rate limit exceeded for channel",
-    "63024": "Invalid message recipient",
+    "63013": "This message send failed because it violates Channel provider's policy",
+    "63016": "Failed to send freeform message because you are outside the allowed window",
 }
 _TITLES: Final = {
     "whatsapp": _WHATSAPP_TITLES,

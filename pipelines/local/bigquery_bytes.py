@@ -10,6 +10,7 @@ https://cloud.google.com/bigquery/docs/clustered-tables
 
 import datetime as dt
 import re
+import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -91,28 +92,52 @@ def _values(parameters: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Any]
             yield parameter["name"], moment.replace(tzinfo=moment.tzinfo or dt.UTC)
 
 
+class _Measured:
+    """How large the columns of a table are, by day: measured again when there are other rows in it.
+
+    To measure a table of a million rows takes longer than most queries of it.
+    """
+
+    def __init__(self, engine: Any, table: str, spec: loader.TableSpec, version: tuple[Any, ...]) -> None:
+        self._table, self._spec, self.version = table, spec, version
+        partition = spec.resource.get("timePartitioning")
+        self._day = f"CAST({partition['field']} AS DATE)" if partition else "NULL"
+        self._sizes: dict[str, dict[dt.date | None, int]] = {}
+        self.days: frozenset[dt.date] = frozenset()
+        if partition:
+            found = engine.execute(f"SELECT DISTINCT {self._day} FROM {table}").fetchall()  # noqa: S608
+            self.days = frozenset(row[0] for row in found if row[0] is not None)
+
+    def bytes(self, engine: Any, columns: frozenset[str], days: frozenset[dt.date] | None) -> int:
+        """Return the bytes of columns in the partitions of some days; in all of them where that is None."""
+        for column in self._spec.columns:
+            if column.name in columns - self._sizes.keys():
+                kind = "REPEATED" if column.mode == "REPEATED" else column.type
+                size = _SIZES.get(kind, "8").format(f'"{column.name}"')
+                sql = f"SELECT {self._day} AS day, SUM({size}) FROM {self._table} GROUP BY day"  # noqa: S608
+                self._sizes[column.name] = {day: int(total or 0) for day, total in engine.execute(sql).fetchall()}
+        of_columns = (self._sizes[name] for name in columns & self._sizes.keys())
+        return sum(size for by_day in of_columns for day, size in by_day.items() if days is None or day in days)
+
+
+_measured: weakref.WeakKeyDictionary[Any, dict[str, _Measured]] = weakref.WeakKeyDictionary()
+
+
+def _measure(engine: Any, place: tuple[str, str], name: str) -> _Measured:
+    table = quoted_table_ref(*place, name)
+    # Rows that are deleted are fewer, and rows that are added have higher numbers.
+    version = engine.execute(f"SELECT COUNT(*), MAX(rowid) FROM {table}").fetchone()  # noqa: S608
+    of_engine = _measured.setdefault(engine, {})
+    if table not in of_engine or of_engine[table].version != version:
+        of_engine[table] = _Measured(engine, table, loader.tables()[name], version)
+    return of_engine[table]
+
+
 def _days(engine: Any, place: tuple[str, str]) -> frozenset[dt.date]:
     """Return the days of which any table has a partition."""
-    days: set[dt.date] = set()
-    for name, spec in loader.tables().items():
-        if partition := spec.resource.get("timePartitioning"):
-            day = f"CAST({partition['field']} AS DATE)"
-            sql = f"SELECT DISTINCT {day} FROM {quoted_table_ref(*place, name)}"  # noqa: S608
-            days.update(row[0] for row in engine.execute(sql).fetchall() if row[0] is not None)
-    return frozenset(days)
+    partitioned = (name for name, spec in loader.tables().items() if "timePartitioning" in spec.resource)
+    return frozenset().union(*(_measure(engine, place, name).days for name in partitioned))
 
 
 def _read(engine: Any, place: tuple[str, str], scan: Scan) -> int:
-    spec = loader.tables()[scan.table]
-    sizes = [
-        _SIZES.get("REPEATED" if column.mode == "REPEATED" else column.type, "8").format(f'"{column.name}"')
-        for column in spec.columns
-        if column.name in scan.columns
-    ]
-    of_days, values = "", []
-    if scan.days is not None:
-        of_days = f" WHERE list_contains(?, CAST({spec.resource['timePartitioning']['field']} AS DATE))"
-        values = [sorted(scan.days)]
-    total = " + ".join(f"COALESCE({size}, 0)" for size in sizes) or "0"
-    sql = f"SELECT SUM({total}) FROM {quoted_table_ref(*place, scan.table)}{of_days}"  # noqa: S608
-    return int(engine.execute(sql, values or None).fetchone()[0] or 0)
+    return _measure(engine, place, scan.table).bytes(engine, scan.columns, scan.days)

@@ -15,6 +15,8 @@ from schemas.raw_event import CONTENT_TYPE, RawEvent
 from tests.bench.ways import FORM, WAYS, Given
 from tests.raw_events import raw_event, write_segment
 
+pytestmark = pytest.mark.thorough
+
 SAMPLES = Path(__file__).parent.parent / "samples"
 ENDPOINTS = {"instagram": "facebook"}
 

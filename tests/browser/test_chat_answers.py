@@ -11,6 +11,8 @@ from shop import Desk, Shop, wait_until
 
 from schemas.raw_event import RawEvent
 
+pytestmark = pytest.mark.thorough
+
 Visit = Callable[..., Page]
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
 HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>\u202e "quoted"'

@@ -12,6 +12,8 @@ from werkzeug.serving import make_server
 
 from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR, Target
 
+pytestmark = pytest.mark.thorough
+
 PANELS = ("totals", "activity", "funnel", "responses", "troubles")
 SIZES = {"phone": {"width": 390, "height": 844}, "desk": {"width": 1280, "height": 900}}
 # Chart.js paints with the colors of the page: a canvas that nothing was painted on is transparent everywhere.
@@ -33,6 +35,7 @@ class Site:
             self.conversation,
             f"/events/{START.date()}/{HOSTILE_EVENT}/raw",
             "/messages/",
+            "/response-times/?business=1",
             "/webhooks/",
             "/dead-letters/",
             "/runs/",

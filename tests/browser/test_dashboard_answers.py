@@ -17,6 +17,8 @@ from pipelines.dashboard.app import create_app
 from pipelines.run.desk import Desk
 from tests.schemas.analyst import Analyst
 
+pytestmark = pytest.mark.thorough
+
 REPLY_ID = "8b5b64b4-8f5b-5a57-9a3c-6a1d2f4b7c11"
 HOSTILE = "</textarea><script>document.title = 'taken over'</script> \"&amp; {{ 7*7 }} 😀"
 

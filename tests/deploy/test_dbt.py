@@ -16,6 +16,8 @@ from schemas import dbt_sources, loader
 from tests.googlesql.engine import Engine
 from tests.googlesql.judge import VIEWS, Judge
 
+pytestmark = pytest.mark.thorough
+
 PACKAGE = Path(__file__).parents[2] / "deploy" / "dbt"
 DBT = Path(os.environ.get("PARLEY_DBT", "build/dbt/bin/dbt")).absolute()
 MODELS = {path.stem for path in (PACKAGE / "models" / "examples").glob("*.sql")}

@@ -9,6 +9,7 @@ import pipelines.bigquery.target as bigquery_target
 import pipelines.dashboard.warehouse as dashboard
 from pipelines.bigquery import suppressed
 from pipelines.dashboard import spool, status
+from pipelines.dashboard.business_hours import BUSINESS_HOURS
 from pipelines.erase import retention
 from pipelines.reprocess import streamed
 from pipelines.run import desk
@@ -26,7 +27,7 @@ GIVEN = {
 # By /__version__, when it is requested, by `parley backfill apply`, and by `parley dashboard`.
 ASKED_LATER = {
     *("PARLEY_COMMIT", "PARLEY_BUILD", streamed.MINUTES, dashboard.MAX_BYTES, desk.TOKEN),
-    *(spool.TOKEN, status.REFRESH, suppressed.KEY, retention.SETTING),
+    *(spool.TOKEN, status.REFRESH, suppressed.KEY, BUSINESS_HOURS, retention.SETTING),
 }
 
 

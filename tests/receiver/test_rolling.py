@@ -12,7 +12,7 @@ import pytest
 from receiver_server import Server, serving
 from receiver_support import archived, wait_until
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="runs worker processes")
+pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="runs worker processes"), pytest.mark.thorough]
 
 
 class Balancer:

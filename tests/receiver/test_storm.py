@@ -32,7 +32,7 @@ FAULTS = [
     {"delay": 2.0},
 ]
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"), pytest.mark.thorough]
 
 
 class Senders:

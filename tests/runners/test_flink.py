@@ -13,6 +13,8 @@ from planning import Written, plan
 from pipelines.bigquery.target import Target
 from pipelines.reprocess.runs import Runs, State
 
+pytestmark = pytest.mark.thorough
+
 CONVERSATIONS = 4_000
 """Several units of work for each task manager."""
 

@@ -10,6 +10,8 @@ from planning import Written, plan
 
 from pipelines.bigquery.target import Target
 
+pytestmark = pytest.mark.thorough
+
 CONVERSATIONS = 200
 STARTED = "Really starting service"
 """What Beam says of every process that it runs a pipeline with."""

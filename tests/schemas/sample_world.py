@@ -62,6 +62,17 @@ ALIASES = """
    '00000000-0000-5000-8000-000000000002', 'DE.9999', TIMESTAMP '2026-03-16 09:05:00+00', DATE '2026-03-16', '',
    'another event', TIMESTAMP '2026-03-16 09:05:00+00', 3, TIMESTAMP '2026-03-16 09:05:01+00')
 """
+BOT, INBOX = 517000000000001, 263902037430900
+NAMES = f"""
+  (source, actor_id, kind, name) VALUES
+  (NULL, '{BOT}', 'bot', 'Helper'), ('shop-app', 'desk', 'human', 'Desk')
+"""
+RATES = """
+  (source, direction, category, unit, price_micros, currency) VALUES
+  ('whatsapp', NULL, 'marketing', 'message', 110000, 'EUR'),
+  ('whatsapp', NULL, 'service', 'conversation', 40000, 'EUR'),
+  ('twilio.sms', 'outbound', NULL, 'message', 80000, 'EUR')
+"""
 DECISIONS = """
   (decision_id, contact_id, other_contact_id, decision, decided_at, actor, reason) VALUES
   ('another', '00000000-0000-5000-8000-000000000003', '00000000-0000-5000-8000-000000000004', 'different',
@@ -80,6 +91,8 @@ def sample_events() -> list[RawEvent]:
         _shop_app(),
         _business_messages(),
         _trouble(),
+        _templates(),
+        _opinions(),
     )
     told = sorted((each for scene in scenes for each in scene), key=lambda each: each[0])
     return [
@@ -111,6 +124,8 @@ def fill(analyst: Analyst) -> None:
     analyst.insert("retold", RETOLD)
     analyst.insert("aliases", ALIASES)
     analyst.insert("alias_decisions", DECISIONS)
+    analyst.insert("actor_names", NAMES)
+    analyst.insert("rates", RATES)
     resolving.keep(analyst.client, analyst.target)
 
 
@@ -163,13 +178,30 @@ def _messenger() -> Iterator[Told]:
         contact = f"73100000000000{number:02d}"
         for day, asked in _moments(2 + number % 3, number):
             mid = f"m_{number}_{day}"
-            text = {"mid": mid, "text": QUESTIONS[(number + day) % len(QUESTIONS)]}
+            text: dict[str, Any] = {"mid": mid, "text": QUESTIONS[(number + day) % len(QUESTIONS)]}
+            if number == 2:
+                text["referral"] = {
+                    "ref": "spring",
+                    "ad_id": "120210000000003",
+                    "source": "ADS",
+                    "type": "OPEN_THREAD",
+                }
             yield _meta("page", PAGE, asked, _item(contact, PAGE, asked, message=text))
             if (number + day) % 5 == 4:
                 continue
             answered = _later(asked, minutes=2 + (number * 11 + day * 7) % 50)
-            echo = {"mid": mid + "_a", "text": ANSWERS[(number + day) % len(ANSWERS)], "is_echo": True}
+            echo: dict[str, Any] = {
+                "mid": mid + "_a",
+                "text": ANSWERS[(number + day) % len(ANSWERS)],
+                "is_echo": True,
+            }
+            if number % 2:
+                echo["app_id"] = BOT
             yield _meta("page", PAGE, answered, _item(PAGE, contact, answered, message=echo))
+            if number == 3:
+                passed = _later(answered, minutes=1)
+                control = {"previous_owner_app_id": str(BOT), "new_owner_app_id": str(INBOX)}
+                yield _meta("page", PAGE, passed, _item(contact, PAGE, passed, pass_thread_control=control))
             delivered = _later(answered, seconds=4)
             receipt = {"mids": [mid + "_a"], "watermark": _ms(answered)}
             yield _meta("page", PAGE, delivered, _item(contact, PAGE, delivered, delivery=receipt))
@@ -243,17 +275,130 @@ def _whatsapp() -> Iterator[Told]:
                 message |= {"type": "document", "document": document | {"caption": "Is this table right?"}}
             else:
                 message |= {"type": "text", "text": {"body": QUESTIONS[(number + day) % len(QUESTIONS)]}}
+            if number == 1:
+                message["referral"] = _ad("spring", wamid)
             yield whatsapp_event(asked, contacts=profile, messages=[message])
+            template = TEMPLATES.get(number)
+            if template:
+                yield _reported(wamid + ".a", phone, template, _later(asked, minutes=9))
             # Answered through the API: WhatsApp tells the states of the answer, but not what it says.
             states = ("sent", "delivered", "read") if (number + day) % 4 else ("sent", "failed")
             for step, state in enumerate(states):
                 when = _later(asked, minutes=9 + step * 3)
                 status: dict[str, Any] = {"id": wamid + ".a", "status": state, "recipient_id": phone}
                 status["timestamp"] = str(_ms(when) // 1000)
+                if state in ("sent", "delivered"):
+                    status |= _price(number, day, template)
                 if state == "failed":
                     status["errors"] = [{"code": 131026, "title": "Message undeliverable"}]
                 # Receipts overtake each other: the last one arrives first.
                 yield whatsapp_event(_later(when, seconds=-step * 400), statuses=[status])
+
+
+TEMPLATES = {2: "spring_sale", 4: "order_update"}
+CATEGORIES = {"spring_sale": "marketing", "order_update": "utility"}
+
+
+def _ad(campaign: str, wamid: str) -> dict[str, str]:
+    return {
+        "source_type": "ad",
+        "source_id": "120210000000001",
+        "source_url": f"https://shop.example/coats?utm_campaign={campaign}",
+        "headline": "Coats for rain",
+        "ctwa_clid": f"click-{wamid}",
+    }
+
+
+def _price(number: int, day: int, template: str | None) -> dict[str, Any]:
+    """What WhatsApp says of a price: for one contact as until 2025, for the others as since."""
+    if number == 0:
+        charged = {"id": f"charged-{day}", "origin": {"type": "service"}}
+        return {
+            "conversation": charged,
+            "pricing": {"billable": True, "pricing_model": "CBP", "category": "service"},
+        }
+    category = CATEGORIES[template] if template else "service"
+    kind = "free_entry_point" if number == 1 else "regular" if category == "marketing" else "free_customer_service"
+    pricing = {"billable": kind == "regular", "pricing_model": "PMP", "type": kind, "category": category}
+    return {"pricing": pricing}
+
+
+def _reported(wamid: str, phone: str, template: str, sent: dt.datetime) -> Told:
+    """What another system sent and reports: WhatsApp itself does not tell it."""
+    content = {"type": "template", "template": {"name": template, "language": {"code": "en"}}}
+    body = {
+        "source": "whatsapp",
+        "channel": PHONE_NUMBER,
+        "to": phone,
+        "content": content,
+        "actor": {"kind": "system", "id": "campaigns"},
+        "sent_by_others": True,
+        "source_message_id": wamid,
+        "sent_at": sent.isoformat(),
+    }
+    known = {"content_type": "application/json", "reply_id": f"reply-{wamid}"}
+    return _later(sent, seconds=1), "replies", _json(body), known
+
+
+def _templates() -> Iterator[Told]:
+    """What becomes of templates, which is told of the account and not of a number."""
+    changes = [
+        (0, "message_template_status_update", 1, {"event": "APPROVED", "reason": "NONE"}),
+        (0, "message_template_status_update", 2, {"event": "APPROVED", "reason": "NONE"}),
+        (
+            8,
+            "message_template_quality_update",
+            1,
+            {"previous_quality_score": "GREEN", "new_quality_score": "YELLOW"},
+        ),
+        (9, "message_template_status_update", 1, {"event": "PAUSED", "reason": "LOW_QUALITY"}),
+    ]
+    for day, field, known, what in changes:
+        at, name = _later(MONDAY, days=day, hours=7, seconds=known), ("spring_sale", "order_update")[known - 1]
+        value = {
+            "message_template_id": known,
+            "message_template_name": name,
+            "message_template_language": "en",
+            "message_template_category": CATEGORIES[name].upper(),
+            **what,
+        }
+        entry = {"id": "102290129340398", "time": _ms(at) // 1000, "changes": [{"field": field, "value": value}]}
+        body = {"object": "whatsapp_business_account", "entry": [entry]}
+        yield _later(at, seconds=1), "whatsapp", _json(body), {"content_type": "application/json"}
+
+
+def _opinions() -> Iterator[Told]:
+    """What contacts thought of it when they were asked, and what they bought."""
+    for number, points in enumerate((5, 4, 2, 5)):
+        at = _later(MONDAY, days=3 * number + 1, hours=20)
+        question: dict[str, Any] = {"type": "csat", "payload": str(points)}
+        if points < 4:
+            question["follow_up"] = {"type": "free_form", "payload": "Nobody knew my size"}
+        feedback = {"feedback_screens": [{"screen_id": 0, "questions": {"how": question}}]}
+        contact = f"73100000000000{number:02d}"
+        yield _meta("page", PAGE, at, _item(contact, PAGE, at, messaging_feedback=feedback))
+    at = _later(MONDAY, days=10, hours=21)
+    bought = {"name": "Purchase", "value": 89.5, "currency": "EUR", "ctwa_clid": "click-wamid.1.3"}
+    body = {
+        "messages": [],
+        "metadata": [
+            {
+                "namespace": "contact",
+                "source_id": "customer-7",
+                "source_channel_id": "app",
+                "metadata": {"conversion": bought},
+                "occurred_at": _ms(at),
+            },
+            {
+                "namespace": "conversation",
+                "source_id": "order-4711",
+                "source_channel_id": "app",
+                "metadata": {"nps": 9, "status": "closed"},
+                "occurred_at": _ms(at),
+            },
+        ],
+    }
+    yield _later(at, seconds=30), "shop-app", _json(body), {"content_type": "application/json"}
 
 
 def form(moment: dt.datetime, **fields: str) -> Told:

@@ -12,6 +12,8 @@ from pipelines.generate.story import WEIGHTS, World
 from pipelines.generate.talk import DAY
 from pipelines.local import stack
 
+pytestmark = pytest.mark.thorough
+
 TEXT = cookbook.COOKBOOK.read_text("utf-8")
 RECIPES = list(cookbook.recipes(TEXT))
 ANOTHER_COMMAND_FIRST = {"What was reprocessed, by whom, and what did it change?"}

@@ -18,6 +18,8 @@ from pipelines.sources.normalization import normalize
 from tests.googlesql.engine import Engine
 from tests.pipelines.reprocess.histories import history
 
+pytestmark = pytest.mark.thorough
+
 SEED = 11
 MOST = 100
 BASE = ("messages", "metadata", "events", "dead_letters", "contacts", "conversations", "channels")

@@ -13,6 +13,8 @@ from click.testing import CliRunner
 
 from pipelines.cli import main
 
+pytestmark = pytest.mark.thorough
+
 PAGE = (Path(__file__).parents[2] / "docs" / "notebooks.md").read_text("utf-8")
 
 

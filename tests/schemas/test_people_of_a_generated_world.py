@@ -12,6 +12,8 @@ from pipelines.generate import delivery, people, write_archive
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
 from pipelines.sources.normalization import normalize
 
+pytestmark = pytest.mark.thorough
+
 PEOPLE = int(os.environ.get("PARLEY_RECOUNT_PEOPLE", "250"))
 DAYS = 6
 WORLD = World(PEOPLE * 10 // 7, 23, write_archive.day_of(DEFAULT_START), DAYS, tuple(WEIGHTS), people.MOST)

@@ -7,6 +7,8 @@ from urllib.parse import parse_qs
 import pytest
 import sample_world as world
 
+pytestmark = pytest.mark.thorough
+
 
 def _messages(event):
     """Yield of each message in a request: source, contact, id, and whether it is inbound."""
@@ -32,6 +34,8 @@ def _messages(event):
         for message in body["messages"]:
             contact = message.get("source_recipient_id") or message["source_sender_id"]
             yield source, contact, message["source_message_id"], message["from_contact"]
+    elif source == "replies":
+        yield body["source"], body["to"], body["source_message_id"], False
     elif source == "google":
         yield source, body["conversationId"], body["message"]["messageId"], True
     elif source == "chatplugin":

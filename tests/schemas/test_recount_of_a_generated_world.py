@@ -11,6 +11,8 @@ from pipelines.core.times import rfc3339
 from pipelines.generate import delivery, people, write_archive
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
 
+pytestmark = pytest.mark.thorough
+
 CONVERSATIONS = int(os.environ.get("PARLEY_RECOUNT_CONVERSATIONS", "150"))
 DAYS = 5
 RANKS = ("accepted", "queued", "sending", "sent", "failed", "delivered", "read")

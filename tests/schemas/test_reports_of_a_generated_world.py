@@ -12,6 +12,8 @@ from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
 from pipelines.sources import PARSERS
 from pipelines.sources.custom import OwnJson
 
+pytestmark = pytest.mark.thorough
+
 WORLD = World(240, 5, write_archive.day_of(DEFAULT_START), 4, (*WEIGHTS, "shop"), people.MOST)
 NO_MESSAGES = Counter()
 

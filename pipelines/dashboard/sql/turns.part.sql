@@ -10,7 +10,13 @@
     WINDOW conversation AS (PARTITION BY conversation_id ORDER BY sent_at, direction, message_id)
   ),
   turns AS (
-    SELECT message_id, conversation_id, sent_at, sent_date, TIMESTAMP_DIFF(answered_at, sent_at, MILLISECOND) / 1000 AS seconds
+    SELECT
+      message_id,
+      conversation_id,
+      sent_at,
+      sent_date,
+      answered_at,
+      TIMESTAMP_DIFF(answered_at, sent_at, MILLISECOND) / 1000 AS seconds
     FROM ordered
     WHERE
       direction = 'inbound'

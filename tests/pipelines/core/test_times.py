@@ -64,6 +64,12 @@ def test_a_number_tells_its_unit_by_its_size(written, micros):
     assert times.parse(written) == micros
 
 
+@pytest.mark.parametrize("number", [1_700_000_000, 999_999_999_999, 1_700_000_000_123])
+@pytest.mark.parametrize("zeros", range(5))
+def test_text_says_what_its_number_says_zeros_before_it_or_not(number, zeros):
+    assert times.parse("0" * zeros + str(number)) == times.parse(number)
+
+
 @pytest.mark.parametrize(
     ("apart", "own"),
     [

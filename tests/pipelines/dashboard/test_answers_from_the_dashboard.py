@@ -20,6 +20,8 @@ from pipelines.run.desk import Desk, DeskError
 from schemas.replies import OUTCOME_TYPE
 from tests.schemas.analyst import Analyst
 
+pytestmark = pytest.mark.thorough
+
 TOKEN = "token-of-the-desk-" + "0" * 20
 HERE = {"Origin": "http://localhost"}
 HOSTILE = '</textarea><script>alert(1)</script> "&amp; \u202e\n{{ 7*7 }} 😀'

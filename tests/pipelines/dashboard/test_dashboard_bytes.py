@@ -30,6 +30,8 @@ from pipelines.generate.volume import volume
 from pipelines.run.desk import Desk
 from schemas.scans import scans
 
+pytestmark = pytest.mark.thorough
+
 EVENTS_A_DAY = 100 * 86_400
 TARGET = Target("some-project", "rows", "views")
 LAST = START.date() + dt.timedelta(days=3)
@@ -75,7 +77,17 @@ def test_every_question_to_a_partitioned_table_is_bounded_in_time(question: str)
 
 
 @pytest.mark.parametrize(
-    "question", ["activity", "message_list", "event_list", "outcomes", "dead_letters", "troubles", "letter_days"]
+    "question",
+    [
+        "activity",
+        "message_list",
+        "event_list",
+        "outcomes",
+        "dead_letters",
+        "troubles",
+        "letter_days",
+        "letter_list",
+    ],
 )
 def test_what_reads_one_table_is_under_the_limit_for_a_month(question: str) -> None:
     month = Period(LAST - dt.timedelta(days=29), LAST)
@@ -96,6 +108,8 @@ def test_whatever_a_page_asks_is_no_wider_than_the_widest(world: DashboardWorld)
         "/messages/?text=a",
         "/messages/?which=read",
         "/messages/?which=unanswered",
+        "/response-times/",
+        "/dead-letters/?format=csv",
         "/webhooks/",
     ]
     paths += [

@@ -23,6 +23,8 @@ from tests.googlesql.engine import Engine
 from tests.schemas import sample_world
 from tests.schemas.analyst import Analyst
 
+pytestmark = pytest.mark.thorough
+
 FIRST, LAST = dt.date(2026, 3, 2), dt.date(2026, 3, 4)
 EMPTY = {"contacts", "spoken", "message_keys"}
 """Questions that may have no answer in this world."""
@@ -129,8 +131,10 @@ def _paths(analyst: Analyst) -> Iterator[str]:
     yield from (f"/panels/{name}?{period}" for name in panels)
     yield from (f"/messages/?{period}", f"/messages/?text=o&from={LAST}&to={LAST}", f"/webhooks/?{period}")
     yield from (f"/messages/?which={name}&{period}" for name in ("read", "unanswered", "within_1_hour"))
+    yield from (f"/response-times/?{period}", f"/response-times/?business=1&{period}")
     yield "/panels/totals?from=2026-03-20&to=2026-03-21"
     yield from (f"/conversations/?{period}", f"/conversations/?waiting=1&{period}", f"/dead-letters/?{period}")
+    yield f"/dead-letters/?format=csv&{period}"
     yield from ("/runs/", "/runs/019cbbbb-1")
     spoken = "SELECT conversation_id, DATE(MAX(sent_at)) AS day FROM parley.messages GROUP BY 1"
     # Of a person with several ids, of a user id among them.

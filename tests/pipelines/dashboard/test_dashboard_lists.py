@@ -7,10 +7,10 @@ import re
 from urllib.parse import urlencode
 
 import pytest
-from dashboard_world import START, DashboardWorld
+from dashboard_world import LETTERS, START, DashboardWorld
 from flask.testing import FlaskClient
 
-from pipelines.dashboard import as_csv, messages
+from pipelines.dashboard import as_csv, dead_letters, messages
 from pipelines.dashboard.period import END_OF_TIME
 
 DAY = START.date().isoformat()
@@ -116,6 +116,17 @@ def test_what_cannot_be_asked_is_refused_with_the_form(page: FlaskClient, path: 
     answer = page.get(path)
     assert answer.status_code == 400
     assert 'class="filters"' in answer.text
+
+
+def test_dead_letters_become_a_file_without_their_bodies(page: FlaskClient) -> None:
+    found = lines(page, "/dead-letters/?" + urlencode(PERIOD))
+    assert len(found) == LETTERS
+    assert [line["received_at"] for line in found] == sorted((line["received_at"] for line in found), reverse=True)
+    assert set(found[0]) == set(dead_letters.COLUMNS)
+    assert all(line["error_class"] and line["event_id"] for line in found)
+    assert lines(page, "/dead-letters/?" + urlencode(PERIOD | {"source": "whatsapp"})) == [
+        line for line in found if line["source"] == "whatsapp"
+    ]
 
 
 def test_a_file_holds_no_formula_of_a_stranger() -> None:

@@ -24,6 +24,8 @@ from pipelines.reprocess import Steps
 from pipelines.sources.suppressing import normalize_suppressed
 from schemas.raw_event import RawEvent
 
+pytestmark = pytest.mark.thorough
+
 WORLDS = int(os.environ.get("PARLEY_ERASED_WORLDS") or 3)
 RUN = "0199-run"
 NOBODY: frozenset[frozenset[str]] = frozenset()

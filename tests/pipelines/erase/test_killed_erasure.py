@@ -23,6 +23,8 @@ from pipelines.reprocess.streamed import MINUTES
 from tests.pipelines.reprocess.killed import _processes
 from tests.pipelines.reprocess.reprocess_support import InterruptAt, Warehouse, options
 
+pytestmark = pytest.mark.thorough
+
 REPLACED = "replaced"
 """Not a step: the first new segment is whole, and has not taken the old one's place."""
 ALL = "PARLEY_ERASED_WORLDS" in os.environ

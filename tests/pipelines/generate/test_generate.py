@@ -18,11 +18,13 @@ from pipelines.generate.generate_command import generate
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
 from pipelines.generate.talk import DAY
 from pipelines.local import environment, topics
+from pipelines.replies.register import is_reply_id
 from pipelines.run import local_stack
 from pipelines.sources import PARSERS
 from pipelines.sources.custom import OwnJson
 from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent
+from schemas.replies import decode_reply
 
 WORLD = World(300, 7, write_archive.day_of(DEFAULT_START), 4, (*WEIGHTS, "shop"), people.MOST)
 
@@ -126,6 +128,14 @@ def test_world_has_prices_referrals_handovers_ratings_templates_and_what_was_bou
     }
     priced = [row.content for row in facts if row.key == "source.delivery_state" and '"pricing"' in row.content]
     assert {json.loads(content)["pricing"]["pricing_model"] for content in priced} == {"PMP", "CBP"}
+
+
+def test_what_a_system_of_ours_reports_is_taken_and_never_sent(events):
+    told = [event for event in events if event.source == "replies"]
+    assert all(decode_reply(event.data).sent_by_others for event in told)
+    assert all(is_reply_id(event.attributes["reply_id"]) for event in told)
+    assert all(is_reply_id(event.attributes["reply_id"]) for event in told)
+    assert {decode_reply(event.data).actor.kind for event in told} == {"human", "bot", "system"}
 
 
 def test_history_is_told_of_both_sides(events):

@@ -220,6 +220,9 @@ def test_a_query_is_refused_that_reads_more_than_it_may(opened: bigquery.Client,
     # A condition on what the table is clustered by leaves nothing out, and each table counts 10 MB at least.
     assert "or higher required" in told(14 * mebibyte, "display_name", "channel_id = 'small'")
     assert f"{10 * mebibyte} or higher required" in told(mebibyte, "channel_id", "channel_id = 'small'")
+    # What was added since then counts, too.
+    appender.append("channels", [msgspec.structs.replace(large, channel_id="again")]).result()
+    assert "or higher required" in told(15 * mebibyte, "display_name", "TRUE")
 
 
 def days_inserted(count: int) -> str:

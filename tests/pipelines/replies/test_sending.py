@@ -12,7 +12,7 @@ from outbound import CHANNELS, Outbound, person, wait_until
 from pipelines.local.pubsub import PubSubServer
 from pipelines.sandbox.faults import Fault, Habits
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 STEPS = ["attempt told", "attempt claimed", "called", "outcome noted", "outcome told", "removed"]
 
 

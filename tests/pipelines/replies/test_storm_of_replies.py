@@ -6,7 +6,7 @@ Those of the sender are in `test_sending`: what was claimed then would stay in d
 import pytest
 import storm
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 DEATHS = (("receiver", "archived"),)
 
 

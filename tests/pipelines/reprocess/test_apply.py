@@ -11,6 +11,8 @@ from pipelines.reprocess import RefusedError, State
 from pipelines.reprocess.settle import settle
 from tests.raw_events import NOON, raw_event, text_message
 
+pytestmark = pytest.mark.thorough
+
 EVENTS = [text_message(n) for n in range(6)]
 LATER = NOON + dt.timedelta(hours=1)
 WRONG = {

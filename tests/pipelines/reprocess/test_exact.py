@@ -29,6 +29,8 @@ from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent
 from tests.schemas.analyst import Analyst
 
+pytestmark = pytest.mark.thorough
+
 SEED = 17
 FEW = 60
 EXAMPLES = hypothesis.settings.default.max_examples

@@ -14,6 +14,8 @@ from pipelines.reprocess.plan import resume
 from pipelines.reprocess.steps import APPLY, DISCARD, PLAN, ROLL_BACK
 from tests.raw_events import text_message
 
+pytestmark = pytest.mark.thorough
+
 LATER = (10, 60, 200)
 """Milliseconds after the last look at things: somewhere in the transaction, on one machine or another."""
 

@@ -15,6 +15,8 @@ from reprocess_support import Warehouse
 from pipelines.reprocess import State
 from schemas import loader
 
+pytestmark = pytest.mark.thorough
+
 SEED = 5
 MADE = {"processed_at", "generation", "traceback", "median_processing_delay", "p95_processing_delay"}
 """Columns that tell when and by which code rows were made."""

@@ -20,6 +20,8 @@ from pipelines.reprocess.runs import Staging
 from schemas import loader
 from schemas.raw_event import RawEvent
 
+pytestmark = pytest.mark.thorough
+
 IS_FUZZ = hypothesis.settings.default.max_examples > 1_000
 WORLDS, CONVERSATIONS, PLANS = (5, 40, 3) if IS_FUZZ else (1, 15, 1)
 

@@ -14,6 +14,8 @@ from pipelines.core.rows import DeadLetter, Event, Row
 from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent
 
+pytestmark = pytest.mark.thorough
+
 ENDPOINTS = {
     "airy": "airy",
     "airy_chat_plugin": "airy",

@@ -15,6 +15,8 @@ from pipelines.sources import PARSERS, registry
 from pipelines.sources.custom import OwnJson
 from pipelines.sources.normalization import normalize
 
+pytestmark = pytest.mark.thorough
+
 MIB = 1024 * 1024
 
 

@@ -8,6 +8,8 @@ from msgspec import Raw, Struct
 
 from pipelines.sources.json_body import DEEPEST, Body, fact_key, members, repaired, scalar, text
 
+pytestmark = pytest.mark.thorough
+
 LONE = rb'"\ud83d"'
 
 

@@ -15,7 +15,7 @@ from receiver.durable import salvage
 from receiver.durable.segments import Segment, recover
 from receiver.durable.spool import Spool
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 FLIPS = int(os.environ.get("PARLEY_FLIPS", "1000"))
 BLOCKS = 8

@@ -26,7 +26,7 @@ from receiver.web.connections import Connections
 from receiver.web.gateway import Gateway
 from receiver.web.limits import by_path
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 MOST_CALLS = 25_000
 MAX_BODY = 4 * 1024 * 1024
