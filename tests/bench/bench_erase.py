@@ -76,7 +76,7 @@ def run(connected: bigquery.Client, live: Target, archive: Path, people: int) ->
     wanted = Wanted(contact_id=one, also=tuple(others))
     planned = measured(steps, "plan", lambda: erase.plan(*place, wanted, _ACTOR, "bench"))
     console.print(f"{planned.alone:,} events alone, {planned.beside:,} beside others', of {first.events or 0:,}")
-    done = measured(steps, "apply", lambda: erase.apply(*place, planned.run_id, _ACTOR, _OPTIONS))
+    done = measured(steps, "apply", lambda: erase.apply(*place, planned.run_id, _ACTOR, _OPTIONS, forced=True))
     segments = find_segments(place[2], Selection())
     console.print(f"{done.segments:,} of {len(segments):,} segments written anew, {done.bytes / 1e6:.1f} MB")
     console.print(f"{done.deleted_rows:,} rows deleted")
