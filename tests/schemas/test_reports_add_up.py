@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from test_message_costs import GERMANY, rates
 from webhooks import asks, pricing, replied, status, tell
 
+pytestmark = pytest.mark.thorough
+
 PRICES = {"marketing": 110_000, "authentication": 50_000}
 # The simplest story is the one that costs most.
 ENDS = {"read": ("sent", "delivered", "read"), "failed": ("sent", "failed"), "sent": ("sent",), "nothing": ()}

@@ -19,6 +19,8 @@ from pipelines.reprocess.reconcile import reconcile
 from tests.pipelines.reprocess.reprocess_support import ACTOR, InterruptAt, Warehouse, options
 from tests.raw_events import NOON, text_message
 
+pytestmark = pytest.mark.thorough
+
 DAY = dt.timedelta(days=1)
 MIDNIGHT = NOON.replace(hour=0)
 OLD = [
