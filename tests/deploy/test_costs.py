@@ -13,6 +13,8 @@ from pipelines.generate import volume as volume_module
 from schemas import loader
 from schemas.scans import Scan
 
+pytestmark = pytest.mark.thorough
+
 FOLDER = Path(__file__).parents[2] / "deploy"
 
 

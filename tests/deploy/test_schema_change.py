@@ -14,6 +14,8 @@ from pipelines.sources.normalization import normalize
 from schemas import loader
 from tests.raw_events import text_message
 
+pytestmark = pytest.mark.thorough
+
 TABLE = "channels"
 
 

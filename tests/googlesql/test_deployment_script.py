@@ -8,6 +8,8 @@ from pipelines.bigquery.target import Target
 from schemas import loader
 from tests.googlesql.judge import PROJECT, Judge
 
+pytestmark = pytest.mark.thorough
+
 TARGET = Target.prefixed(PROJECT)
 STEPS = deploy.plan(deploy.EmptyProject(TARGET), TARGET)
 

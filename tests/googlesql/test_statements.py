@@ -19,7 +19,7 @@ from tests.googlesql.engine import RefusedError
 from tests.googlesql.judge import Judge, canonical, shape, statements
 from tests.googlesql.recording import Sent, recorded
 
-pytestmark = pytest.mark.timeout(1_800)
+pytestmark = [pytest.mark.timeout(1_800), pytest.mark.thorough]
 """What the product does here is much, though it takes a minute where nobody else is at work."""
 
 

@@ -17,7 +17,7 @@ from pipelines.sources.normalization import normalize
 from receiver.chatplugin.tokens import SEND, Tokens, Visitor
 from receiver.proofs.signatures import hmac_base64, hmac_hex
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"), pytest.mark.thorough]
 
 ORIGIN = "https://shop.example"
 REPLY_TOKEN = "reply-token-of-32-characters-17--"

@@ -9,6 +9,8 @@ from pipelines.core import ids
 from pipelines.sources.normalization import normalize
 from tests import material
 
+pytestmark = pytest.mark.thorough
+
 AD = {"source_type": "ad", "source_id": "120", "headline": "Sale", "ctwa_clid": "clid-1"}
 AD |= {"source_url": "https://a.example/?utm_campaign=spring#x"}
 

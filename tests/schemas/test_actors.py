@@ -21,6 +21,8 @@ from webhooks import (
     whatsapp,
 )
 
+pytestmark = pytest.mark.thorough
+
 BOT, INBOX = 9007199254740993, "263902037430900"
 
 

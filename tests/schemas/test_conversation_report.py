@@ -5,6 +5,8 @@ from test_actors import BOT, form, name
 from test_message_costs import GERMANY, rates
 from webhooks import asks, at, desk, echo, fact, meta, pricing, replied, says, shop, status, tell
 
+pytestmark = pytest.mark.thorough
+
 HOURS = 60
 DAYS = 24 * HOURS
 

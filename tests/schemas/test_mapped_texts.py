@@ -9,6 +9,8 @@ from raw_events import raw_event
 from pipelines.sources import PARSERS, registry
 from pipelines.sources.normalization import normalize
 
+pytestmark = pytest.mark.thorough
+
 SOURCES = """
 [odd.mapping]
 contact = "item.c"

@@ -6,6 +6,8 @@ from analyst import Analyst
 from pipelines.core.item import Lineage
 from tests.schemas.written_texts import ATTACHMENTS, CHOICES, TEXTS, Content
 
+pytestmark = pytest.mark.thorough
+
 ESCAPED = (
     r'{"message":{"mid":"m","text":"hi \ud83d\ude80"}}',  # Messenger, Instagram
     r'{"type":"text","text":{"body":"hi \ud83d\ude80"}}',  # WhatsApp

@@ -11,6 +11,8 @@ from pipelines.core import ids
 from pipelines.sources.normalization import normalize
 from schemas.raw_event import RawEvent, format_received_at
 
+pytestmark = pytest.mark.thorough
+
 NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
 PHONE = "5215599990001"
 SPELLINGS = "5215599990001", "525599990001"

@@ -1,6 +1,9 @@
 """Templates: how they stand, and what became of what was sent with them."""
 
+import pytest
 from webhooks import account, ask, asks, at, replied, status, tell, twilio
+
+pytestmark = pytest.mark.thorough
 
 NAME = {
     "message_template_id": 9007199254740993,

@@ -55,6 +55,7 @@ def only(rows):
     return row
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", loader.views())
 def test_is_googlesql_that_runs_and_has_the_columns_that_the_dictionary_says(sample_world, name):
     sample_world.query(f"SELECT * FROM parley.{name}")
@@ -205,6 +206,7 @@ class TestCurrentMessages:
         assert [each["emoji"] for each in found["reactions"]] == ["😮"]
 
 
+@pytest.mark.thorough
 class TestDeliveries:
     @pytest.fixture
     def told(self, analyst):
@@ -307,6 +309,7 @@ class TestDeliveries:
         assert sum(row["only_receipts"] for row in funnel) > 0
 
 
+@pytest.mark.thorough
 class TestConversations:
     def test_who_waits_and_how_long_the_first_answer_took(self, analyst):
         analyst.tell(
@@ -426,6 +429,7 @@ class TestConversations:
         ]
 
 
+@pytest.mark.thorough
 class TestContacts:
     def test_of_each_field_the_latest_that_was_told_stands(self, analyst):
         def told(number, **profile):
@@ -460,6 +464,7 @@ class TestContacts:
         assert _as_set(sample_world.query(counted)) == _as_set(sample_world.query(recount))
 
 
+@pytest.mark.thorough
 class TestQuality:
     def test_every_request_of_a_day_is_accounted_for(self, sample_world):
         for row in sample_world.query("SELECT * FROM parley.data_quality"):

@@ -11,6 +11,8 @@ from pipelines.bigquery.target import DATASET_PREFIX, PROJECT, Target
 from pipelines.run import table_commands
 from schemas import loader
 
+pytestmark = pytest.mark.thorough
+
 ENVIRONMENT = {PROJECT: "parley-test", DATASET_PREFIX: "nobodys_"}
 
 

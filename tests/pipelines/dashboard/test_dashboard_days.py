@@ -10,6 +10,8 @@ from flask.testing import FlaskClient
 
 from pipelines.dashboard.app import create_app
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def visitor(shop: Shop) -> FlaskClient:

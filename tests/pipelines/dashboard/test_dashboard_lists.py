@@ -13,6 +13,8 @@ from flask.testing import FlaskClient
 from pipelines.dashboard import as_csv, dead_letters, messages
 from pipelines.dashboard.period import END_OF_TIME
 
+pytestmark = pytest.mark.thorough
+
 DAY = START.date().isoformat()
 PERIOD = {"from": DAY, "to": "2026-03-07"}
 

@@ -9,6 +9,8 @@ from dashboard_shop import NOON, WEEK, Shop, before
 from pipelines.dashboard.conversations import END_OF_TIME
 from pipelines.dashboard.warehouse import Row
 
+pytestmark = pytest.mark.thorough
+
 ALIKE = 5
 PAGE = 2
 

@@ -13,6 +13,8 @@ from pipelines.dashboard.app import create_app
 from pipelines.run.deciding import DIFFERENT, WITHDRAWN, Decisions
 from tests.schemas.sample_world import whatsapp_event
 
+pytestmark = pytest.mark.thorough
+
 PHONE, USER_ID = "4915550000101", "DE.1"
 CHANNEL = ids.channel_id("whatsapp", "150")
 

@@ -1,9 +1,12 @@
 import datetime as dt
 from typing import Any
 
+import pytest
 from dashboard_world import DAYS, START, DashboardWorld
 
 from pipelines.dashboard.reader import Entry, assemble
+
+pytestmark = pytest.mark.thorough
 
 LAST = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 

@@ -13,6 +13,8 @@ from pipelines.dashboard.spool import TOKEN, Receiver, Spool, read
 from pipelines.dashboard.status import DEFAULT_REFRESH, REFRESH, refresh_seconds
 from pipelines.dashboard.warehouse import UnansweredError, Warehouse
 
+pytestmark = pytest.mark.thorough
+
 METRICS = """# TYPE parley_receiver_spool_events gauge
 parley_receiver_spool_events{source="facebook"} 1200.0
 parley_receiver_spool_events{source="twilio"} 34.0

@@ -8,6 +8,8 @@ from dashboard_shop import WEEK, Shop, before
 from pipelines.dashboard.conversations import END_OF_TIME
 from pipelines.dashboard.period import Period
 
+pytestmark = pytest.mark.thorough
+
 
 def test_a_receipt_of_an_old_message_is_no_answer(shop: Shop) -> None:
     shop.wrote("old", before(days=20), inbound=False, state="sent")

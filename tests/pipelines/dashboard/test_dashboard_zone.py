@@ -8,6 +8,8 @@ from pipelines.dashboard.app import create_app
 from pipelines.dashboard.warehouse import Warehouse
 from pipelines.dashboard.zone import find
 
+pytestmark = pytest.mark.thorough
+
 
 def test_times_are_told_in_the_zone_that_was_chosen(world: DashboardWorld) -> None:
     path = f"/conversations/{world.conversation_of(HOSTILE_EVENT)}"

@@ -16,6 +16,8 @@ from pipelines.erase.sealed import SealError, Seals
 from pipelines.reprocess import RefusedError
 from tests.pipelines.reprocess.reprocess_support import Warehouse
 
+pytestmark = pytest.mark.thorough
+
 EVENTS = of_everybody()
 LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
 

@@ -28,6 +28,8 @@ from schemas.raw_event import RawEvent
 from tests.pipelines.erase.test_erased_segments import EVENTS, without_third
 from tests.raw_events import NOON, write_segment
 
+pytestmark = pytest.mark.thorough
+
 numbers = itertools.count()
 PATIENCE_SECONDS = 60
 

@@ -13,6 +13,8 @@ from pipelines.erase.export import Export, as_json, as_page, export
 from pipelines.erase.plan import NobodyError, Wanted
 from tests.pipelines.reprocess.reprocess_support import Warehouse
 
+pytestmark = pytest.mark.thorough
+
 
 def of(warehouse: Warehouse, **wanted: object) -> Export:
     return export(warehouse.client, warehouse.target, str(warehouse.archive), Wanted(**wanted))  # type: ignore[arg-type]

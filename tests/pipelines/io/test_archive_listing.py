@@ -118,6 +118,7 @@ def bucket():
             stream.close()
 
 
+@pytest.mark.thorough
 def test_a_bucket_is_listed_like_a_folder(bucket: storage.Bucket, asked: list[str]):
     for name in names(5):
         bucket.blob(f"raw/{name}").upload_from_string(b"")

@@ -21,6 +21,8 @@ from pipelines.normalize import build
 from schemas.raw_event import RawEvent
 from tests.raw_events import text_message
 
+pytestmark = pytest.mark.thorough
+
 PROJECT = "parley-test"
 SOON = 60
 """Seconds; the client lets Pub/Sub wait for sixty until it delivers again what it does not hear of."""

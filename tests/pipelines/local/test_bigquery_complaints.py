@@ -6,6 +6,8 @@ from google.cloud import bigquery
 
 from pipelines.bigquery.target import Target
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.mark.parametrize(
     ("sql", "said"),

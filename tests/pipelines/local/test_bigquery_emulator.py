@@ -14,6 +14,8 @@ from pipelines.bigquery.arrow import write_parquet
 from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR, Target, client, write_client
 from pipelines.core.rows import Channel
 
+pytestmark = pytest.mark.thorough
+
 DAY = (dt.date(2026, 11, 22) - dt.date(1970, 1, 1)).days
 
 

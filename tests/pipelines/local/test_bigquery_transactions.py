@@ -13,6 +13,8 @@ from google.cloud import bigquery
 
 from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR, Target, client
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def table(bigquery_client: bigquery.Client, empty_target: Target) -> str:

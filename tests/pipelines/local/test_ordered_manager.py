@@ -10,6 +10,8 @@ import pytest
 
 from pipelines.local import keeper, ready
 
+pytestmark = pytest.mark.thorough
+
 PATIENCE = 30.0
 SCRIPT = """
 import sys

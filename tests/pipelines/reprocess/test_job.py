@@ -16,6 +16,8 @@ from pipelines.reprocess.job import FinishPlan
 from pipelines.reprocess.runs import Request
 from tests.raw_events import NOON, raw_event, text_message
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def history(warehouse: Warehouse) -> Warehouse:

@@ -9,6 +9,8 @@ from pipelines.reprocess.reconcile import Reconciliation, reconcile
 from pipelines.run import stream
 from tests.raw_events import raw_event, text_message
 
+pytestmark = pytest.mark.thorough
+
 EVENTS = [text_message(1), text_message(2), raw_event(b"no json", number=3)]
 
 

@@ -15,6 +15,8 @@ from pipelines.reprocess.dead_letter_commands import dead_letters
 from pipelines.reprocess.reconcile_command import reconcile
 from tests.raw_events import NOON, raw_event, text_message
 
+pytestmark = pytest.mark.thorough
+
 Parley = Callable[..., Result]
 COMMANDS = {"backfill": backfill, "dead-letters": dead_letters, "reconcile": reconcile}
 

@@ -19,6 +19,8 @@ from pipelines.reprocess.settle_command import settle as settle_command
 from tests.long_archive import MOST_DAYS, WHOLE, YEARS, Archive, days_read
 from tests.raw_events import NOON, raw_event, text_message
 
+pytestmark = pytest.mark.thorough
+
 EVENTS = [text_message(n) for n in range(4)]
 DAY = dt.datetime(2026, 3, 14, tzinfo=dt.UTC)
 NOTHING = {

@@ -13,6 +13,8 @@ from google.cloud import bigquery
 from pipelines.bigquery.target import Target
 from pipelines.cli import main
 
+pytestmark = pytest.mark.thorough
+
 VALUES = (
     "SELECT 1 AS n, CAST(NULL AS STRING) AS nothing, '' AS empty, 'a,\"b\"\\n[bold]c' AS text, "
     "TIMESTAMP '2026-03-14 12:00:00+00' AS at, NUMERIC '0.10' AS price, b'A' AS raw, TRUE AS yes, "

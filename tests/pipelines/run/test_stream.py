@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from google.cloud import pubsub_v1
 
 from pipelines.local.pubsub import PubSubServer
 from pipelines.local.ready import wait_for
 from pipelines.local.topics import create_topics
 from tests.raw_events import text_message
+
+pytestmark = pytest.mark.thorough
 
 PROJECT = "parley-test"
 TOPIC = f"projects/{PROJECT}/topics/raw-facebook"
