@@ -63,10 +63,11 @@ class KillAt:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _work(environ: dict[str, str], step: str, nth: int) -> None:
+def _work(environ: dict[str, str], step: str, nth: int, listens: Any) -> None:
     os.environ.update(environ)
     ending = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
+    listens.set()
     serve(environ, ending, threads=8, steps=KillAt(step, nth), in_flight=IN_FLIGHT_SECONDS)
 
 
@@ -160,11 +161,14 @@ class Outbound:
     @contextmanager
     def sender(self, step: str = "", nth: int = 1) -> Iterator[Any]:
         """A sender in a process of its own, which may die at a step."""
-        process = _processes.Process(target=_work, args=(self.environ, step, nth))
+        listens = _processes.Event()
+        process = _processes.Process(target=_work, args=(self.environ, step, nth, listens))
         process.start()
         try:
             yield process
         finally:
+            # Others may have done all there was before this one has begun.
+            listens.wait(PATIENCE)
             process.terminate()
             process.join(PATIENCE)
             assert process.exitcode in {0, -signal.SIGKILL}, process.exitcode
