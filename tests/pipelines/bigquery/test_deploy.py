@@ -10,6 +10,8 @@ from pipelines.bigquery.appender import Appender
 from pipelines.bigquery.target import Target, write_client
 from schemas import loader
 
+pytestmark = pytest.mark.thorough
+
 
 @dataclass
 class Schemas:

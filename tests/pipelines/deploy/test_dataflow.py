@@ -23,6 +23,8 @@ from pipelines.deploy.deploy_commands import deploy_dataflow, drain
 from pipelines.deploy.jobs import steps
 from pipelines.io.options import BATCH, STREAMING, ParleyOptions
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[3]
 JOB = dataflow.Job(STREAMING, "a-project", "a-region", "gs://a-bucket/temp", "a-job", 2, 7)
 PLAN = dataflow.Job(BATCH, "a-project", "a-region", "gs://a-bucket/temp", "a-job", 1, 10)

@@ -136,6 +136,7 @@ def test_a_bucket_is_listed_like_a_folder(bucket: storage.Bucket, asked: list[st
     ]
 
 
+@pytest.mark.thorough
 def test_a_bucket_that_does_not_exist_is_an_error(bucket: storage.Bucket):
     with pytest.raises(FileNotFoundError, match="no archive at"):
         find_segments("gs://nowhere/raw", Selection())

@@ -15,6 +15,8 @@ import pytest
 from pipelines.io.archive_segments import Group
 from pipelines.run import shares
 
+pytestmark = pytest.mark.thorough
+
 MB = 1024 * 1024
 MANY: list[shares.Share] = [[Group(("a.avro",), 1)]] * 1_000
 

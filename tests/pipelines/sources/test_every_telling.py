@@ -15,6 +15,8 @@ from schemas.raw_event import RawEvent
 from tests import material
 from tests.raw_events import raw_event
 
+pytestmark = pytest.mark.thorough
+
 KNOWN = [*material.samples(), *material.fixtures(), *material.faults()]
 JSON = [known for known in KNOWN if known.event.content_type == "application/json"]
 OVERWRITING = {"source.edited", "source.delivery_state"}

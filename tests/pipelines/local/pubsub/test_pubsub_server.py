@@ -13,6 +13,8 @@ from google.pubsub_v1.types import StreamingPullRequest
 
 from pipelines.local.pubsub import PubSubServer, RemoteFaults
 
+pytestmark = pytest.mark.thorough
+
 TOPIC = "raw-facebook:parley-facebook"
 
 
