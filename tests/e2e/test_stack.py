@@ -8,6 +8,7 @@ import urllib.parse
 from pathlib import Path
 
 import fastavro
+import pytest
 from click.testing import CliRunner
 
 from pipelines.cli import main
@@ -56,6 +57,7 @@ def test_what_is_not_authentic_or_too_large_is_refused_and_leaves_nothing(stack:
     assert stack.scalar("SELECT COUNT(*) FROM {views}.events") == before + 1
 
 
+@pytest.mark.thorough
 def test_a_pipeline_killed_under_load_loses_nothing_and_doubles_nothing(stack: Stack):
     # Of the rows, since the view takes longer than the pipeline.
     stored = count(1_000, 3_000).replace("{views}", "{rows}")

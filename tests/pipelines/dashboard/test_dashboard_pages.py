@@ -13,6 +13,8 @@ from pipelines.dashboard.warehouse import UnansweredError, Warehouse
 from pipelines.reprocess import staging
 from pipelines.reprocess.runs import Staging
 
+pytestmark = pytest.mark.thorough
+
 RUN = "01a05a3e-0000-7000-8000-000000000001"
 DAY = START.date().isoformat()
 
@@ -51,7 +53,6 @@ def test_a_source_leads_to_what_its_endpoint_received(page: FlaskClient) -> None
     assert "ValidationError" in opened(page, f"/dead-letters/?{period}")
 
 
-@pytest.mark.thorough
 def test_a_visitor_of_the_live_chat_has_a_name_and_is_found_by_it(page: FlaskClient) -> None:
     names = re.findall(r"<bdi>(Visitor [0-9a-f]{6})</bdi>", opened(page, "/conversations/?source=chatplugin"))
     assert len(names) > 2
@@ -66,7 +67,6 @@ def test_an_error_keeps_what_was_typed(page: FlaskClient) -> None:
         assert kept in answer.text
 
 
-@pytest.mark.thorough
 def test_a_failure_is_said_in_the_words_of_the_source(page: FlaskClient, world: DashboardWorld) -> None:
     (failed,) = world.query(
         "SELECT conversation_id, DATE(occurred_at) AS day FROM parley.metadata "
@@ -81,7 +81,6 @@ def test_a_period_without_messages_says_where_the_latest_are(page: FlaskClient) 
     assert "to=2026-03-0" in opened(page, "/panels/totals?from=2026-06-01&to=2026-06-07")
 
 
-@pytest.mark.thorough
 def test_paging_shows_every_conversation_once(page: FlaskClient, world: DashboardWorld) -> None:
     pages = list(followed(page, "/conversations/", "Earlier conversations"))
     shown = [name for text in pages for name in re.findall(r'href="/conversations/([0-9a-f-]+)', text)]

@@ -202,6 +202,7 @@ FACTS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.thorough
 @settings(deadline=None)
 @given(st.lists(MESSAGES | JSON_VALUES), st.lists(FACTS | JSON_VALUES), st.booleans())
 def test_no_input_escapes_and_good_items_survive(messages, facts, ascii_only):
