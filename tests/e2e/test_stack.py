@@ -60,20 +60,32 @@ def test_what_is_not_authentic_or_too_large_is_refused_and_leaves_nothing(stack:
 @pytest.mark.thorough
 def test_a_pipeline_killed_under_load_loses_nothing_and_doubles_nothing(stack: Stack):
     # Of the rows, since the view takes longer than the pipeline.
-    stored = count(1_000, 3_000).replace("{views}", "{rows}")
+    stored = count(1_000, 12_000).replace("{views}", "{rows}")
     stored = stored.replace("COUNT(*)", "COUNT(DISTINCT source_message_id)")
     statuses: list[int] = []
-    load = threading.Thread(target=lambda: statuses.extend(stack.post_all(bodies(1_000, 2_000))))
-    load.start()
+    killed = threading.Event()
+
+    def load() -> None:
+        """Post until the pipeline is dead, however quick it is, and some more for the one that follows."""
+        for start in range(1_000, 11_800, 200):
+            statuses.extend(stack.post_all(bodies(start, 200)))
+            if killed.is_set():
+                break
+        statuses.extend(stack.post_all(bodies(11_800, 200)))
+
+    thread = threading.Thread(target=load)
+    thread.start()
     stack.wait_until(stored, 20)
     stack.kill("pipeline")
-    load.join()
-    assert stack.scalar(stored) < 2_000, "the pipeline was done before it was killed"
+    killed.set()
+    thread.join()
+    posted = len(statuses)
+    assert stack.scalar(stored) < posted, "the pipeline was done before it was killed"
     stack.start("pipeline")
 
-    assert statuses == [200] * 2_000
-    stack.wait_until(count(1_000, 3_000), 2_000)
-    assert stack.scalar(count(1_000, 3_000)) == 2_000
+    assert statuses == [200] * posted
+    stack.wait_until(count(1_000, 12_000), posted)
+    assert stack.scalar(count(1_000, 12_000)) == posted
     assert stack.scalar("SELECT COUNT(*) FROM {views}.events WHERE outcome != 'normalized'") == 0
 
 
