@@ -20,7 +20,7 @@ from pipelines.reprocess import diff, related, report, terminal
 from pipelines.reprocess.plan import plan, resume
 from pipelines.reprocess.runs import RefusedError, Request, Run, Staging, UnknownRunError
 from pipelines.reprocess.steps import Steps
-from pipelines.run import logs
+from pipelines.run import local_stack, logs
 from pipelines.run.failures import in_words
 from pipelines.run.pipeline_commands import local_options
 from pipelines.run.table_commands import target
@@ -136,14 +136,17 @@ def connect() -> tuple[Target, bigquery.Client]:
 
 
 def archive_root(given: str | None) -> str:
-    """Return the archive's root.
+    """Return the archive's root: the given one, the environment's, or that of the stack that runs in this folder.
 
     Raises:
         click.UsageError: nobody says where it is.
     """
+    local_stack.adopt()
     root = given or os.environ.get("PARLEY_ARCHIVE")
     if not root:
-        raise click.UsageError("where is the archive? Give --archive or set PARLEY_ARCHIVE")
+        raise click.UsageError(
+            "where is the archive? Give --archive, set PARLEY_ARCHIVE, or start the local stack here: parley run"
+        )
     return root
 
 

@@ -11,6 +11,8 @@ from erased_world import ANN, ANNS_USER_ID, BOB, EVE, of_everybody, profile, tex
 from pipelines.cli import main
 from pipelines.erase.export import Export, as_json, as_page, export
 from pipelines.erase.plan import NobodyError, Wanted
+from pipelines.local import environment
+from pipelines.run import local_stack
 from tests.pipelines.reprocess.reprocess_support import Warehouse
 
 pytestmark = pytest.mark.thorough
@@ -72,3 +74,30 @@ def test_the_command_writes_what_only_its_user_can_read(
     assert {each.name for each in folder.iterdir()} == {"export.json", "export.html"}
     assert all(each.stat().st_mode & 0o077 == 0 for each in (folder, *folder.iterdir()))
     assert CliRunner().invoke(main, ["export", "--source", "whatsapp", "--to", str(folder)]).exit_code == 2
+
+
+def test_the_command_finds_archive_and_rows_of_the_stack_that_runs_in_this_folder(
+    warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    warehouse.archived(of_everybody())
+    stack = {
+        "PARLEY_PROJECT": warehouse.target.project,
+        "PARLEY_DATASET_PREFIX": warehouse.target.views_dataset.removesuffix("parley"),
+        "PARLEY_ARCHIVE": str(warehouse.archive),
+    }
+    # What the command adopts is undone with the rest when the test ends.
+    for name in stack:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    export_ann = ["export", "--source", "whatsapp", "--source-contact", ANN, "--to", "answer", "--quiet"]
+
+    alone = CliRunner().invoke(main, export_ann)
+    local_stack.DEFAULT_FOLDER.mkdir()
+    environment.save(local_stack.DEFAULT_FOLDER, stack)
+    beside_it = CliRunner().invoke(main, export_ann)
+
+    assert alone.exit_code == 2
+    assert "PARLEY_ARCHIVE" in alone.output
+    assert beside_it.exit_code == 0, beside_it.output
+    assert Path("answer/export.html").exists()
