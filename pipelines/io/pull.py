@@ -26,13 +26,15 @@ _BUFFERED_BYTES = 64 * 1024 * 1024
 
 
 class Pull:
-    """Pulls in the background, for one reader after the other."""
+    """Pulls in the background, for one reader after the other; other threads may acknowledge."""
 
     def __init__(self, names: tuple[str, ...], in_hand: Path | None = None) -> None:
         """Pull `projects/…/subscriptions/…`; in the folder `in_hand` is noted what is worked on."""
         self.id = uuid.uuid4().hex
         self.batch = 0
         """The last one that was taken."""
+        self.reader: object = None
+        """The latest that takes from it."""
         self._client = subscriber()
         self._leases = Leases(self._client)
         self._changed = threading.Condition()
@@ -54,9 +56,10 @@ class Pull:
             raise failure
         messages = [self._set_apart.popleft()] if self._set_apart else self._gather()
         if messages:
-            self.batch += 1
-            self._unacknowledged[self.batch] = messages
-            self._note()
+            with self._changed:
+                self.batch += 1
+                self._unacknowledged[self.batch] = messages
+                self._note()
         return messages
 
     def failure(self) -> GoogleAPICallError | None:
@@ -71,12 +74,13 @@ class Pull:
 
     def acknowledge(self, batch: int) -> None:
         """Tell Pub/Sub that all batches up to this one are stored."""
-        for number in [n for n in self._unacknowledged if n <= batch]:
-            stored = self._unacknowledged.pop(number)
-            self._leases.acknowledge(stored)
-            if self._in_hand is not None:
-                self._in_hand.acquit(each.message.message_id for each in stored)
-        self._note()
+        with self._changed:
+            for number in [n for n in self._unacknowledged if n <= batch]:
+                stored = self._unacknowledged.pop(number)
+                self._leases.acknowledge(stored)
+                if self._in_hand is not None:
+                    self._in_hand.acquit(each.message.message_id for each in stored)
+            self._note()
 
     def close(self) -> None:
         """Stop pulling, wait until acknowledgements are sent, and give back what is not stored."""
