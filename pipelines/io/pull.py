@@ -28,8 +28,12 @@ _BUFFERED_BYTES = 64 * 1024 * 1024
 class Pull:
     """Pulls in the background, for one reader after the other; other threads may acknowledge."""
 
-    def __init__(self, names: tuple[str, ...], in_hand: Path | None = None) -> None:
-        """Pull `projects/…/subscriptions/…`; in the folder `in_hand` is noted what is worked on."""
+    def __init__(self, names: tuple[str, ...], in_hand: Path | None = None, *, on_cluster: bool = False) -> None:
+        """Pull `projects/…/subscriptions/…`; in the folder `in_hand` is noted what is worked on.
+
+        On a cluster messages are held until the next checkpoint: as many of each subscription as otherwise of all,
+        though no more bytes. And nobody waits long for a first one, in a thread that serves other readers too.
+        """
         self.id = uuid.uuid4().hex
         self.batch = 0
         """The last one that was taken."""
@@ -43,7 +47,9 @@ class Pull:
         self._set_apart: deque[Pulled] = deque()
         self._unacknowledged: dict[int, list[Pulled]] = {}
         self._in_hand = InHand(in_hand) if in_hand is not None else None
-        most = _BUFFERED_MESSAGES // len(names), _BUFFERED_BYTES // len(names)
+        self._idle_seconds = LONGEST_WAIT if on_cluster else _IDLE_SECONDS
+        shares = 1 if on_cluster else len(names)
+        most = _BUFFERED_MESSAGES // shares, _BUFFERED_BYTES // len(names)
         self._streams = [StreamingPull(self._client, name, self._arrive, *most) for name in names]
 
     def take(self) -> list[Pulled]:
@@ -105,7 +111,7 @@ class Pull:
     def _gather(self) -> list[Pulled]:
         messages: list[Pulled] = []
         size = 0
-        deadline = time.monotonic() + _IDLE_SECONDS
+        deadline = time.monotonic() + self._idle_seconds
         while len(messages) < LARGEST_BATCH and size < LARGEST_BATCH_BYTES:
             pulled = self._next(deadline)
             if pulled is None:

@@ -23,6 +23,8 @@ from schemas.raw_event import RawEvent
 
 _SHARE = LARGEST_BATCH_BYTES // LARGEST_BATCH
 _LONGEST_RUN_BATCHES = 500
+_CLUSTER_POLL_SECONDS = 1
+"""Flink keeps something of each time that a reader was asked, for as long as the job runs (docs/runners.md)."""
 
 stopping = threading.Event()
 """Set to end every `PullSubscriptions` of this process once what it has pulled is stored."""
@@ -77,10 +79,11 @@ class PullSubscriptions(beam.PTransform):
         """
         super().__init__()
         self._source = _Subscriptions(tuple(subscriptions), in_hand, readers)
+        self._poll_interval = _CLUSTER_POLL_SECONDS if readers else 0
 
     def expand(self, pbegin: Any) -> Any:
         """Return batches of raw events."""
-        batches = pbegin | ReadFromUnboundedSource(self._source, poll_interval=0, max_records_per_bundle=1)
+        batches = pbegin | ReadFromUnboundedSource(self._source, self._poll_interval, max_records_per_bundle=1)
         batches.element_type = EventBatch
         return batches
 
@@ -127,7 +130,7 @@ class _Subscriptions(UnboundedSource):
             _close(self._key)
         if self._key not in _pulls:
             names, _ = self._key
-            _pulls[self._key] = Pull(names, self._in_hand)
+            _pulls[self._key] = Pull(names, self._in_hand, on_cluster=bool(self._readers))
         return _Reader(self._key, _pulls[self._key], endless=bool(self._readers))
 
     def get_checkpoint_mark_coder(self) -> coders.Coder:

@@ -11,6 +11,7 @@ from google.cloud import bigquery
 from live_job import live_job
 
 from pipelines.bigquery.target import Target
+from pipelines.core.rows import Message
 from pipelines.generate import delivery
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
 from pipelines.local.pubsub import PubSubServer
@@ -75,10 +76,18 @@ def test_each_event_is_stored_once_whatever_dies(
         wait_until(lambda: kept(pubsub, names) == 0, _SECONDS, "the last acknowledgement")
         job.stop_with_savepoint()
 
-    expected = [row for event in events for row in normalize_or_dead_letter(event)]
-    for view, kind, key in (("messages", "Message", "message_id"), ("contacts", "Contact", "contact_id")):
-        made = {getattr(row, key) for row in expected if type(row).__name__ == kind}
-        assert shown(bigquery_client, bigquery_target, view, key) == (len(made), len(made)), view
+    made = {
+        row.message_id for event in events for row in normalize_or_dead_letter(event) if isinstance(row, Message)
+    }
+    assert shown(bigquery_client, bigquery_target, "messages", "message_id") == (len(made), len(made))
+    assert shown(bigquery_client, bigquery_target, "events", "event_id") == (EVENTS, EVENTS)
+    for view, key in (
+        ("contacts", "contact_id"),
+        ("conversations", "conversation_id"),
+        ("channels", "channel_id"),
+    ):
+        rows, different = shown(bigquery_client, bigquery_target, view, key)
+        assert rows == different > 0, view
 
 
 def shown(client: bigquery.Client, where: Target, view: str, key: str) -> tuple[int, int]:
