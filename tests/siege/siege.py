@@ -4,6 +4,7 @@ Two receivers share a data folder, or there is one. Nothing here waits for a cer
 itself.
 """
 
+import contextlib
 import os
 import random
 import re
@@ -180,9 +181,11 @@ def _accidents(stack: Besieged, dice: random.Random, end: float, every: float) -
         time.sleep(min(dice.uniform(0.4 * every, 1.6 * every), max(0.0, end - time.monotonic())))
         part = dice.choice(stack.parts)
         kind = dice.choice(("kill", "pause", "fault"))
+        # Each accident ends the one before: what is away for ever is no accident.
+        with contextlib.suppress(grpc.RpcError):
+            faults.clear()
         if kind == "fault":
             try:
-                faults.clear()
                 faults.set(dice.choice(("Publish", "StreamingPull", "Acknowledge")), **dice.choice(_FAULTS))
             except grpc.RpcError:
                 continue
