@@ -155,7 +155,7 @@ def test_reprocessing_the_whole_archive_answers_no_visitor_again(stack: Stack):
 
     run = parley("backfill", "plan", "--quiet").strip()
     parley("backfill", "apply", run)
-    # Whoever sent anything again would have done it before this answer, which waits its turn in the same conversation.
+    # Whoever sent anything again would have done it before this answer: it waits its turn in the conversation.
     visitor.is_answered("And from nine tomorrow.")
 
     after = visitor.messages()
@@ -180,7 +180,8 @@ class Visitor:
         self._opened = self._post("/chatplugin.authenticate", {"channel_id": environment.CHAT_CHANNEL})
 
     def ask(self, text: str) -> None:
-        self._post("/chatplugin.send", {"message": {"text": text}}, Authorization=f"Bearer {self._opened['token']}")
+        bearer = f"Bearer {self._opened['token']}"
+        self._post("/chatplugin.send", {"message": {"text": text}}, Authorization=bearer)
 
     def is_answered(self, text: str) -> None:
         """Answer, and wait until the visitor sees it."""
