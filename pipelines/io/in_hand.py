@@ -21,8 +21,8 @@ One death alone may be an operator's, or that of a machine.
 FEW: Final = 32
 """How many suspects are tried together, until a process dies on them again and each is tried alone.
 
-A process that somebody kills has hundreds in hand. Tried alone they take so long that, killed every minute, it would
-get no further.
+A process that somebody kills has hundreds in hand. Tried alone they take so long that, killed every minute, it
+would get no further.
 """
 _DEATHS_AMONG_FEW: Final = 1
 _MOST_SUSPECTS: Final = 10_000
