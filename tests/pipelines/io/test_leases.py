@@ -90,7 +90,7 @@ def test_what_is_worked_on_is_held_however_much_is_acknowledged(
     wait_for("the message", lambda: len(pulling.arrived) == 1, SOON)
     first = max(deadlines(pubsub))
     # There is always something more to acknowledge.
-    monkeypatch.setattr(held, "_acknowledge", lambda stored: held.acknowledge(stored))
+    monkeypatch.setattr(held, "_acknowledge", held.acknowledge)
     held.acknowledge([])
 
     held.hold(pulling.arrived)
