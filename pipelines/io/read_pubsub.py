@@ -74,8 +74,9 @@ class PullSubscriptions(beam.PTransform):
     def __init__(self, subscriptions: Sequence[str], in_hand: Path | None = None, readers: int = 0) -> None:
         """Pull from `projects/…/subscriptions/…`, each one source's raw events.
 
-        In a folder `in_hand` is noted what is worked on: a message on which the process dies is tried alone
-        then, and at last set aside. On a cluster so many `readers` share the messages out among them.
+        In a folder `in_hand` is noted what is worked on: a message on which the process dies is tried
+        among few then, alone when it dies again, and at last set aside. On a cluster so many `readers` share the
+        messages out among them.
         """
         super().__init__()
         self._source = _Subscriptions(tuple(subscriptions), in_hand, readers)
