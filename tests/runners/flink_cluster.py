@@ -95,7 +95,7 @@ class FlinkCluster:
     def _ask(self, path: str, body: bytes | None) -> Any:
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"http://{HOST}:{self._rest}{path}", body, headers)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return json.load(answer)
 
     def _is_ready(self) -> bool:

@@ -24,7 +24,7 @@ from schemas.raw_event import RawEvent
 pytestmark = pytest.mark.thorough
 
 PROJECT = "parley-test"
-EVENTS = 3_000
+EVENTS = 2_400
 _SECONDS = 900
 
 
