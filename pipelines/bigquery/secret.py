@@ -59,12 +59,13 @@ def read(name: str, api: str = _API) -> str:
         credentials, _ = google.auth.default(scopes=[_SCOPE])
         with AuthorizedSession(credentials) as session:
             answer = session.get(f"{api}/v1/{path}:access", timeout=_TIMEOUT_SECONDS)
-        if not answer.ok:
-            raise ConfigurationError(f"{path} cannot be read: {answer.status_code}")
-        data = msgspec.json.decode(answer.content[: 2 * _MOST_BYTES], type=_Answer).payload.data
-        return base64.b64decode(data, validate=True).decode().strip()
     except (GoogleAuthError, requests.RequestException) as error:
         raise ConfigurationError(f"{path} cannot be read: {type(error).__name__}") from error
+    if not answer.ok:
+        raise ConfigurationError(f"{path} cannot be read: {answer.status_code}")
+    try:
+        data = msgspec.json.decode(answer.content[: 2 * _MOST_BYTES], type=_Answer).payload.data
+        return base64.b64decode(data, validate=True).decode().strip()
     except (msgspec.MsgspecError, ValueError):
         # Without its cause, which may quote the value.
         raise ConfigurationError(f"{path} is not text") from None

@@ -61,11 +61,13 @@ class Leases:
     def _run(self) -> None:
         due = time.monotonic() + _PROLONGED_EVERY
         while True:
+            # However much is stored all the time.
+            if time.monotonic() >= due:
+                due = time.monotonic() + _PROLONGED_EVERY
+                self._prolong()
             try:
                 stored = self._stored.get(timeout=max(0.0, due - time.monotonic()))
             except queue.Empty:
-                due = time.monotonic() + _PROLONGED_EVERY
-                self._prolong()
                 continue
             if stored is None:
                 return

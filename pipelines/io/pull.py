@@ -9,7 +9,7 @@ from pathlib import Path
 
 from google.api_core.exceptions import GoogleAPICallError
 
-from pipelines.io.in_hand import InHand
+from pipelines.io.in_hand import FEW, InHand
 from pipelines.io.leases import Leases
 from pipelines.io.streaming_pull import Pulled, StreamingPull
 from pipelines.io.subscriber import subscriber
@@ -52,7 +52,7 @@ class Pull:
         """
         if failure := self.failure():
             raise failure
-        messages = [self._set_apart.popleft()] if self._set_apart else self._gather()
+        messages = self._suspects() or self._gather() or self._suspects()
         if messages:
             self.batch += 1
             self._unacknowledged[self.batch] = messages
@@ -106,16 +106,29 @@ class Pull:
             pulled = self._next(deadline)
             if pulled is None:
                 break
+            if not messages and not self._set_apart:
+                deadline = time.monotonic() + LONGEST_WAIT
             if self._in_hand is not None and self._in_hand.is_suspect(pulled.message.message_id):
-                if not messages:
-                    return [pulled]
                 self._set_apart.append(pulled)
                 continue
-            if not messages:
-                deadline = time.monotonic() + LONGEST_WAIT
             messages.append(pulled)
             size += len(pulled.message.data)
         return messages
+
+    def _suspects(self) -> list[Pulled]:
+        """Return the next of those that were set apart: one, or few that may be tried together."""
+        few: list[Pulled] = []
+        size = 0
+        while self._set_apart and len(few) < FEW and size < LARGEST_BATCH_BYTES:
+            assert self._in_hand is not None  # noqa: S101 - who set them apart?
+            is_alone = self._in_hand.is_alone(self._set_apart[0].message.message_id)
+            if few and is_alone:
+                break
+            few.append(self._set_apart.popleft())
+            if is_alone:
+                break
+            size += len(few[-1].message.data)
+        return few
 
     def _next(self, deadline: float) -> Pulled | None:
         """Return what has arrived first; None if that is nothing until a moment of the monotonic clock."""

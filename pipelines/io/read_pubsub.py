@@ -70,8 +70,8 @@ class PullSubscriptions(beam.PTransform):
     def __init__(self, subscriptions: Sequence[str], in_hand: Path | None = None) -> None:
         """Pull from `projects/…/subscriptions/…`, each one source's raw events.
 
-        In a folder `in_hand` is noted what is worked on: a message on which the process dies is tried alone
-        then, and at last set aside.
+        In a folder `in_hand` is noted what is worked on: a message on which the process dies is tried
+        among few then, alone when it dies again, and at last set aside.
         """
         super().__init__()
         self._source = _Subscriptions(tuple(subscriptions), in_hand)

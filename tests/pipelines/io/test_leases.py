@@ -81,6 +81,24 @@ def test_what_is_worked_on_is_held_for_longer_and_longer(pubsub: PubSubServer, p
     assert pulling.arrived[2].message.data == pulling.arrived[1].message.data
 
 
+def test_what_is_worked_on_is_held_however_much_is_acknowledged(
+    pubsub: PubSubServer, pulling: Pulling, monkeypatch
+):
+    monkeypatch.setattr(leases, "_PROLONGED_EVERY", 0.05)
+    held = Leases(pulling.client)
+    publish(b"1")
+    wait_for("the message", lambda: len(pulling.arrived) == 1, SOON)
+    first = max(deadlines(pubsub))
+    # There is always something more to acknowledge.
+    monkeypatch.setattr(held, "_acknowledge", held.acknowledge)
+    held.acknowledge([])
+
+    held.hold(pulling.arrived)
+
+    wait_for("another deadline", lambda: max(deadlines(pubsub)) > first, SOON)
+    held.close()
+
+
 def test_a_pubsub_that_is_away_delays_the_end_for_a_moment_alone(
     pubsub: PubSubServer, pulling: Pulling, monkeypatch
 ):

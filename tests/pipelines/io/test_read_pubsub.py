@@ -228,7 +228,10 @@ def test_what_was_pulled_and_not_taken_is_given_back_at_once(pubsub: PubSubServe
     assert taken + given_back == len(events)
 
 
-def test_a_message_on_which_a_process_died_is_taken_alone(pubsub: PubSubServer, tmp_path):
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_messages_on_which_a_process_died_are_taken_by_themselves_and_then_alone(
+    deaths: int, pubsub: PubSubServer, tmp_path
+):
     create_topics(PROJECT, TOPICS)
     publish([text_message(n) for n in range(20)])
     names = tuple(SUBSCRIPTIONS)
@@ -236,7 +239,8 @@ def test_a_message_on_which_a_process_died_is_taken_alone(pubsub: PubSubServer, 
     wait_for("all messages", lambda: len(first._arrived) == 20, SOON)
     died_on = [each.message.message_id for each in list(first._arrived)[:2]]
     # As a process leaves them that dies, with all it has pulled.
-    (tmp_path / "dead.hand").write_text(json.dumps(died_on))
+    for death in range(deaths):
+        (tmp_path / f"{death}.hand").write_text(json.dumps(died_on))
     first.close()
 
     pulling = Pull(names, tmp_path)
@@ -249,8 +253,8 @@ def test_a_message_on_which_a_process_died_is_taken_alone(pubsub: PubSubServer, 
     pulling.close()
 
     assert sum(map(len, taken)) == 20
-    for suspect in died_on:
-        assert [suspect] in taken
+    suspects = [set(each) for each in taken if set(each) & set(died_on)]
+    assert suspects == ([set(died_on)] if deaths == 1 else [{each} for each in died_on])
     assert json.loads((tmp_path / "suspects.json").read_text()) == {}
 
 
