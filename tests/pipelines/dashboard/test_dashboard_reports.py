@@ -10,8 +10,11 @@ from bigquery_fixtures import Emulator
 
 from pipelines.bigquery import resolving
 from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR
+from pipelines.dashboard import reports
+from pipelines.dashboard.app import create_app
 from pipelines.dashboard.period import Period
 from pipelines.dashboard.warehouse import Row, Warehouse
+from pipelines.dashboard.words import money
 from pipelines.generate import delivery, people, write_archive
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
 from pipelines.sources import PARSERS
@@ -241,3 +244,19 @@ def is_near(found: float | None, waits: list[float | None], share: float) -> Non
     near = known[max(0, int(share * len(known)) - 2) : int(share * len(known)) + 2]
     assert found is not None
     assert near[0] <= found <= near[-1]
+
+
+def test_the_page_has_a_place_for_each_panel_and_an_empty_one_says_what_to_do(books: Books) -> None:
+    page = create_app(books.warehouse, today=lambda: THIRD).test_client()
+    frame = page.get("/reports/").text
+    assert all(f"/panels/reports/{name}?" in frame for name in reports.PANELS)
+    costs = page.get(f"/panels/reports/costs?from={START}&to={THIRD}").text
+    assert "\N{NO-BREAK SPACE}EUR" in costs
+    assert "parley rates check" in costs
+    assert "handover.to" in page.get("/panels/reports/handovers?from=2020-01-01&to=2020-01-02").text
+    assert page.get("/panels/reports/weather").status_code == 404
+
+
+def test_money_is_told_of_one_currency() -> None:
+    told = [money(110_000, "EUR"), money(12_500_000, "EUR"), money(0, None), money(None, None), money(5, None)]
+    assert [each.replace("\N{NO-BREAK SPACE}", " ") for each in told] == ["0.1100 EUR", "12.50 EUR", "0", "–", "–"]
