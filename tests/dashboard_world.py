@@ -63,7 +63,8 @@ class DashboardWorld:
     def person(self) -> str:
         """Return a contact of somebody who is known on several sources and has written most."""
         (row,) = self.query(
-            "SELECT person_id FROM parley.people ORDER BY ARRAY_LENGTH(sources) DESC, messages DESC, person_id LIMIT 1"
+            "SELECT person_id FROM parley.people "
+            "ORDER BY ARRAY_LENGTH(sources) DESC, messages DESC, person_id LIMIT 1"
         )
         return str(row["person_id"])
 

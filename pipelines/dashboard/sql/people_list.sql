@@ -28,15 +28,15 @@ ${across},
     WHERE seen_date BETWEEN @first_day AND @last_day
     GROUP BY person_id
     HAVING
-      LOGICAL_OR(@source = '' OR source = @source)
-      AND (COUNT(DISTINCT source) > 1 OR NOT @several)
+      LOGICAL_OR(@source = '' OR members.source = @source)
+      AND (COUNT(DISTINCT members.source) > 1 OR NOT @several)
       AND LOGICAL_OR(
         @contact = ''
-        OR STRPOS(LOWER(COALESCE(display_name, '')), LOWER(@contact)) > 0
-        OR STRPOS(LOWER(COALESCE(username, '')), LOWER(@contact)) > 0
-        OR STRPOS(COALESCE(phone_number, ''), @contact) > 0
-        OR STRPOS(COALESCE(phone_e164, ''), @contact) > 0
-        OR STRPOS(source_contact_id, @contact) > 0
+        OR STRPOS(LOWER(COALESCE(members.display_name, '')), LOWER(@contact)) > 0
+        OR STRPOS(LOWER(COALESCE(members.username, '')), LOWER(@contact)) > 0
+        OR STRPOS(COALESCE(members.phone_number, ''), @contact) > 0
+        OR STRPOS(COALESCE(members.phone_e164, ''), @contact) > 0
+        OR STRPOS(members.source_contact_id, @contact) > 0
       )
   )
 SELECT people.*, COALESCE(said.messages, 0) AS messages

@@ -44,7 +44,12 @@ def by_sms(shop: Shop, text: str, at: dt.datetime, phone: str = PHONE) -> None:
 
 
 def by_shop(shop: Shop, customer: str, at: dt.datetime, **facts: object) -> None:
-    told = {"namespace": "contact", "source_id": customer, "metadata": facts, "occurred_at": int(at.timestamp() * 1000)}
+    told = {
+        "namespace": "contact",
+        "source_id": customer,
+        "metadata": facts,
+        "occurred_at": int(at.timestamp() * 1000),
+    }
     shop.told("shop-app", {"metadata": [told]}, at)
 
 
@@ -154,7 +159,9 @@ def test_what_was_read_up_to_a_time_in_one_conversation_says_nothing_of_another(
             before(hours=5),
         )
         by_shop_channel = {"namespace": "contact", "source_id": customer, "source_channel_id": app}
-        shop.told("shop-app", {"metadata": [by_shop_channel | {"metadata": {"person": {"id": "p"}}}]}, before(hours=4))
+        shop.told(
+            "shop-app", {"metadata": [by_shop_channel | {"metadata": {"person": {"id": "p"}}}]}, before(hours=4)
+        )
     shop.note("source.read_watermark", before(hours=1).isoformat(), before(hours=1))
     shop.stored()
     (row,) = shop.analyst.query("SELECT person_id FROM parley.people WHERE ARRAY_LENGTH(contact_ids) = 2")
