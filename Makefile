@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 # Some images forbid Python to keep bytecode: then each of the many processes that tests start compiles all it imports.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup lock wheels demo run unit test test-thorough lint graph fuzz storm storm-replies mutants siege recount screenshots golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-hostile bench-costs bench-batch bench-streaming bench-reprocess bench-replies bench-dashboard bench-erase erased-worlds runners flink dbt terraform test-runners sbom audit widget clean
+.PHONY: help setup lock wheels demo run unit test test-thorough lint graph fuzz storm storm-replies mutants siege recount screenshots golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-hostile bench-costs bench-batch bench-streaming bench-live bench-reprocess bench-replies bench-dashboard bench-erase erased-worlds runners flink dbt terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -109,7 +109,7 @@ graph: setup ## Draw who imports whom into docs/architecture.md.
 golden: setup ## Record what the samples become, for a new generation or new samples.
 	@$(BIN)/python tests/pipelines/reprocess/golden.py
 
-bench: bench-receiver bench-costs bench-batch bench-streaming bench-replies ## Measure speed (half an hour); figures go to build/bench.
+bench: bench-receiver bench-costs bench-batch bench-streaming bench-live bench-replies ## Measure speed (half an hour); figures go to build/bench.
 	@$(BIN)/python -m tests.bench.bench_reprocess 10000 100000
 
 bench-reprocess: setup ## Plan, apply and roll back 100,000 and 1,000,000 events (about half an hour).
@@ -133,6 +133,9 @@ bench-costs: setup ## Rows, bytes and processor time an event, beside an older c
 
 bench-streaming: setup
 	@$(BIN)/python -m tests.bench.bench_streaming
+
+bench-live: setup ## Measure the live path by itself: events/s a core, and delays at half of that (two minutes).
+	@$(BIN)/python -m tests.bench.bench_live
 
 # PARLEY_BENCH_CONVERSATIONS=150000 is a million messages, which take a quarter of an hour to make and to load.
 bench-dashboard: setup ## Measure how soon each page of the dashboard is there, over 50,000 messages (minutes).

@@ -15,6 +15,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
 
 from pipelines.bigquery.target import ConfigurationError, Target
+from pipelines.dashboard import reported
 from schemas import loader
 
 MAX_BYTES = "PARLEY_DASHBOARD_MAX_BYTES"
@@ -171,6 +172,7 @@ def statement(question: str, target: Target, lists: Mapping[str, int]) -> str:
     names["exchanged"] = Template(_sql("exchanged.part")).substitute(names).rstrip()
     for part in ("outbound", "turns"):
         names[part] = Template(_sql(f"{part}.part")).substitute(names).rstrip()
+    names |= reported.parts(question, names, _sql)
     for name, count in lists.items():
         names[name] = ", ".join(f"@{name}_{number}" for number in range(count)) or "NULL"
     return Template(_sql(question)).substitute(names)

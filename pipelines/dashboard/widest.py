@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.dashboard import conversations, lookups, messages, raw_events, status
+from pipelines.dashboard import conversations, lookups, messages, raw_events, reported, status
 from pipelines.dashboard.period import Period
 
 
@@ -42,6 +42,7 @@ def widest(period: Period) -> Mapping[str, Mapping[str, Any]]:
         "person": week,
         "person_days": week | {"contact_ids": [""]},
         "person_talks": week | {"contact_ids": [""]},
+        **dict.fromkeys(reported.REACH, chosen),
         "responses": chosen,
         "response_groups": chosen | {"in_business_hours": True},
         "run_states": {},

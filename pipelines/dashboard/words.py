@@ -29,7 +29,21 @@ _MOST_CHARACTERS = 200_000
 
 def init_app(app: Flask) -> None:
     """Let templates use these words."""
-    words = (bytes_as_text, color, day, duration, endpoint, indented, label, link, moment, number, state, time)
+    words = (
+        bytes_as_text,
+        color,
+        day,
+        duration,
+        endpoint,
+        indented,
+        label,
+        link,
+        moment,
+        money,
+        number,
+        state,
+        time,
+    )
     for word in (*words, without):
         app.add_template_filter(word)
 
@@ -80,6 +94,17 @@ def day(value: dt.date) -> str:
 def number(value: float | None) -> str:
     """Return a number with its thousands apart."""
     return "–" if value is None else f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def money(micros: int | None, currency: str | None) -> str:
+    """Return millionths of a currency as an amount of it; a dash where it is not known, or of several."""
+    if not micros:
+        return "–" if micros is None else "0"
+    if not currency:
+        return "–"
+    amount = micros / 1_000_000
+    text = f"{amount:,.2f}" if abs(amount) >= 1 else f"{amount:.4f}"
+    return text.replace(",", "\N{NARROW NO-BREAK SPACE}") + f"\N{NO-BREAK SPACE}{currency}"
 
 
 def duration(seconds: float | None) -> str:

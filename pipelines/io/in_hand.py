@@ -18,6 +18,13 @@ DEATHS_ALONE: Final = 2
 
 One death alone may be an operator's, or that of a machine.
 """
+FEW: Final = 32
+"""How many suspects are tried together, until a process dies on them again and each is tried alone.
+
+A process that somebody kills has hundreds in hand. Tried alone they take so long that, killed every minute, it
+would get no further.
+"""
+_DEATHS_AMONG_FEW: Final = 1
 _MOST_SUSPECTS: Final = 10_000
 _SUSPECTS: Final = "suspects.json"
 _SUFFIX: Final = ".hand"
@@ -38,15 +45,19 @@ class InHand:
             self._collect()
             self._suspects = self._read()
         if self._suspects:
-            _log.warning("a process died with %d messages in hand: each is tried alone", len(self._suspects))
+            _log.warning("a process died with %d messages in hand: few are tried at a time", len(self._suspects))
 
     def is_suspect(self, message_id: str) -> bool:
-        """Return whether a process has died with the message in hand, so that it has to be tried alone."""
+        """Return whether a process has died with the message in hand, so that few others are tried with it."""
         return message_id in self._suspects
+
+    def is_alone(self, message_id: str) -> bool:
+        """Return whether a process has died on the message among few, so that it has to be tried alone."""
+        return self._suspects.get(message_id, 0) >= _DEATHS_AMONG_FEW
 
     def is_fatal(self, message_id: str) -> bool:
         """Return whether processes have died on the message, so that it must not be tried again."""
-        return self._suspects.get(message_id, 0) >= DEATHS_ALONE
+        return self._suspects.get(message_id, 0) >= _DEATHS_AMONG_FEW + DEATHS_ALONE
 
     def take(self, message_ids: Iterable[str]) -> None:
         """Note what is in hand now; of an empty list nothing is."""
@@ -82,7 +93,8 @@ class InHand:
                     continue
                 held = _ids(file.read())
             for each in held:
-                suspects[each] = suspects.get(each, 0) + (len(held) == 1 and each in suspects)
+                deaths = suspects.get(each)
+                suspects[each] = 0 if deaths is None else deaths + (deaths < _DEATHS_AMONG_FEW or len(held) == 1)
             path.unlink()
         self._write(dict(list(suspects.items())[-_MOST_SUSPECTS:]))
 

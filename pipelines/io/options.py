@@ -145,7 +145,7 @@ class ParleyOptions(PipelineOptions):
         here.add_argument(
             "--in_hand",
             help="streaming with the pulling reader: a local folder that outlives the process, where it notes "
-            "what it works on; an event on which it dies is tried alone then, and set aside when it dies again",
+            "what it works on; an event on which it dies is tried among few then, alone, and at last set aside",
         )
         both.add_argument("--bigquery_project", help="the project of the datasets; by default --project")
         both.add_argument("--dataset_prefix", default="", help="what the datasets' names begin with")

@@ -1,13 +1,7 @@
 """Readers of live events from Pub/Sub: the runner's own, and one for runners that have none worth using."""
 
-import logging
-import queue
 import threading
-import time
-import uuid
-from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +15,14 @@ from apache_beam.io.unbounded_source import (
     UnboundedSource,
 )
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
-from google.api_core.exceptions import GoogleAPICallError, RetryError
-from google.cloud import pubsub_v1
-from google.cloud.pubsub_v1.subscriber.message import Message
 
 from pipelines.core.batches import EventBatch
-from pipelines.io.in_hand import InHand
-from pipelines.io.subscriber import subscriber
+from pipelines.io.pull import LARGEST_BATCH, LARGEST_BATCH_BYTES, LONGEST_WAIT, Pull
+from pipelines.io.streaming_pull import Pulled
 from schemas.raw_event import RawEvent
 
-LARGEST_BATCH = 1_000
-"""Events that are normalized and stored together at most."""
-LARGEST_BATCH_BYTES = 8 * 1024 * 1024
-"""Bytes of bodies at which a batch takes no further event: their rows take several times as much."""
-LONGEST_WAIT = 0.05
-"""Seconds that the first event of a batch waits for others."""
 _SHARE = LARGEST_BATCH_BYTES // LARGEST_BATCH
-_IDLE_SECONDS = 0.5
-_BUFFERED_MESSAGES = 4_000
-_BUFFERED_BYTES = 64 * 1024 * 1024
 _LONGEST_RUN_BATCHES = 500
-_GIVEN_BACK_TOGETHER = 1_000
-_GIVING_BACK_SECONDS = 10.0
-
-_log = logging.getLogger(__name__)
 
 stopping = threading.Event()
 """Set to end every `PullSubscriptions` of this process once what it has pulled is stored."""
@@ -92,8 +70,8 @@ class PullSubscriptions(beam.PTransform):
     def __init__(self, subscriptions: Sequence[str], in_hand: Path | None = None) -> None:
         """Pull from `projects/…/subscriptions/…`, each one source's raw events.
 
-        In a folder `in_hand` is noted what is worked on: a message on which the process dies is tried alone
-        then, and at last set aside.
+        In a folder `in_hand` is noted what is worked on: a message on which the process dies is tried
+        among few then, alone when it dies again, and at last set aside.
         """
         super().__init__()
         self._source = _Subscriptions(tuple(subscriptions), in_hand)
@@ -142,7 +120,7 @@ class _Subscriptions(UnboundedSource):
     def create_reader(self, options: Any, checkpoint_mark: CheckpointMark | None) -> "_Reader":
         """Start to pull, or go on where an earlier reader ended; what that did not acknowledge comes again."""
         if self._names not in _pulls:
-            _pulls[self._names] = _Pull(self._names, self._in_hand)
+            _pulls[self._names] = Pull(self._names, self._in_hand)
         return _Reader(self._names, _pulls[self._names])
 
     def get_checkpoint_mark_coder(self) -> coders.Coder:
@@ -150,123 +128,7 @@ class _Subscriptions(UnboundedSource):
         return coders.PickleCoder()
 
 
-class _Pull:
-    """Messages of subscriptions, pulled in the background for one reader after the other."""
-
-    def __init__(self, names: tuple[str, ...], in_hand: Path | None = None) -> None:
-        self.id = uuid.uuid4().hex
-        self.batch = 0
-        """The last one that was taken."""
-        self._client = subscriber()
-        self._arrived: queue.SimpleQueue[tuple[str, Message]] = queue.SimpleQueue()
-        self._set_apart: deque[tuple[str, Message]] = deque()
-        self._unacknowledged: dict[int, list[Message]] = {}
-        self._in_hand = InHand(in_hand) if in_hand is not None else None
-        limits = pubsub_v1.types.FlowControl(
-            max_messages=_BUFFERED_MESSAGES // len(names), max_bytes=_BUFFERED_BYTES // len(names)
-        )
-        self._streams = [
-            self._client.subscribe(
-                name,
-                callback=partial(self._arrive, name),
-                flow_control=limits,
-                await_callbacks_on_shutdown=True,
-            )
-            for name in names
-        ]
-
-    def _arrive(self, name: str, message: Message) -> None:
-        self._arrived.put((name, message))
-
-    def take(self) -> list[Message]:
-        """Return the next batch; an empty one when nothing has arrived for a moment.
-
-        Raises:
-            google.api_core.exceptions.GoogleAPICallError: Pub/Sub refuses to let a subscription be pulled.
-        """
-        for stream in self._streams:
-            if stream.done():
-                stream.result()
-        messages = [self._set_apart.popleft()[1]] if self._set_apart else self._gather()
-        if messages:
-            self.batch += 1
-            self._unacknowledged[self.batch] = messages
-            self._note()
-        return messages
-
-    def is_fatal(self, messages: Sequence[Message]) -> bool:
-        """Return whether processes have died on what was taken."""
-        return self._in_hand is not None and any(self._in_hand.is_fatal(each.message_id) for each in messages)
-
-    def _gather(self) -> list[Message]:
-        messages: list[Message] = []
-        size = 0
-        deadline = time.monotonic() + _IDLE_SECONDS
-        while len(messages) < LARGEST_BATCH and size < LARGEST_BATCH_BYTES:
-            try:
-                name, message = self._arrived.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                break
-            if self._in_hand is not None and self._in_hand.is_suspect(message.message_id):
-                if not messages:
-                    return [message]
-                self._set_apart.append((name, message))
-                continue
-            if not messages:
-                deadline = time.monotonic() + LONGEST_WAIT
-            messages.append(message)
-            size += len(message.data)
-        return messages
-
-    def _note(self) -> None:
-        if self._in_hand is not None:
-            self._in_hand.take(each.message_id for held in self._unacknowledged.values() for each in held)
-
-    def acknowledge(self, batch: int) -> None:
-        """Tell Pub/Sub that all batches up to this one are stored."""
-        for number in [n for n in self._unacknowledged if n <= batch]:
-            stored = self._unacknowledged.pop(number)
-            for message in stored:
-                message.ack()
-            if self._in_hand is not None:
-                self._in_hand.acquit(each.message_id for each in stored)
-        self._note()
-
-    def close(self) -> None:
-        """Stop pulling, wait until acknowledgements are sent, and give back what was not taken."""
-        for stream in self._streams:
-            stream.cancel()
-        for stream in self._streams:
-            try:
-                stream.result()
-            except GoogleAPICallError as error:
-                # `take` has raised it, or nothing is to be taken any more; the other streams end properly.
-                _log.warning("pulling had ended already: %s", error)
-        self._give_back()
-        self._client.close()
-        if self._in_hand is not None:
-            self._in_hand.close()
-
-    def _give_back(self) -> None:
-        """Let messages come again at once, to whoever pulls; else that would take until their deadline."""
-        # Not by `nack`: before a stream has ended it would bring them back, and after that it sends nothing.
-        left: defaultdict[str, list[str]] = defaultdict(list)
-        while not self._arrived.empty():
-            self._set_apart.append(self._arrived.get())
-        for name, message in self._set_apart:
-            left[name].append(message.ack_id)
-        for name, ids in left.items():
-            for start in range(0, len(ids), _GIVEN_BACK_TOGETHER):
-                some = ids[start : start + _GIVEN_BACK_TOGETHER]
-                try:
-                    self._client.modify_ack_deadline(
-                        subscription=name, ack_ids=some, ack_deadline_seconds=0, timeout=_GIVING_BACK_SECONDS
-                    )
-                except (GoogleAPICallError, RetryError) as error:
-                    _log.warning("%d messages of %s come again later: %s", len(some), name, error)
-
-
-_pulls: dict[tuple[str, ...], _Pull] = {}
+_pulls: dict[tuple[str, ...], Pull] = {}
 """Of this process, by subscriptions."""
 
 
@@ -280,11 +142,11 @@ def stop_pulling() -> None:
 class _Reader(UnboundedReader):
     """Hands out batches of what is pulled."""
 
-    def __init__(self, names: tuple[str, ...], pull: _Pull) -> None:
+    def __init__(self, names: tuple[str, ...], pull: Pull) -> None:
         self._names = names
         self._pull = pull
         self._last_batch = pull.batch + _LONGEST_RUN_BATCHES
-        self._messages: list[Message] = []
+        self._messages: list[Pulled] = []
         self._ended = False
 
     def start(self) -> bool:
@@ -299,7 +161,7 @@ class _Reader(UnboundedReader):
 
     def get_current(self) -> EventBatch:
         """Return the batch."""
-        events = [RawEvent(m.data, dict(m.attributes)) for m in self._messages]
+        events = [RawEvent(each.message.data, dict(each.message.attributes)) for each in self._messages]
         return EventBatch(events, "pubsub", self._pull.batch, fatal=self._pull.is_fatal(self._messages))
 
     def get_current_timestamp(self) -> Timestamp:

@@ -16,6 +16,10 @@ from pipelines.local.bigquery_streaming_buffer import StreamingBuffer
 from pipelines.local.bigquery_turns import Turns
 
 GOOGLES_BUFFER = dt.timedelta(minutes=30)
+_CHECKPOINT_THRESHOLD = "256MB"
+"""How long DuckDB's log may become before it is worked into the tables. Each time the last group of rows is
+written again, of dead letters perhaps a gigabyte: at the usual 16 MB, large ones took most of a processor.
+https://duckdb.org/docs/stable/configuration/overview"""
 _transaction: ContextVar[duckdb.DuckDBPyConnection | None] = ContextVar("_transaction", default=None)
 """The connection of the transaction that the current request has open."""
 
@@ -31,6 +35,7 @@ class Engine(DuckDBEngine):
     async def start(self) -> None:
         """Open the database, and make what the rules remember."""
         await super().start()
+        super().connection.execute(f"SET checkpoint_threshold = '{_CHECKPOINT_THRESHOLD}'")
         self.streamed = StreamingBuffer(self.buffer_length, lambda: self.connection)
         self.turns = Turns()
 

@@ -1,6 +1,5 @@
 """What sources that send JSON share: typed reading, exact slices, tolerance of what is no strict JSON."""
 
-import codecs
 import re
 from typing import Final, TypeVar
 
@@ -36,6 +35,9 @@ DEEPEST: Final = 100
 """Levels of nesting that are read; what lies deeper is still part of the content."""
 
 _BOM: Final = b"\xef\xbb\xbf"
+_BLANKS: Final = b" \t\n\r"
+_REPAIRABLE: Final = frozenset(bytes([byte]) for byte in b'{["NI-')
+"""What a text begins with that is JSON after its repair, `NaN` and infinities included."""
 # A string may end with the text, so that an unbalanced quote is read over once and not again from each quote.
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{]++|[\]}]++|-?Infinity|NaN', re.DOTALL)
 _ESCAPE: Final = re.compile(
@@ -51,16 +53,6 @@ _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|\W+")
 _LONGEST_KEY: Final = 64
 
 T = TypeVar("T")
-
-
-def _marked(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return "?" * (error.end - error.start), error.end
-
-
-_MARKED: Final = "parley.marked"
-codecs.register_error(_MARKED, _marked)
 
 
 class Body:
@@ -91,6 +83,9 @@ class Body:
             raise
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             if self._repaired is not None and part is None:
+                raise
+            if part is None and self._original.lstrip(_BLANKS)[:1] not in _REPAIRABLE:
+                # Nothing makes JSON of it, and trying costs most where there is most of it.
                 raise
         if part is None:
             return decoder.decode(self._repair())
@@ -130,7 +125,8 @@ def repaired(data: bytes) -> bytes:
     blanks; `NaN`, infinities and what is nested too deeply become empty strings. What is no JSON beyond
     that stays so.
     """
-    data = data.decode("utf-8", _MARKED).encode()
+    # One surrogate for each byte that is no UTF-8, and for each of these a question mark.
+    data = data.decode("utf-8", "surrogateescape").encode("utf-8", "replace")
     copy = bytearray(data)
     depth = too_deep = 0
     for token in _TOKEN.finditer(data):

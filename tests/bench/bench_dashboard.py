@@ -26,6 +26,7 @@ from rich.table import Table
 
 from pipelines.bigquery import resolving
 from pipelines.bigquery.target import Target, client
+from pipelines.dashboard import reports
 from pipelines.dashboard.app import create_app
 from pipelines.dashboard.warehouse import Warehouse
 from tests.bigquery_fixtures import free_ports, running_emulator
@@ -109,6 +110,9 @@ def pages(warehouse: Warehouse, last: dt.date, days: int) -> Iterator[tuple[str,
     panels = {name: f"/panels/{name}?{period}" for name in PANELS}
     yield "overview", [f"/?{period}", *panels.values()]
     yield from ((f"panel {name}", [path]) for name, path in panels.items())
+    reported = {name: f"/panels/reports/{name}?{period}" for name in reports.PANELS}
+    yield "reports", [f"/reports/?{period}", *reported.values()]
+    yield from ((f"report {name}", [path]) for name, path in reported.items())
     lists = {
         "conversations": "",
         "conversations of a name": "contact=an",

@@ -1,3 +1,4 @@
+import datetime as dt
 import re
 import threading
 import uuid
@@ -39,6 +40,7 @@ class Site:
             "/people/?contact=nobody",
             "/messages/",
             "/response-times/?business=1",
+            f"/reports/?from={START.date()}&to={START.date() + dt.timedelta(days=6)}",
             "/webhooks/",
             "/dead-letters/",
             "/runs/",
@@ -88,6 +90,8 @@ def look(new_visitor, site: Site, complaints: list[str]):
         page.goto(site.url + path)
         for name in PANELS if path == "/" else ():
             page.locator(f".{name}:not([aria-busy])").wait_for()
+        if path.startswith("/reports/"):
+            expect(page.locator("[aria-busy]")).to_have_count(0, timeout=120_000)
         return page
 
     return go

@@ -5,14 +5,18 @@ import io
 import json
 import threading
 import urllib.parse
+import urllib.request
+import uuid
 from pathlib import Path
+from typing import Any
 
 import fastavro
 import pytest
 from click.testing import CliRunner
 
 from pipelines.cli import main
-from tests.e2e.conftest import Stack
+from pipelines.local import environment, ready
+from tests.e2e.conftest import PATIENCE, Stack
 from tests.raw_events import text_message
 from tests.schemas.cookbook import COOKBOOK, recipes
 
@@ -135,3 +139,77 @@ def test_an_analyst_gets_from_the_sample_to_a_csv_of_who_waits_how_long(stack: S
     assert {row["hour"] for row in rows} <= {str(hour) for hour in range(24)}
     assert len({(row["source"], row["source_channel_id"], row["hour"]) for row in rows}) == len(rows)
     assert any(float(row["p90_minutes"] or 0) > 0 for row in rows)
+
+
+@pytest.mark.thorough
+def test_reprocessing_the_whole_archive_answers_no_visitor_again(stack: Stack):
+    # As a deployment has it: what visitors write is kept for a sender that starts later.
+    ready.make_subscriptions_of_the_sender()
+    stack.start("sender")
+    visitor = Visitor(stack)
+    visitor.ask("Is the shop open?")
+    visitor.is_answered("Until six.")
+    stack.wait_until(OF_VISITORS, 2)
+    before = visitor.messages()
+    events = stack.scalar("SELECT COUNT(*) FROM {views}.events")
+
+    run = parley("backfill", "plan", "--quiet").strip()
+    parley("backfill", "apply", run)
+    # Whoever sent anything again would have done it before this answer: it waits its turn in the conversation.
+    visitor.is_answered("And from nine tomorrow.")
+
+    after = visitor.messages()
+    assert after[:-1] == before
+    assert [each["content"]["text"] for each in after] == [
+        "Is the shop open?", "Until six.", "And from nine tomorrow.",
+    ]  # fmt: skip
+    # The reply, its attempt and its outcome are all that came since.
+    stack.wait_until("SELECT COUNT(*) FROM {views}.events", events + 3)
+    assert stack.scalar("SELECT COUNT(*) FROM {views}.events") == events + 3
+    assert stack.scalar(OF_VISITORS) == 3
+
+
+OF_VISITORS = "SELECT COUNT(*) FROM {views}.messages WHERE source = 'chatplugin'"
+
+
+class Visitor:
+    """Somebody on the live chat of a stack, and whoever answers them."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._opened = self._post("/chatplugin.authenticate", {"channel_id": environment.CHAT_CHANNEL})
+
+    def ask(self, text: str) -> None:
+        bearer = f"Bearer {self._opened['token']}"
+        self._post("/chatplugin.send", {"message": {"text": text}}, Authorization=bearer)
+
+    def is_answered(self, text: str) -> None:
+        """Answer, and wait until the visitor sees it."""
+        token = self._stack.variables[environment.REPLY_TOKEN]
+        reply = {
+            "source": "chatplugin",
+            "channel": environment.CHAT_CHANNEL,
+            "to": self._opened["conversation_id"],
+            "content": {"text": text},
+        }
+        self._post("/replies", reply, **{"Authorization": f"Bearer {token}", "Idempotency-Key": str(uuid.uuid4())})
+        ready.wait_for(
+            f"the answer {text!r}",
+            lambda: any(each["content"] == {"text": text} for each in self.messages()),
+            PATIENCE,
+        )
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Return the conversation as it is there after the visitor's return."""
+        asked = {"resume_token": self._opened["resume_token"]}
+        return self._post("/chatplugin.authenticate", asked)["messages"]
+
+    def _post(self, path: str, body: dict[str, Any], **headers: str) -> dict[str, Any]:
+        address = f"http://127.0.0.1:{self._stack.ports.receiver}"
+        request = urllib.request.Request(
+            address + path,
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json", "Origin": address, **headers},
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from pipelines.bigquery.target import Target
+from pipelines.dashboard import reported
 from pipelines.dashboard import warehouse as dashboard
 from schemas import loader
 from tests.googlesql.engine import RefusedError
@@ -35,6 +36,7 @@ def test_every_question_of_the_dashboard_is_accepted(judge: Judge, question: str
     counts = dict.fromkeys(re.findall(r"\$\{(\w+)\}", dashboard._sql(question)), 2)
     people = {"across", "across_near", "people", "people_around"}
     own = {"rows", "views", "exchanged", "outbound", "texts", "turns", *people}
+    own |= {"reported", *reported.VIEWS}
     names = {name: count for name, count in counts.items() if name not in own}
 
     judge.analyze(dashboard.statement(question, target, names))

@@ -12,6 +12,7 @@ from google.api_core.exceptions import BadRequest, InternalServerError
 from google.cloud import bigquery
 
 from pipelines.bigquery.target import ConfigurationError, Target
+from pipelines.dashboard import reported, reports
 from pipelines.dashboard.app import create_app
 from pipelines.dashboard.period import Period
 from pipelines.dashboard.warehouse import (
@@ -108,6 +109,7 @@ def test_whatever_a_page_asks_is_no_wider_than_the_widest(world: DashboardWorld)
     conversation = world.conversation_of(HOSTILE_EVENT)
     paths = ["/conversations/?waiting=1&contact=6", "/conversations/", "/dead-letters/", "/runs/", "/runs/x"]
     paths += [f"/panels/{name}" for name in ("status", "totals", "activity", "funnel", "responses", "troubles")]
+    paths += [f"/panels/reports/{name}" for name in reports.PANELS]
     paths += [
         "/messages/",
         "/messages/?text=a",
@@ -141,7 +143,10 @@ def test_no_question_reads_content_but_those_that_show_it() -> None:
         if any(scan.columns & {"content", "data"} for scan in scans(sql, scalars, YEAR)):
             showing.add(question)
 
-    assert showing == {"answers", "dead_letters", "items", "search", "texts"}
+    reading = {
+        "report_sessions"
+    }  # Of the reports, who wrote and what was told of prices, referrals and ratings is in it.
+    assert showing == {"answers", "dead_letters", "items", "search", "texts", *reported.REACH} - reading
 
 
 @pytest.mark.parametrize("kind", [BadRequest, InternalServerError])

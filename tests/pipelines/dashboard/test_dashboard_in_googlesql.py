@@ -14,6 +14,7 @@ from google.cloud import bigquery
 
 from pipelines.bigquery import resolving
 from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR
+from pipelines.dashboard import reports
 from pipelines.dashboard.app import create_app
 from pipelines.dashboard.warehouse import Row, Warehouse, questions
 from pipelines.run.desk import Desk
@@ -132,6 +133,7 @@ def _paths(analyst: Analyst) -> Iterator[str]:
     yield from (f"/messages/?{period}", f"/messages/?text=o&from={LAST}&to={LAST}", f"/webhooks/?{period}")
     yield from (f"/messages/?which={name}&{period}" for name in ("read", "unanswered", "within_1_hour"))
     yield from (f"/response-times/?{period}", f"/response-times/?business=1&{period}")
+    yield from (f"/panels/reports/{name}?{period}" for name in reports.PANELS)
     yield "/panels/totals?from=2026-03-20&to=2026-03-21"
     yield from (f"/conversations/?{period}", f"/conversations/?waiting=1&{period}", f"/dead-letters/?{period}")
     yield f"/dead-letters/?format=csv&{period}"

@@ -66,15 +66,29 @@ def test_what_a_living_process_has_in_hand_is_left_to_it(tmp_path):
 
 def test_a_message_is_set_aside_once_processes_have_died_on_it_alone(tmp_path):
     die(tmp_path, "1", "2")
+    in_hand = next_process(tmp_path)
+    assert (in_hand.is_suspect("1"), in_hand.is_alone("1")) == (True, False)
+    in_hand.close()
+    die(tmp_path, "1", "3")
     for deaths in range(DEATHS_ALONE):
         in_hand = next_process(tmp_path)
+        assert in_hand.is_alone("1")
         assert not in_hand.is_fatal("1"), deaths
         in_hand.close()
         die(tmp_path, "1")
 
     in_hand = next_process(tmp_path)
     assert in_hand.is_fatal("1")
-    assert (in_hand.is_suspect("2"), in_hand.is_fatal("2")) == (True, False)
+    for innocent in ("2", "3"):
+        assert (in_hand.is_suspect(innocent), in_hand.is_alone(innocent)) == (True, False)
+
+
+def test_who_was_in_hand_with_others_when_processes_died_is_never_set_aside(tmp_path):
+    for _ in range(DEATHS_ALONE + 3):
+        die(tmp_path, "1", "2")
+
+    in_hand = next_process(tmp_path)
+    assert (in_hand.is_alone("1"), in_hand.is_fatal("1")) == (True, False)
 
 
 def test_a_message_that_was_survived_is_suspect_no_more(tmp_path):

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import apache_beam as beam
 import pytest
@@ -12,7 +13,8 @@ from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 from google.api_core.exceptions import NotFound
 from google.cloud import pubsub_v1
 
-from pipelines.io import read_pubsub
+from pipelines.io import pull, read_pubsub
+from pipelines.io.pull import Pull
 from pipelines.io.read_pubsub import PullSubscriptions, ReadSubscriptions
 from pipelines.local.pubsub import PubSubServer
 from pipelines.local.ready import wait_for
@@ -162,7 +164,7 @@ def test_the_runners_own_source_feeds_the_same_pipeline(pubsub: PubSubServer):
 
 def test_a_long_read_ends_by_itself_and_the_next_goes_on_with_what_was_pulled(pubsub: PubSubServer, monkeypatch):
     monkeypatch.setattr(read_pubsub, "_LONGEST_RUN_BATCHES", 1)
-    monkeypatch.setattr(read_pubsub, "LARGEST_BATCH", 50)
+    monkeypatch.setattr(pull, "LARGEST_BATCH", 50)
     create_topics(PROJECT, TOPICS)
     events = [text_message(n) for n in range(2_000)]
 
@@ -181,13 +183,13 @@ def test_a_long_read_ends_by_itself_and_the_next_goes_on_with_what_was_pulled(pu
 def test_a_subscription_that_is_gone_does_not_keep_the_messages_of_others(pubsub: PubSubServer):
     create_topics(PROJECT, {"raw-facebook": TOPICS["raw-facebook"]})
     publish([text_message(n) for n in range(10)])
-    pull = read_pubsub._Pull(tuple(SUBSCRIPTIONS))
-    wait_for("all messages", lambda: pull._arrived.qsize() == 10, SOON)
-    wait_for("the end of what is gone", lambda: any(stream.done() for stream in pull._streams), SOON)
+    pulling = Pull(tuple(SUBSCRIPTIONS))
+    wait_for("all messages", lambda: len(pulling._arrived) == 10, SOON)
+    wait_for("the end of what is gone", lambda: pulling.failure() is not None, SOON)
     with pytest.raises(NotFound, match="parley-twilio"):
-        pull.take()
+        pulling.take()
 
-    pull.close()
+    pulling.close()
 
     given_back = 0
     until = time.monotonic() + SOON
@@ -197,22 +199,22 @@ def test_a_subscription_that_is_gone_does_not_keep_the_messages_of_others(pubsub
 
 
 def test_what_was_pulled_and_not_taken_is_given_back_at_once(pubsub: PubSubServer, monkeypatch):
-    monkeypatch.setattr(read_pubsub, "LARGEST_BATCH", 100)
+    monkeypatch.setattr(pull, "LARGEST_BATCH", 100)
     monkeypatch.setattr(read_pubsub, "_LONGEST_RUN_BATCHES", 1)
     create_topics(PROJECT, TOPICS)
     events = [text_message(n) for n in range(1_000)]
     publish(events)
     run().wait_until_finish()
-    ((_, pull),) = read_pubsub._pulls.items()
+    ((_, pulling),) = read_pubsub._pulls.items()
     told: list[str] = []
-    modify = pull._client.modify_ack_deadline
+    modify = pulling._client.modify_ack_deadline
 
-    def modifying(*, subscription: str, ack_ids: list[str], ack_deadline_seconds: int, timeout: float) -> None:
+    def modifying(*, ack_ids: list[str], ack_deadline_seconds: int, **more: Any) -> None:
         assert ack_deadline_seconds == 0
         told.extend(ack_ids)
-        modify(subscription=subscription, ack_ids=ack_ids, ack_deadline_seconds=0, timeout=timeout)
+        modify(ack_ids=ack_ids, ack_deadline_seconds=0, **more)
 
-    monkeypatch.setattr(pull._client, "modify_ack_deadline", modifying)
+    monkeypatch.setattr(pulling._client, "modify_ack_deadline", modifying)
 
     read_pubsub.stop_pulling()
 
@@ -226,38 +228,42 @@ def test_what_was_pulled_and_not_taken_is_given_back_at_once(pubsub: PubSubServe
     assert taken + given_back == len(events)
 
 
-def test_a_message_on_which_a_process_died_is_taken_alone(pubsub: PubSubServer, tmp_path):
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_messages_on_which_a_process_died_are_taken_by_themselves_and_then_alone(
+    deaths: int, pubsub: PubSubServer, tmp_path
+):
     create_topics(PROJECT, TOPICS)
     publish([text_message(n) for n in range(20)])
     names = tuple(SUBSCRIPTIONS)
-    first = read_pubsub._Pull(names, tmp_path)
-    wait_for("all messages", lambda: first._arrived.qsize() == 20, SOON)
-    died_on = [first._arrived.get()[1].message_id for _ in range(2)]
+    first = Pull(names, tmp_path)
+    wait_for("all messages", lambda: len(first._arrived) == 20, SOON)
+    died_on = [each.message.message_id for each in list(first._arrived)[:2]]
     # As a process leaves them that dies, with all it has pulled.
-    (tmp_path / "dead.hand").write_text(json.dumps(died_on))
+    for death in range(deaths):
+        (tmp_path / f"{death}.hand").write_text(json.dumps(died_on))
     first.close()
 
-    pull = read_pubsub._Pull(names, tmp_path)
+    pulling = Pull(names, tmp_path)
     taken: list[list[str]] = []
     until = time.monotonic() + SOON
     while sum(map(len, taken)) < 20 and time.monotonic() < until:
-        if messages := pull.take():
-            taken.append([message.message_id for message in messages])
-            pull.acknowledge(pull.batch)
-    pull.close()
+        if messages := pulling.take():
+            taken.append([each.message.message_id for each in messages])
+            pulling.acknowledge(pulling.batch)
+    pulling.close()
 
     assert sum(map(len, taken)) == 20
-    for suspect in died_on:
-        assert [suspect] in taken
+    suspects = [set(each) for each in taken if set(each) & set(died_on)]
+    assert suspects == ([set(died_on)] if deaths == 1 else [{each} for each in died_on])
     assert json.loads((tmp_path / "suspects.json").read_text()) == {}
 
 
 def test_a_batch_ends_at_so_many_bytes(pubsub: PubSubServer, monkeypatch):
-    monkeypatch.setattr(read_pubsub, "LARGEST_BATCH_BYTES", 3 * len(text_message(0).data))
+    monkeypatch.setattr(pull, "LARGEST_BATCH_BYTES", 3 * len(text_message(0).data))
     create_topics(PROJECT, TOPICS)
     publish([text_message(n) for n in range(10)])
-    pull = read_pubsub._Pull(tuple(SUBSCRIPTIONS))
-    wait_for("all messages", lambda: pull._arrived.qsize() == 10, SOON)
+    pulling = Pull(tuple(SUBSCRIPTIONS))
+    wait_for("all messages", lambda: len(pulling._arrived) == 10, SOON)
 
-    assert len(pull.take()) == 3
-    pull.close()
+    assert len(pulling.take()) == 3
+    pulling.close()

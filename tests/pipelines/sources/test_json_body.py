@@ -94,6 +94,17 @@ def test_wrong_shape_is_refused_without_another_try(monkeypatch):
         Body(b'{"items": 7}').decode(DOCUMENT)
 
 
+@pytest.mark.parametrize("data", [b"\x80" * 9, b"\x80{}", b" \n\x01", b"]["])
+def test_what_begins_like_no_json_is_refused_without_another_try(data, monkeypatch):
+    monkeypatch.setattr("pipelines.sources.json_body.repaired", pytest.fail)
+    with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
+        Body(data).decode(DOCUMENT)
+
+
+def test_each_byte_that_is_no_utf_8_becomes_a_question_mark():
+    assert repaired(b'{"a": "\xff\xe4b\xed\xa0\x80", "\xf0\x9f\x9a": 1}') == b'{"a": "??b???", "???": 1}'
+
+
 def test_part_of_another_body_is_refused():
     (part,) = Body(document(b"{}")).decode(DOCUMENT).items
     other = Body(document(b'{"x": "\\u0000"}'))
