@@ -29,14 +29,18 @@ resource "google_dataflow_flex_template_job" "streaming" {
     bigquery_project    = var.project
     bigquery_location   = var.bigquery_location
     dataset_prefix      = var.dataset_prefix
+    # Its name, not its value: workers read it themselves, once somebody was erased.
+    erasure_key_secret = google_secret_manager_secret.erasure_key.id
   }
 
   depends_on = [
     google_artifact_registry_repository_iam_member.worker_pulls,
     google_bigquery_dataset.rows,
     google_project_iam_member.worker,
+    google_project_iam_member.streaming_reads_suppressions,
     google_pubsub_subscription_iam_member.streaming_looks_up,
     google_pubsub_subscription_iam_member.streaming_subscribes,
+    google_secret_manager_secret_iam_member.erasure_key_streaming,
     google_storage_bucket_iam_member.worker_stages,
   ]
 }

@@ -25,6 +25,13 @@ resource "google_secret_manager_secret_iam_member" "erasure_key" {
   member    = "group:${each.value}"
 }
 
+# Workers of the streaming job know by it what is suppressed. They cannot read the archive, and so open no seal.
+resource "google_secret_manager_secret_iam_member" "erasure_key_streaming" {
+  secret_id = google_secret_manager_secret.erasure_key.id
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.streaming.member
+}
+
 # Nobody else can replace an object of the archive.
 resource "google_project_iam_custom_role" "eraser" {
   role_id     = "parleyEraser"

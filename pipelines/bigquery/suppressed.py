@@ -10,6 +10,7 @@ from typing import Final
 from google.api_core.exceptions import GoogleAPICallError, NotFound
 from google.cloud import bigquery
 
+from pipelines.bigquery.secret import checked, read
 from pipelines.bigquery.target import ConfigurationError, Target, client
 from pipelines.core.suppression import Entry, Key, Suppression
 
@@ -21,6 +22,8 @@ _TIMEOUT_SECONDS: Final = 10.0
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()
 _known: dict[tuple[Target, str], tuple[float, Suppression | None]] = {}
+_read: dict[str, Key] = {}
+"""Keys that were read, by the name of the secret: one is kept as long as the archive, and never changes."""
 
 
 def key_from_environment() -> Key | None:
@@ -37,27 +40,33 @@ def key_from_environment() -> Key | None:
 
 
 class Suppressed:
-    """Gives what is suppressed in a target; it travels to workers with the key that was set where it was made."""
+    """Gives what is suppressed in a target; it travels to workers.
 
-    def __init__(self, where: Target, secret: str | None = None) -> None:
-        """Take the key of the environment, unless another is given.
+    With it goes the key that was set where it was made; or, of a secret in Secret Manager, only its name: each
+    process of a worker then reads the value itself, when something is suppressed for the first time.
+    """
+
+    def __init__(self, where: Target, secret: str | None = None, *, reference: str | None = None) -> None:
+        """Take the name of a secret; else a key; else that of the environment.
 
         Raises:
-            ConfigurationError: it is too short.
+            ConfigurationError: the key is too short, or the name is none.
         """
         self._where = where
-        self._secret = os.environ.get(KEY, "") if secret is None else secret
+        self._reference = reference and checked(reference)
+        self._secret = "" if reference else os.environ.get(KEY, "") if secret is None else secret
         if self._secret:
-            self._key()
+            _key(self._secret)
 
     def current(self) -> Suppression | None:
         """Return what is suppressed by now, as known for half a minute at most; None where nothing is.
 
         Raises:
-            ConfigurationError: something is, and the key is missing or another.
+            ConfigurationError: something is, and the key is missing, or another, or cannot be read.
         """
+        known_by = (self._where, self._reference or self._secret)
         with _lock:
-            at, known = _known.get((self._where, self._secret), (float("-inf"), None))
+            at, known = _known.get(known_by, (float("-inf"), None))
             if time.monotonic() - at < LOOKS_AGAIN_SECONDS:
                 return known
             try:
@@ -67,20 +76,37 @@ class Suppressed:
                 _log.warning("what is suppressed cannot be read; what was known holds", exc_info=True)
                 if at == float("-inf"):
                     return None
-            _known[self._where, self._secret] = (time.monotonic(), known)
+            _known[known_by] = (time.monotonic(), known)
             return known
 
     def read(self) -> Suppression | None:
         """Return what is suppressed as the table has it now, as `current` does."""
         with client(self._where) as warehouse:
-            entries = _entries(warehouse, self._where, self._key().id if self._secret else None)
-        return Suppression(self._key(), entries) if entries else None
+            valid = _valid(warehouse, self._where)
+        # A secret is asked for only where something is suppressed: before the first erasure there is none.
+        key = self._key() if valid or self._secret else None
+        if others := {row["key_id"] for row in valid} - {key and key.id}:
+            raise ConfigurationError(
+                f"people were erased with a key that is not set here ({', '.join(sorted(others))}): set {KEY}, or "
+                "their rows would come back"
+            )
+        if key is None or not valid:
+            return None
+        return Suppression(key, [Entry(row["kind"], row["hash"], row["until"]) for row in valid])
 
-    def _key(self) -> Key:
-        try:
-            return Key(self._secret)
-        except ValueError as error:
-            raise ConfigurationError(f"{KEY}: {error}") from error
+    def _key(self) -> Key | None:
+        if self._reference is None:
+            return _key(self._secret) if self._secret else None
+        if self._reference not in _read:
+            _read[self._reference] = _key(read(self._reference))
+        return _read[self._reference]
+
+
+def _key(secret: str) -> Key:
+    try:
+        return Key(secret)
+    except ValueError as error:
+        raise ConfigurationError(f"{KEY}: {error}") from error
 
 
 def forget_known() -> None:
@@ -89,7 +115,7 @@ def forget_known() -> None:
         _known.clear()
 
 
-def _entries(warehouse: bigquery.Client, where: Target, key_id: str | None) -> list[Entry]:
+def _valid(warehouse: bigquery.Client, where: Target) -> list[bigquery.Row]:
     try:
         # Listed, not queried: that costs nothing, however often it is done.
         found = list(warehouse.list_rows(where.table(TABLE), retry=None, timeout=_TIMEOUT_SECONDS))
@@ -97,10 +123,4 @@ def _entries(warehouse: bigquery.Client, where: Target, key_id: str | None) -> l
         # Of an earlier version, until its next `parley tables deploy`.
         return []
     now = dt.datetime.now(dt.UTC)
-    valid = [row for row in found if row["expires_at"] > now]
-    if others := {row["key_id"] for row in valid} - {key_id}:
-        raise ConfigurationError(
-            f"people were erased with a key that is not set here ({', '.join(sorted(others))}): set {KEY}, or "
-            "their rows would come back"
-        )
-    return [Entry(row["kind"], row["hash"], row["until"]) for row in valid]
+    return [row for row in found if row["expires_at"] > now]

@@ -112,6 +112,12 @@ class ParleyOptions(PipelineOptions):
             default=CONNECTIONS,
             help="how many connections a process opens to a table at most; one where the load is small",
         )
+        streaming.add_argument(
+            "--erasure_key_secret",
+            metavar="NAME",
+            help="the secret with which people are erased, projects/…/secrets/…, read by the workers themselves; "
+            "by default $PARLEY_ERASURE_KEY goes along with the job",
+        )
         batch.add_argument("--archive", help="the archive's root, a folder or gs://bucket/prefix")
         batch.add_argument(
             "--output",

@@ -68,7 +68,8 @@ def run(options: PipelineOptions, where: Target) -> Any:
 
 
 def _build(pipeline: beam.Pipeline, reader: beam.PTransform, where: Target, parley: ParleyOptions) -> None:
-    build(pipeline, reader, AppendRows(where, parley.append_connections), Suppressed(where))
+    suppressed = Suppressed(where, reference=parley.erasure_key_secret)
+    build(pipeline, reader, AppendRows(where, parley.append_connections), suppressed)
 
 
 def _reader(parley: ParleyOptions, subscriptions: Sequence[str]) -> beam.PTransform:

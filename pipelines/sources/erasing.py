@@ -20,6 +20,8 @@ from schemas.raw_event import CONTENT_ENCODING, CONTENT_TYPE, ERASED, EVENT_ID, 
 
 MOST_RUNS: Final = 20
 """Of so many erasures an event says that they have touched it: the last ones."""
+MOST_NAMED: Final = 100
+"""So many parts of an event that name the person are tried one by one, where others need one of them."""
 _LEFT: Final = frozenset({EVENT_ID, SOURCE, RECEIVED_AT, ERASED})
 """The attributes that an event keeps of which nothing else is left."""
 _OURS: Final = _LEFT | {CONTENT_TYPE, "verified_by"}
@@ -70,16 +72,16 @@ def without(event: RawEvent, is_theirs: IsTheirs, spelt: Spellings | None, run_i
         # Nobody else's; or it makes no row at all, and names the person.
         return tombstone(event, run_id, trace.made[1:])
     data = _plain(event)
-    cut = _cut(data, chosen, spelt)
     attributes = {name: value for name, value in event.attributes.items() if not _names_in(name, value, spelt)}
-    if not (cut.pointers or theirs or len(attributes) < len(event.attributes)):
+    bare = {name: value for name, value in attributes.items() if name != CONTENT_ENCODING}
+    cut = _cut(data, chosen, spelt)
+    is_changed = bool(theirs) or len(attributes) < len(event.attributes)
+    if cut.spans or is_changed:
+        cut = _separable(event.event_id, cut, bare, others)
+    if not (cut.spans or is_changed):
         return Left(event, False, [], cut.mentions)
-    attributes.pop(CONTENT_ENCODING, None)
-    rest = RawEvent(cut.data, _marked(attributes, run_id))
-    told = {_as_told(row) for row in normalize(rest)[1:] if not _holds(row, cut.pointers)}
+    rest = RawEvent(cut.data, _marked(bare, run_id))
     holders = [row for row in others if _holds(row, cut.pointers)]
-    if told != set(map(_as_told, others)) - set(map(_as_told, holders)):
-        raise InseparableError(f"event {event.event_id}: others in it would lose something")
     return Left(rest, False, [row for row in trace.made[1:] if row in chosen.rows or row in holders], cut.mentions)
 
 
@@ -118,43 +120,93 @@ def _items(trace: Trace, is_theirs: IsTheirs, spelt: Spellings | None) -> _Chose
     return _Chosen(theirs, others, gone - kept)
 
 
+class _Span(msgspec.Struct, frozen=True):
+    """A part of a body that may go."""
+
+    first: int
+    end: int
+    pointer: str
+    is_item: bool
+    """Whether it is an item of the person; else it names the person, and makes no row of theirs."""
+
+
 class _Rest(msgspec.Struct, frozen=True):
     """A body without what is to go."""
 
-    data: bytes
-    pointers: list[str]
-    """Where something was taken out."""
+    body: bytes
+    """As it was."""
+    spans: list[_Span]
+    """What was taken out."""
     mentions: bool
+
+    @property
+    def pointers(self) -> list[str]:
+        """Where something was taken out."""
+        return [span.pointer for span in self.spans]
+
+    @property
+    def data(self) -> bytes:
+        """What is left."""
+        left = self.body
+        for span in sorted(self.spans, key=lambda span: span.first, reverse=True):
+            left = left[: span.first] + b"null" + left[span.end :]
+        return left
+
+
+def _separable(known: str, cut: _Rest, attributes: dict[str, str], others: list[rows.Row]) -> _Rest:
+    """Return what can be taken out so that others' rows stay.
+
+    What names the person, and what others' rows are made of, is theirs: as the profile of somebody who has the
+    same number in another source, and is not erased. It stays, and counts as others speaking of the person.
+    """
+    if _others_stay(cut, attributes, others):
+        return cut
+    named = [span for span in cut.spans if not span.is_item]
+    left = _Rest(cut.body, [span for span in cut.spans if span.is_item], mentions=True)
+    if not named or len(named) > MOST_NAMED or not _others_stay(left, attributes, others):
+        raise InseparableError(f"event {known}: others in it would lose something")
+    for span in named:
+        further = _Rest(cut.body, [*left.spans, span], mentions=True)
+        if _others_stay(further, attributes, others):
+            left = further
+    return left
+
+
+def _others_stay(cut: _Rest, attributes: dict[str, str], others: list[rows.Row]) -> bool:
+    """Return whether a rest makes the rows of others, but for those of items of which a part was taken out."""
+    made = normalize(RawEvent(cut.data, attributes))[1:]
+    told = {_as_told(row) for row in made if not _holds(row, cut.pointers)}
+    holders = {_as_told(row) for row in others if _holds(row, cut.pointers)}
+    return told == set(map(_as_told, others)) - holders
 
 
 def _cut(data: bytes, chosen: _Chosen, spelt: Spellings | None) -> _Rest:
     """Return a JSON body with `null` in the place of the person's items and of what else names the person."""
     body = Body(data)
     start = len(_BOM) if data.startswith(_BOM) else 0
-    cutter = _Cutter(body, chosen, spelt)
+    cutter = _Cutter(body, chosen, spelt, start)
     try:
         cutter.look(body.decode(_WHOLE), "")
     except (msgspec.DecodeError, UnicodeError, ValueError):
-        return _Rest(data, [], False)
-    left = data
-    for first, end, _ in sorted(cutter.spans, reverse=True):
-        left = left[: start + first] + b"null" + left[start + end :]
-    return _Rest(left, [pointer for *_, pointer in cutter.spans], cutter.mentions)
+        return _Rest(data, [], mentions=False)
+    return _Rest(data, cutter.spans, cutter.mentions)
 
 
 class _Cutter:
     """Looks in a body for what is to go."""
 
-    def __init__(self, body: Body, chosen: _Chosen, spelt: Spellings | None) -> None:
+    def __init__(self, body: Body, chosen: _Chosen, spelt: Spellings | None, start: int) -> None:
+        """Take a body, and how many bytes lie before it."""
         self._body = body
+        self._start = start
         self._chosen = chosen
         self._spelt = spelt
-        self.spans: list[tuple[int, int, str]] = []
+        self.spans: list[_Span] = []
         self.mentions = False
 
     def look(self, part: Raw, pointer: str, *, is_element: bool = False) -> None:
         if pointer and pointer in self._chosen.theirs:
-            self._take_out(part, pointer)
+            self._take_out(part, pointer, is_item=True)
             return
         leads = any(_lies_in(each, pointer) for each in self._chosen.theirs)
         named = self._spelt is not None and self._spelt.are_in(self._body.exact(part))
@@ -167,7 +219,7 @@ class _Cutter:
     def _look_into(self, part: Raw, pointer: str, *, is_whole: bool) -> None:
         first = bytes(part)[:1]
         if is_whole or first not in {b"[", b"{"}:
-            self._take_out(part, pointer)
+            self._take_out(part, pointer, is_item=False)
         elif first == b"[":
             elements = self._body.decode(_LIST, part)
             for number, each in enumerate(elements):
@@ -176,8 +228,9 @@ class _Cutter:
             for name, each in self._body.decode(_MEMBERS, part).items():
                 self.look(each, f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}")
 
-    def _take_out(self, part: Raw, pointer: str) -> None:
-        self.spans.append((*self._body.span(part), pointer))
+    def _take_out(self, part: Raw, pointer: str, *, is_item: bool) -> None:
+        first, end = self._body.span(part)
+        self.spans.append(_Span(self._start + first, self._start + end, pointer, is_item))
 
 
 def _lies_in(pointer: str, outer: str) -> bool:

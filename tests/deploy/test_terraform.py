@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from pipelines import sources
 from pipelines.bigquery import deploy, suppressed
+from pipelines.bigquery.secret import checked
 from pipelines.bigquery.target import Target
 from pipelines.deploy import template
 from pipelines.io.options import STREAMING
@@ -273,6 +274,22 @@ def test_the_job_has_only_parameters_that_its_template_has():
     required = {name for name, parameter in parameters.items() if not parameter["isOptional"]}
     assert required <= job["parameters"].keys()
     assert len(job["parameters"]["subscription"].split(",")) == len(sources.PARSERS) + 1
+
+
+def test_the_job_names_the_key_of_erasures_and_does_not_hold_it():
+    (job,) = resources("dataflow_flex_template_job").values()
+    secret = resources("secret_manager_secret")["erasure_key"]["secret_id"]
+    named = job["parameters"]["erasure_key_secret"]
+    name = re.sub(r"^google_secret_manager_secret/", f"projects/{PROJECT}/secrets/", named)
+
+    assert checked(name) == f"projects/{PROJECT}/secrets/{suppressed.KEY}/versions/latest"
+    assert secret == suppressed.KEY
+    readers = {
+        values["member"].rpartition(":")[2].partition("@")[0]
+        for values in resources("secret_manager_secret_iam_member").values()
+        if values["secret_id"].endswith(suppressed.KEY)
+    }
+    assert readers == {"operators", "privacy", "parley-streaming"}
 
 
 # Alerts

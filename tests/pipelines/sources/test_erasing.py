@@ -106,6 +106,29 @@ def test_what_others_say_of_the_person_stays_and_is_told():
     assert (left.event is event, left.mentions, left.removed) == (True, True, [])
 
 
+def test_who_has_the_same_number_elsewhere_keeps_what_their_rows_are_made_of():
+    # A customer by SMS is erased, the contact of WhatsApp with that number is not: its profile names the number.
+    sms = ids.contact_id("twilio", "twilio.sms", f"+{ANN}")
+    nobodys = {"wa_id": "4915550000109", "profile": {"name": f"of {ANN}"}}
+    event = whatsapp(body([item(ANN, 1)], [profile(ANN)]))
+    with_more = whatsapp(body([item(ANN, 1)], [profile(ANN), nobodys]))
+
+    def is_sms(row: rows.Row) -> bool:
+        return getattr(row, "contact_id", None) == sms
+
+    left = without(event, is_sms, Spellings([f"+{ANN}", ANN]), "run-1")
+    assert left is not None
+    assert (left.event is event, left.mentions, left.removed) == (True, True, [])
+    # What nobody's rows are made of goes.
+    left = without(with_more, is_sms, Spellings([f"+{ANN}", ANN]), "run-1")
+    assert left is not None
+    assert left.event.data == body([item(ANN, 1)], [profile(ANN), None])
+    assert set(normalize(left.event)[1:]) == set(normalize(with_more)[1:])
+    said_twice = without(left.event, is_sms, Spellings([f"+{ANN}", ANN]), "run-1")
+    assert said_twice is not None
+    assert said_twice.event is left.event
+
+
 def test_an_item_that_cannot_be_read_goes_with_whom_it_names_and_no_other():
     broken, others = {"from": ANN, "id": ["x"]}, {"from": BOB, "id": ["y"]}
     event = whatsapp(body([broken, others, item(BOB, 2)], [profile(BOB)]))

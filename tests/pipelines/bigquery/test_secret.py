@@ -1,0 +1,106 @@
+"""A key that is read from Secret Manager, against stand-ins of Google's two servers."""
+
+import base64
+import datetime as dt
+import json
+import pickle
+import threading
+from collections.abc import Iterator
+from contextlib import nullcontext
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+import google.auth
+import pytest
+from google.oauth2.credentials import Credentials
+
+from pipelines.bigquery import secret, suppressed
+from pipelines.bigquery.suppressed import Suppressed
+from pipelines.bigquery.target import ConfigurationError, Target
+from pipelines.core.suppression import CONTACT, Key
+
+NAME = "projects/parley-example/secrets/PARLEY_ERASURE_KEY"
+VALUE = "a key of tests, and of nothing else in the world"
+
+
+class SecretManager(BaseHTTPRequestHandler):
+    """Answers as Secret Manager does."""
+
+    answers: ClassVar[list[tuple[int, Any]]] = []
+    asked: ClassVar[list[tuple[str, str]]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append((self.path, self.headers["Authorization"]))
+        code, data = self.answers.pop(0)
+        self.send_response(code)
+        self.end_headers()
+        self.wfile.write(json.dumps({"name": self.path, "payload": {"data": data}}, indent=2).encode())
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    SecretManager.answers, SecretManager.asked = [], []
+    monkeypatch.setattr(google.auth, "default", lambda scopes: (Credentials("ya29.c.abc"), "parley-example"))
+    suppressed.forget_known()
+    monkeypatch.setattr(suppressed, "_read", {})
+    with ThreadingHTTPServer(("127.0.0.1", 0), SecretManager) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def told(value: str) -> str:
+    return base64.b64encode(value.encode()).decode()
+
+
+def test_the_latest_version_is_read_as_who_runs_it(api: str):
+    SecretManager.answers = [(200, told(f"{VALUE}\n"))]
+
+    assert secret.read(NAME, api) == VALUE
+    assert SecretManager.asked == [(f"/v1/{NAME}/versions/latest:access", "Bearer ya29.c.abc")]
+
+
+@pytest.mark.parametrize("answer", [(403, ""), (404, ""), (200, "*"), (200, 5), (200, "/w==")])
+def test_what_cannot_be_read_says_so_and_not_what_it_was(api: str, answer: tuple[int, Any]):
+    SecretManager.answers = [answer]
+
+    with pytest.raises(ConfigurationError, match=r"KEY/versions/latest (cannot be read: 40|is not text)"):
+        secret.read(NAME, api)
+
+
+@pytest.mark.parametrize("name", ["PARLEY_ERASURE_KEY", "projects/p/secrets/../x", f"{NAME}/versions/1:x", ""])
+def test_a_name_is_a_name(name: str):
+    with pytest.raises(ConfigurationError, match="is not projects/PROJECT/secrets/NAME"):
+        secret.checked(name)
+
+
+def test_a_key_is_asked_for_once_and_only_where_something_is_suppressed(api: str, monkeypatch: pytest.MonkeyPatch):
+    key = Key(VALUE)
+    until = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
+    row = {"kind": CONTACT, "hash": key.hash(CONTACT, "ann"), "key_id": key.id, "until": until}
+    stored: list[dict[str, Any]] = []
+    monkeypatch.setenv(suppressed.KEY, "another key, of whoever starts the job, that is not used")
+    monkeypatch.setattr(suppressed, "client", nullcontext)
+    monkeypatch.setattr(suppressed, "_valid", lambda warehouse, where: stored)
+    monkeypatch.setattr(suppressed, "read", lambda name: secret.read(name, api))
+    made = Suppressed(Target.prefixed("parley-example"), reference=NAME)
+    assert VALUE.encode() not in pickle.dumps(made)
+    assert b"another key" not in pickle.dumps(made)
+    there: Suppressed = pickle.loads(pickle.dumps(made))
+
+    assert there.read() is None
+    assert SecretManager.asked == []
+    stored.append(row)
+    SecretManager.answers = [(503, ""), (200, told(VALUE))]
+    # Secret Manager is away: rather nothing is stored than what was erased.
+    with pytest.raises(ConfigurationError, match="503"):
+        there.current()
+    assert there.current() is not None
+    assert there.read() is not None
+    assert len(SecretManager.asked) == 2
+    stored.append(row | {"key_id": "another"})
+    with pytest.raises(ConfigurationError, match="people were erased with a key"):
+        there.read()
