@@ -105,6 +105,14 @@ class ParleyOptions(PipelineOptions):
             help="the runner's own Pub/Sub source, or Pub/Sub's client as an unbounded source",
         )
         streaming.add_argument(
+            "--live_readers",
+            type=int,
+            choices=range(1, 1_001),
+            metavar="N",
+            default=1,
+            help="the pulling reader on a cluster: how many share the messages; some for each worker",
+        )
+        streaming.add_argument(
             "--append_connections",
             type=int,
             choices=range(1, 101),
@@ -171,6 +179,10 @@ class ParleyOptions(PipelineOptions):
     def runs_here(self) -> bool:
         """Return whether the runner runs pipelines in the process that asks it to."""
         return (self.view_as(StandardOptions).runner or "").rpartition(".")[2] in _RUNNERS_HERE
+
+    def runs_elsewhere(self) -> bool:
+        """Return whether a runner is named that runs pipelines somewhere else."""
+        return bool(self.view_as(StandardOptions).runner) and not self.runs_here()
 
     def target(self) -> Target:
         """Return where rows go.

@@ -26,13 +26,19 @@ _BUFFERED_BYTES = 64 * 1024 * 1024
 
 
 class Pull:
-    """Pulls in the background, for one reader after the other."""
+    """Pulls in the background, for one reader after the other; other threads may acknowledge."""
 
-    def __init__(self, names: tuple[str, ...], in_hand: Path | None = None) -> None:
-        """Pull `projects/…/subscriptions/…`; in the folder `in_hand` is noted what is worked on."""
+    def __init__(self, names: tuple[str, ...], in_hand: Path | None = None, *, on_cluster: bool = False) -> None:
+        """Pull `projects/…/subscriptions/…`; in the folder `in_hand` is noted what is worked on.
+
+        On a cluster messages are held until the next checkpoint: as many of each subscription as otherwise of all,
+        though no more bytes. And nobody waits long for a first one, in a thread that serves other readers too.
+        """
         self.id = uuid.uuid4().hex
         self.batch = 0
         """The last one that was taken."""
+        self.reader: object = None
+        """The latest that takes from it."""
         self._client = subscriber()
         self._leases = Leases(self._client)
         self._changed = threading.Condition()
@@ -41,7 +47,9 @@ class Pull:
         self._set_apart: deque[Pulled] = deque()
         self._unacknowledged: dict[int, list[Pulled]] = {}
         self._in_hand = InHand(in_hand) if in_hand is not None else None
-        most = _BUFFERED_MESSAGES // len(names), _BUFFERED_BYTES // len(names)
+        self._idle_seconds = LONGEST_WAIT if on_cluster else _IDLE_SECONDS
+        shares = 1 if on_cluster else len(names)
+        most = _BUFFERED_MESSAGES // shares, _BUFFERED_BYTES // len(names)
         self._streams = [StreamingPull(self._client, name, self._arrive, *most) for name in names]
 
     def take(self) -> list[Pulled]:
@@ -54,9 +62,10 @@ class Pull:
             raise failure
         messages = self._suspects() or self._gather() or self._suspects()
         if messages:
-            self.batch += 1
-            self._unacknowledged[self.batch] = messages
-            self._note()
+            with self._changed:
+                self.batch += 1
+                self._unacknowledged[self.batch] = messages
+                self._note()
         return messages
 
     def failure(self) -> GoogleAPICallError | None:
@@ -71,12 +80,13 @@ class Pull:
 
     def acknowledge(self, batch: int) -> None:
         """Tell Pub/Sub that all batches up to this one are stored."""
-        for number in [n for n in self._unacknowledged if n <= batch]:
-            stored = self._unacknowledged.pop(number)
-            self._leases.acknowledge(stored)
-            if self._in_hand is not None:
-                self._in_hand.acquit(each.message.message_id for each in stored)
-        self._note()
+        with self._changed:
+            for number in [n for n in self._unacknowledged if n <= batch]:
+                stored = self._unacknowledged.pop(number)
+                self._leases.acknowledge(stored)
+                if self._in_hand is not None:
+                    self._in_hand.acquit(each.message.message_id for each in stored)
+            self._note()
 
     def close(self) -> None:
         """Stop pulling, wait until acknowledgements are sent, and give back what is not stored."""
@@ -101,7 +111,7 @@ class Pull:
     def _gather(self) -> list[Pulled]:
         messages: list[Pulled] = []
         size = 0
-        deadline = time.monotonic() + _IDLE_SECONDS
+        deadline = time.monotonic() + self._idle_seconds
         while len(messages) < LARGEST_BATCH and size < LARGEST_BATCH_BYTES:
             pulled = self._next(deadline)
             if pulled is None:

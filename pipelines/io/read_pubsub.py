@@ -23,6 +23,8 @@ from schemas.raw_event import RawEvent
 
 _SHARE = LARGEST_BATCH_BYTES // LARGEST_BATCH
 _LONGEST_RUN_BATCHES = 500
+_CLUSTER_POLL_SECONDS = 1
+"""Flink keeps something of each time that a reader was asked, for as long as the job runs (docs/runners.md)."""
 
 stopping = threading.Event()
 """Set to end every `PullSubscriptions` of this process once what it has pulled is stored."""
@@ -62,23 +64,27 @@ class PullSubscriptions(beam.PTransform):
     Beam's local streaming runner acknowledges messages when it pulls them, ten at a time from one
     subscription after the other; runners outside of Google's have no source for Python at all. As
     an unbounded source each batch is a bundle, and Pub/Sub hears of it when the bundle's rows are
-    confirmed. The read ends by itself after some hundred batches, since Beam's local runner keeps tens of
+    confirmed and the runner has made sure that the bundle is not repeated: Flink does with its next checkpoint.
+
+    In this process the read ends by itself after some hundred batches, since Beam's local runner keeps tens of
     KB of each bundle until its pipeline ends: run the pipeline again, and it goes on with what has been
-    pulled; after the last run, call `stop_pulling`.
+    pulled; after the last run, call `stop_pulling`. With `readers` it does not end.
     """
 
-    def __init__(self, subscriptions: Sequence[str], in_hand: Path | None = None) -> None:
+    def __init__(self, subscriptions: Sequence[str], in_hand: Path | None = None, readers: int = 0) -> None:
         """Pull from `projects/…/subscriptions/…`, each one source's raw events.
 
         In a folder `in_hand` is noted what is worked on: a message on which the process dies is tried
-        among few then, alone when it dies again, and at last set aside.
+        among few then, alone when it dies again, and at last set aside. On a cluster so many `readers` share the
+        messages out among them.
         """
         super().__init__()
-        self._source = _Subscriptions(tuple(subscriptions), in_hand)
+        self._source = _Subscriptions(tuple(subscriptions), in_hand, readers)
+        self._poll_interval = _CLUSTER_POLL_SECONDS if readers else 0
 
     def expand(self, pbegin: Any) -> Any:
         """Return batches of raw events."""
-        batches = pbegin | ReadFromUnboundedSource(self._source, poll_interval=0, max_records_per_bundle=1)
+        batches = pbegin | ReadFromUnboundedSource(self._source, self._poll_interval, max_records_per_bundle=1)
         batches.element_type = EventBatch
         return batches
 
@@ -109,43 +115,62 @@ class _Acknowledge(CheckpointMark):
 class _Subscriptions(UnboundedSource):
     """All subscriptions as one source, so that one reader waits for whichever speaks first."""
 
-    def __init__(self, names: tuple[str, ...], in_hand: Path | None) -> None:
-        self._names = names
+    def __init__(self, names: tuple[str, ...], in_hand: Path | None, readers: int = 0, number: int = 0) -> None:
+        self._key = (names, number)
         self._in_hand = in_hand
+        self._readers = readers
 
     def split(self, desired_num_splits: int, options: Any = None) -> Iterable["_Subscriptions"]:
-        """Do not split: Pub/Sub itself shares messages out between readers."""
-        return [self]
+        """Return as many readers' sources as there are to be: Pub/Sub itself shares messages out among them."""
+        names, _ = self._key
+        return [_Subscriptions(names, self._in_hand, self._readers, n) for n in range(max(1, self._readers))]
 
     def create_reader(self, options: Any, checkpoint_mark: CheckpointMark | None) -> "_Reader":
         """Start to pull, or go on where an earlier reader ended; what that did not acknowledge comes again."""
-        if self._names not in _pulls:
-            _pulls[self._names] = Pull(self._names, self._in_hand)
-        return _Reader(self._names, _pulls[self._names])
+        if self._readers and not _goes_on(_pulls.get(self._key), checkpoint_mark):
+            _close(self._key)
+        if self._key not in _pulls:
+            names, _ = self._key
+            _pulls[self._key] = Pull(names, self._in_hand, on_cluster=bool(self._readers))
+        return _Reader(self._key, _pulls[self._key], endless=bool(self._readers))
 
     def get_checkpoint_mark_coder(self) -> coders.Coder:
         """Return the coder of marks."""
         return coders.PickleCoder()
 
 
-_pulls: dict[tuple[str, ...], Pull] = {}
-"""Of this process, by subscriptions."""
+_Key = tuple[tuple[str, ...], int]
+_pulls: dict[_Key, Pull] = {}
+"""Of this process, by subscriptions and by the number of their reader."""
 
 
 def stop_pulling() -> None:
     """Give back what this process has pulled and no pipeline has taken."""
-    while _pulls:
-        _, pull = _pulls.popitem()
+    for key in list(_pulls):
+        _close(key)
+
+
+def _close(key: _Key) -> None:
+    if pull := _pulls.pop(key, None):
         pull.close()
+
+
+def _goes_on(pull: Pull | None, mark: CheckpointMark | None) -> bool:
+    """Return whether all that was taken from a pull was worked on, as far as the runner has kept a mark of.
+
+    Else a bundle has failed, here or with a worker that is gone, and its messages have to come again.
+    """
+    return pull is not None and isinstance(mark, _Acknowledge) and (mark.pull, mark.batch) == (pull.id, pull.batch)
 
 
 class _Reader(UnboundedReader):
     """Hands out batches of what is pulled."""
 
-    def __init__(self, names: tuple[str, ...], pull: Pull) -> None:
-        self._names = names
+    def __init__(self, key: _Key, pull: Pull, *, endless: bool) -> None:
+        self._key = key
         self._pull = pull
-        self._last_batch = pull.batch + _LONGEST_RUN_BATCHES
+        pull.reader = self
+        self._last_batch = float("inf") if endless else pull.batch + _LONGEST_RUN_BATCHES
         self._messages: list[Pulled] = []
         self._ended = False
 
@@ -179,5 +204,6 @@ class _Reader(UnboundedReader):
     def close(self) -> None:
         """Leave what is pulled to the next reader of this process, if one is to come."""
         is_last = not self._ended or stopping.is_set()
-        if is_last and _pulls.get(self._names) is self._pull:
-            _pulls.pop(self._names).close()
+        # A runner may keep a reader that has been followed by another one.
+        if is_last and self._pull.reader is self and _pulls.get(self._key) is self._pull:
+            _close(self._key)

@@ -32,25 +32,25 @@ class NotAllStoredError(Exception):
 
 
 def run(options: PipelineOptions, where: Target) -> Any:
-    """Run the streaming pipeline; with the pulling reader, again and again until SIGTERM or SIGINT.
+    """Run the streaming pipeline; with the pulling reader here, again and again until SIGTERM or SIGINT.
 
-    With the runner's own reader it returns the runner's result at once, since the job runs there.
+    With the runner's own reader, or on a cluster, it returns the runner's result at once: the job runs there.
 
     Raises:
         NotAllStoredError: BigQuery has not taken everything within `--stop_seconds` of a signal.
     """
     parley = options.view_as(ParleyOptions)
-    native = parley.live_reader == "native"
-    options.view_as(StandardOptions).streaming = native
+    runs_there = parley.live_reader == "native" or parley.runs_elsewhere()
+    options.view_as(StandardOptions).streaming = runs_there
     subscriptions = parley.subscriptions or default_subscriptions(where.project)
-    if not native:
+    if not runs_there:
         _stop_on_signals(where, parley.stop_seconds)
     try:
         while True:
             pipeline = beam.Pipeline(options=options)
             _build(pipeline, _reader(parley, subscriptions), where, parley)
             result = pipeline.run()
-            if native:
+            if runs_there:
                 return result
             result.wait_until_finish()
             if read_pubsub.stopping.is_set():
@@ -75,7 +75,8 @@ def _build(pipeline: beam.Pipeline, reader: beam.PTransform, where: Target, parl
 def _reader(parley: ParleyOptions, subscriptions: Sequence[str]) -> beam.PTransform:
     if parley.live_reader == "native":
         return ReadSubscriptions(subscriptions)
-    return PullSubscriptions(subscriptions, Path(parley.in_hand) if parley.in_hand else None)
+    in_hand = Path(parley.in_hand) if parley.in_hand else None
+    return PullSubscriptions(subscriptions, in_hand, parley.live_readers if parley.runs_elsewhere() else 0)
 
 
 def catch_up(archive: str, options: PipelineOptions, where: Target) -> int:

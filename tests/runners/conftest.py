@@ -13,7 +13,7 @@ from pipelines.run import batch
 from tests.raw_events import raw_event, text_message, write_segment
 
 # Dear: `make test-runners` names them.
-collect_ignore = ["test_flink.py", "test_prism.py"]
+collect_ignore = ["test_flink.py", "test_flink_live.py", "test_prism.py"]
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ TASK_MANAGERS: Final = ("task-manager-1", "task-manager-2")
 SLOTS: Final = 2
 """Of each task manager: one alone can run what two were running."""
 
-_START_SECONDS: Final = 180
+_START_SECONDS: Final = 600
 # What Flink's own configuration opens to its serializers, from Java 17 on (env.java.opts.all).
 _OPENED: Final = (
     *(f"java.base/java.{name}" for name in ("lang", "net", "io", "nio", "text", "time", "util")),
@@ -86,7 +86,16 @@ class FlinkCluster:
 
     def get(self, path: str) -> Any:
         """Return what Flink's REST API answers."""
-        with urllib.request.urlopen(f"http://{HOST}:{self._rest}{path}", timeout=10) as answer:
+        return self._ask(path, None)
+
+    def post(self, path: str, asked: dict[str, object]) -> Any:
+        """Ask Flink's REST API to do something, and return what it answers."""
+        return self._ask(path, json.dumps(asked).encode())
+
+    def _ask(self, path: str, body: bytes | None) -> Any:
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"http://{HOST}:{self._rest}{path}", body, headers)
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return json.load(answer)
 
     def _is_ready(self) -> bool:
@@ -138,8 +147,11 @@ class FlinkCluster:
             "taskmanager.memory.jvm-overhead.min": "128m",
             "taskmanager.memory.jvm-overhead.max": "128m",
             "io.tmp.dirs": self._folder / "tmp",
+            # Shared storage: what is kept here outlives every process.
+            "state.checkpoints.dir": (self._folder / "checkpoints").as_uri(),
+            "state.savepoints.dir": (self._folder / "savepoints").as_uri(),
             "heartbeat.interval": 1_000,
-            "heartbeat.timeout": 10_000,
+            "heartbeat.timeout": 60_000,
             # Flink's own default is not to try again.
             "restart-strategy.type": "fixed-delay",
             "restart-strategy.fixed-delay.attempts": 3,

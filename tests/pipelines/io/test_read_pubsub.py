@@ -267,3 +267,78 @@ def test_a_batch_ends_at_so_many_bytes(pubsub: PubSubServer, monkeypatch):
 
     assert len(pulling.take()) == 3
     pulling.close()
+
+
+def source_of_a_cluster() -> read_pubsub._Subscriptions:
+    source, _ = read_pubsub._Subscriptions(tuple(SUBSCRIPTIONS), None, readers=2).split(20)
+    return source
+
+
+def texts(reader: read_pubsub._Reader, count: int) -> list[str]:
+    """Return the ids of events that a reader hands out until they are so many."""
+    found: list[str] = []
+    until = time.monotonic() + SOON
+    while len(found) < count and time.monotonic() < until:
+        if reader.advance():
+            found += [event.event_id for event in reader.get_current().events]
+    return found
+
+
+def test_readers_of_a_cluster_pull_each_for_itself(pubsub: PubSubServer):
+    create_topics(PROJECT, TOPICS)
+    source = read_pubsub._Subscriptions(tuple(SUBSCRIPTIONS), None, readers=2)
+    readers = [each.create_reader(None, None) for each in source.split(20)]
+
+    assert len({reader.get_checkpoint_mark().pull for reader in readers}) == 2
+    assert len(list(read_pubsub._Subscriptions(tuple(SUBSCRIPTIONS), None).split(20))) == 1
+    for reader in readers:
+        reader.close()
+    assert not read_pubsub._pulls
+
+
+def test_a_reader_of_a_cluster_goes_on_behind_what_is_kept(pubsub: PubSubServer):
+    create_topics(PROJECT, TOPICS)
+    source = source_of_a_cluster()
+    publish([text_message(1)])
+    first = source.create_reader(None, None)
+    assert len(texts(first, 1)) == 1
+    publish([text_message(2)])
+
+    second = source.create_reader(None, first.get_checkpoint_mark())
+    # A runner may keep the first one, and close it later.
+    first.close()
+
+    assert texts(second, 1) == [text_message(2).event_id]
+    second.get_checkpoint_mark().finalize_checkpoint()
+    second.close()
+    assert backlog() == 0
+
+
+def test_what_a_cluster_has_lost_is_read_again(pubsub: PubSubServer):
+    create_topics(PROJECT, TOPICS)
+    source = source_of_a_cluster()
+    publish([text_message(1)])
+    reader = source.create_reader(None, None)
+    texts(reader, 1)
+    kept = reader.get_checkpoint_mark()
+    publish([text_message(2)])
+    texts(reader, 1)
+    lost = reader.get_checkpoint_mark()
+    kept.finalize_checkpoint()
+
+    restored = source.create_reader(None, kept)
+    # Too late: what the mark names is being read again.
+    lost.finalize_checkpoint()
+
+    assert texts(restored, 1) == [text_message(2).event_id]
+    restored.close()
+
+
+def test_a_reader_of_a_cluster_does_not_end(pubsub: PubSubServer, monkeypatch):
+    monkeypatch.setattr(read_pubsub, "_LONGEST_RUN_BATCHES", 0)
+    create_topics(PROJECT, TOPICS)
+    publish([text_message(1)])
+    reader = source_of_a_cluster().create_reader(None, None)
+
+    assert len(texts(reader, 1)) == 1
+    reader.close()
