@@ -2,6 +2,7 @@
 
 `parley[receiver]` is what a receiver host needs (no Beam), `parley[worker]` what a Beam worker needs,
 `parley[pipeline]` what a launching machine needs (no Flask), `parley[dataflow]` the same for Dataflow,
+`parley[traces]` what sends traces,
 `parley[local]` what runs the whole stack on one machine.
 """
 
@@ -53,6 +54,8 @@ LOCAL = [
     "mini-racer>=0.14",
     "sqlglot[c]>=30",
 ]
+# Traces, where they are asked for (docs/operations.md).
+TRACES = ["opentelemetry-api>=1.45", "opentelemetry-exporter-otlp-proto-http>=1.45", "opentelemetry-sdk>=1.45"]
 TEST = [
     "axe-playwright-python>=0.1.8",
     "gunicorn>=23",
@@ -97,8 +100,9 @@ setup(
         "worker": WORKER,
         "pipeline": PIPELINE,
         "dataflow": PIPELINE + DATAFLOW,
+        "traces": TRACES,
         "local": LOCAL + RECEIVER + SENDER + PIPELINE,
-        "test": LOCAL + RECEIVER + SENDER + PIPELINE + DATAFLOW + TEST,
+        "test": LOCAL + RECEIVER + SENDER + PIPELINE + DATAFLOW + TRACES + TEST,
     },
     entry_points={"console_scripts": ["parley=pipelines.cli:main"]},
 )

@@ -18,8 +18,11 @@ from pipelines.core.suppression import Suppression
 from pipelines.sources import registry
 from pipelines.sources.normalization import InvalidRawEventError, normalize, set_aside
 from pipelines.sources.suppressing import normalize_suppressed
+from schemas import tracing
 from schemas.raw_event import RawEvent
 
+PUBSUB: Final = "pubsub"
+"""The origin of batches that are live: to read an archive again is no part of a webhook's trace."""
 HEAVIEST_PART: Final = 64 * 1024 * 1024
 """Bytes of rows at which those of a batch go on without waiting for the rest."""
 
@@ -46,17 +49,24 @@ class NormalizeEvents(beam.DoFn):
         self._suppressed = suppressed
         # Read where the pipeline is launched: its workers do not have the file.
         self._sources = registry.install_configured()
+        self._tracer: tracing.Tracer | None = None
 
     def setup(self) -> None:
         """Let the worker know the custom sources."""
         registry.install(self._sources)
+        self._tracer = tracing.shared(tracing.PIPELINE)
 
     def process(self, batch: EventBatch) -> Iterator[NormalizedBatch]:
         """Return the batch with its rows by table, in parts where they are too many to be held together."""
         suppression = self._suppressed.current() if self._suppressed else None
         part = _Part(batch, 0, suppression)
+        tracer = self._tracer if batch.origin == PUBSUB else None
         for event in batch.events:
-            part.add(event)
+            if tracer is None:
+                part.add(event)
+            else:
+                with tracing.traced(tracer, "normalize", event):
+                    part.add(event)
             if part.weight >= HEAVIEST_PART:
                 yield part.normalized()
                 part = _Part(batch, part.number + 1, suppression)

@@ -7,10 +7,11 @@ from flask.sessions import NullSession, SessionInterface
 from werkzeug.exceptions import HTTPException
 
 from receiver import metrics, sources
-from receiver.config import Config, Settings
+from receiver.config import Config, ConfigError, Settings
 from receiver.durable.committer import Committers
 from receiver.operate import health
 from receiver.web import intake
+from schemas import tracing
 
 
 def create_app(environ: Mapping[str, str]) -> Flask:
@@ -34,13 +35,32 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     app.session_interface = _NoSessions()
     app.register_error_handler(HTTPException, _answer_plainly)
     app.before_request(_require_length)
-    committers = Committers(config)
+    committers = _committers(config, environ, app)
     intake.init_app(app, committers)
     health.init_app(app, config, committers)
     metrics.init_app(app, metrics_tokens, metrics.Gauges(lambda: health.gauges(config)))
     for blueprint in routes:
         app.register_blueprint(blueprint)
     return app
+
+
+def _committers(config: Config, environ: Mapping[str, str], app: Flask) -> Committers:
+    """Return what commits an app's events: with a trace of each where traces are asked for.
+
+    Raises:
+        ConfigError: they are asked for in a way that there is not.
+    """
+    try:
+        if not tracing.is_on(environ):
+            return Committers(config)
+    except tracing.NotTracedError as error:
+        raise ConfigError([str(error)]) from error
+    # Here, so that nothing of it is loaded otherwise.
+    from receiver.operate.tracing import TracedCommitters  # noqa: PLC0415
+
+    traced = TracedCommitters(config)
+    traced.init_app(app)
+    return traced
 
 
 class _NoSessions(SessionInterface):

@@ -27,10 +27,14 @@ class Shop:
 
     def told(self, source: str, body: Any, received: dt.datetime, **more: str) -> None:
         """Remember a webhook, with further attributes."""
+        self.told_raw(source, json.dumps(body).encode(), received, **more)
+
+    def told_raw(self, source: str, body: bytes, received: dt.datetime, **more: str) -> None:
+        """Remember a webhook that is no JSON, with further attributes."""
         self._told += 1
         event_id = f"019caaaa-0000-7000-8000-{self._told:012d}"
         attributes = {"event_id": event_id, "source": source, "received_at": format_received_at(received)}
-        self._events.append(RawEvent(json.dumps(body).encode(), attributes | more))
+        self._events.append(RawEvent(body, attributes | more))
 
     def told_of_a_reply(
         self, reply_id: str, body: Any, at: dt.datetime, content_type: str = "application/json"

@@ -60,6 +60,14 @@ class DashboardWorld:
         (row,) = self.query(f"SELECT conversation_id FROM parley.messages WHERE event_id = '{event_id}'")
         return str(row["conversation_id"])
 
+    def person(self) -> str:
+        """Return a contact of somebody who is known on several sources and has written most."""
+        (row,) = self.query(
+            "SELECT person_id FROM parley.people "
+            "ORDER BY ARRAY_LENGTH(sources) DESC, messages DESC, person_id LIMIT 1"
+        )
+        return str(row["person_id"])
+
     def _load(self, events: Iterable[RawEvent]) -> None:
         by_table = defaultdict(list)
         for event in events:

@@ -80,7 +80,8 @@ def providers(module: str) -> set[str]:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("schemas", ()),
+        # Traces are imported where they are asked for alone.
+        ("schemas", ("traces",)),
         ("receiver", ("receiver",)),
         (RECEIVERS, ("receiver",)),
         (SENDERS, ("sender",)),

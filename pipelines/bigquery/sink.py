@@ -7,6 +7,7 @@ from pipelines.bigquery import appender
 from pipelines.bigquery.bundle import Bundle
 from pipelines.bigquery.target import Target
 from pipelines.core.batches import NormalizedBatch
+from schemas import tracing
 
 METRICS = "parley.bigquery"
 """Namespace of the counters `<table>.confirmed`, `<table>.refused` and `<table>.setup_waits` (how often rows
@@ -37,17 +38,31 @@ class _AppendRows(beam.DoFn):
         self._connections = connections
         self._appender: appender.Appender
         self._bundle: Bundle
+        self._traces: tracing.Stored | None = None
+
+    def setup(self) -> None:
+        tracer = tracing.shared(tracing.PIPELINE)
+        self._traces = tracing.Stored(tracer) if tracer else None
 
     def start_bundle(self) -> None:
         self._appender = appender.shared(self._target, self._connections)
         self._bundle = Bundle(self._appender)
 
     def process(self, batch: NormalizedBatch) -> None:
+        if self._traces is not None:
+            self._traces.add(batch.events)
         self._bundle.add(batch)
 
     def finish_bundle(self) -> None:
         try:
             stored = self._bundle.finish()
+        except BaseException as error:
+            if self._traces is not None:
+                self._traces.end(error)
+            raise
+        else:
+            if self._traces is not None:
+                self._traces.end()
         finally:
             for table, count in self._appender.take_setup_waits().items():
                 Metrics.counter(METRICS, f"{table}.setup_waits").inc(count)

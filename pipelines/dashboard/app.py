@@ -16,6 +16,7 @@ from pipelines.dashboard import (
     errors,
     messages,
     overview,
+    people,
     raw_events,
     readable,
     reply_box,
@@ -35,7 +36,7 @@ from pipelines.run.desk import Desk
 
 WITH_FORM: Final = {
     *("overview.overview", "conversations.conversations", "messages.messages", "webhooks.webhooks"),
-    *("dead_letters.dead_letters", "response_times.response_times", "reports.reports"),
+    *("dead_letters.dead_letters", "response_times.response_times", "people.people", "reports.reports"),
 }
 """The pages that one asks by a form."""
 
@@ -85,7 +86,7 @@ def create_app(
     app.context_processor(
         lambda: {"all_sources": names, "all_endpoints": endpoints, "shortcuts": _shortcuts(today())}
     )
-    for part in (overview, conversations, messages, webhooks, raw_events, dead_letters, reports, runs):
+    for part in (overview, conversations, people, messages, webhooks, raw_events, dead_letters, reports, runs):
         app.register_blueprint(part.pages)
     if desk is not None:
         reply_box.init_app(app, desk, now)

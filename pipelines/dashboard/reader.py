@@ -76,6 +76,8 @@ class Entry(msgspec.Struct, kw_only=True):
     """Whether the message itself has come, and not its receipts alone."""
     reply_id: str | None = None
     """Which reply it was."""
+    conversation_id: str = ""
+    """In which conversation it is, where several are shown as one."""
 
 
 def assemble(

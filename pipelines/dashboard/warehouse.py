@@ -27,6 +27,8 @@ _AROUND = 3
 """How many days around a period tell who is who in it, as `exchanged.part.sql` looks for answers."""
 _FAR_AROUND = 45
 """How many days around a page of a conversation do, as `spoken.sql` looks for other days."""
+_NEAR = 7
+"""How many days around a page of a person tell who is who across sources: more would be more than the limit."""
 _GIB = 1024**3
 _AT_ONCE = 8
 """How many questions are asked at once on behalf of pages, beside those that each page asks itself."""
@@ -161,6 +163,12 @@ def statement(question: str, target: Target, lists: Mapping[str, int]) -> str:
     rounds = Template(loader.rounds()).substitute().rstrip()
     names["people"] = people.substitute(names, rounds=rounds, around=_AROUND).rstrip()
     names["people_around"] = people.substitute(names, rounds=rounds, around=_FAR_AROUND).rstrip()
+    people_near = people.substitute(names, rounds=rounds, around=_NEAR).rstrip()
+    across = Template(_sql("across.part"))
+    linked = rounds.replace("round_", "linked_round_").replace("FROM ends", "FROM linked_ends")
+    names["across"] = across.substitute(names, linked_rounds=linked, around=_AROUND).rstrip()
+    near = names | {"people": people_near}
+    names["across_near"] = across.substitute(near, linked_rounds=linked, around=_NEAR).rstrip()
     names["exchanged"] = Template(_sql("exchanged.part")).substitute(names).rstrip()
     for part in ("outbound", "turns"):
         names[part] = Template(_sql(f"{part}.part")).substitute(names).rstrip()

@@ -10,6 +10,15 @@ import logging
 from typing import Any, Final
 
 EXTRA: Final = ("event_id", "source", "status", "reply_id")
+TRACE: Final = {
+    "trace": "logging.googleapis.com/trace",
+    "span_id": "logging.googleapis.com/spanId",
+    "trace_sampled": "logging.googleapis.com/trace_sampled",
+}
+"""What a record of a traced request knows, and how Google Cloud Logging calls it.
+
+https://cloud.google.com/logging/docs/agent/logging/configuration#special-fields
+"""
 
 
 class JsonFormatter(logging.Formatter):
@@ -25,6 +34,7 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         line.update((name, getattr(record, name)) for name in EXTRA if hasattr(record, name))
+        line.update((field, getattr(record, name)) for name, field in TRACE.items() if hasattr(record, name))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

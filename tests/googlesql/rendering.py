@@ -110,7 +110,7 @@ class Product:
             DashboardWarehouse(target, lambda: self.warehouse.client), str(self.warehouse.archive), [], NOON.date
         )
         with app.test_client() as page:
-            for path in ("/panels/totals", "/conversations/", "/dead-letters/", "/runs/"):
+            for path in ("/panels/totals", "/conversations/", "/people/", "/dead-letters/", "/runs/"):
                 assert page.get(path).status_code == 200, path
 
     def query(self) -> None:

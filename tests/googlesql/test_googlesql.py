@@ -34,7 +34,8 @@ def test_every_view_is_accepted(judge: Judge):
 def test_every_question_of_the_dashboard_is_accepted(judge: Judge, question: str):
     target = Target.prefixed(PROJECT, "")
     counts = dict.fromkeys(re.findall(r"\$\{(\w+)\}", dashboard._sql(question)), 2)
-    own = {"rows", "views", "exchanged", "outbound", "people", "people_around", "texts", "turns"}
+    people = {"across", "across_near", "people", "people_around"}
+    own = {"rows", "views", "exchanged", "outbound", "texts", "turns", *people}
     own |= {"reported", *reported.VIEWS}
     names = {name: count for name, count in counts.items() if name not in own}
 

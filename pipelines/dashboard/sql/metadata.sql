@@ -25,6 +25,7 @@ SELECT
   entries.metadata_id,
   entries.subject_type,
   entries.subject_id,
+  entries.conversation_id,
   entries.key,
   entries.value,
   entries.occurred_at,

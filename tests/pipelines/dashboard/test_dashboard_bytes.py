@@ -61,6 +61,11 @@ class Listening(Warehouse):
         return super().ask(question, **parameters)
 
 
+def _contact(world: DashboardWorld) -> str:
+    (row,) = world.query("SELECT contact_id FROM parley.contacts ORDER BY messages DESC, contact_id LIMIT 1")
+    return str(row["contact_id"])
+
+
 @pytest.mark.parametrize("question", questions())
 def test_every_question_of_a_week_is_under_the_limit(question: str) -> None:
     found = read(question, widest(WEEK)[question])
@@ -119,6 +124,8 @@ def test_whatever_a_page_asks_is_no_wider_than_the_widest(world: DashboardWorld)
         f"/conversations/{conversation}?day={START.date()}",
         f"/conversations/{conversation}?day=2026-04-09",
         f"/conversations/{conversation}?day=2026-12-01",
+        "/people/?several=1&contact=6",
+        f"/people/{_contact(world)}?day={START.date()}",
         f"/events/{START.date()}/{HOSTILE_EVENT}",
     ]
     for path in paths:

@@ -147,6 +147,12 @@ def _paths(analyst: Analyst) -> Iterator[str]:
         "ORDER BY told.conversation_id LIMIT 1"
     )
     yield f"/conversations/{found['conversation_id']}?day={found['day']}"
+    yield from (f"/people/?{period}", f"/people/?several=1&contact=5&{period}")
+    people = analyst.query(
+        "SELECT person_id, DATE(MAX(last_message_at)) AS day FROM parley.people WHERE messages > 0 "
+        f"AND DATE(first_message_at) <= '{LAST}' GROUP BY person_id ORDER BY MAX(messages) DESC, person_id LIMIT 3"
+    )
+    yield from (f"/people/{row['person_id']}?day={row['day']}" for row in people)
     for source in ("facebook", "whatsapp", "shop-app"):
         (found,) = analyst.query(
             f"{spoken}, source HAVING source = '{source}' ORDER BY COUNT(*) DESC, conversation_id LIMIT 1"
