@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -73,9 +74,12 @@ def live_job(
     environment = os.environ | {"JAVA_TOOL_OPTIONS": "-Xmx512m"}
     job = LiveJob(cluster, log)
     with log.open("wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+        process = subprocess.Popen(
+            command, stdout=file, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        )
         try:
             yield job
         finally:
-            process.kill()
+            # The job server too.
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
