@@ -35,6 +35,7 @@ WORKER = [
     "jmespath>=1.1",
     "phonenumbers>=9",
     "pyarrow>=25",
+    "requests>=2.32",
 ]
 # Of whoever erases people: what is sealed of them.
 PIPELINE = [*WORKER, "cryptography>=44", "jinja2>=3.1", "markupsafe>=3", "matplotlib>=3.10"]
