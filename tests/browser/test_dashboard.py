@@ -151,7 +151,7 @@ def test_who_follows_sees_new_messages_and_stays_where_the_keyboard_is(look) -> 
     page.route(
         "**/messages/", lambda route: route.fulfill(body=route.fetch().text().replace("Größe", "Neu: Größe"))
     )
-    first.locator("a").focus()
+    first.locator("a").first.focus()
     page.clock.run_for(6_000)
     assert "Neu" not in first.inner_text()
     page.get_by_label("Follow").focus()

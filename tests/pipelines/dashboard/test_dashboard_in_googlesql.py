@@ -76,7 +76,7 @@ def compared(bigquery_emulator: Emulator, googlesql: Engine) -> Iterator[Compare
             events = [event for event in sample_world.sample_events() if event.received_at.date() <= LAST]
             broken = {**events[0].attributes, "event_id": "019caaaa-0000-7000-8000-00000000dead"}
             analyst.tell(*events, RawEvent(b"no json", broken), *_of_several_ids())
-            analyst.tell(_reply(analyst))
+            analyst.tell(_reply(analyst), _handover())
             resolving.keep(analyst.client, analyst.target)
         analyst.insert("runs", sample_world.RUNS)
         warehouse = Compared(analyst, googlesql)
@@ -122,6 +122,25 @@ def _reply(analyst: Analyst) -> RawEvent:
         "received_at": format_received_at(found["last_message_at"]),
         "content_type": "application/json",
         "reply_id": "8b5b64b4-8f5b-5a57-9a3c-6a1d2f4b7c11",
+    }
+    return RawEvent(json.dumps(body).encode(), attributes)
+
+
+def _handover() -> RawEvent:
+    """Return a conversation of Messenger that is passed to another app."""
+    noon = dt.datetime.combine(LAST, dt.time(12), dt.UTC)
+    milliseconds = int(noon.timestamp()) * 1_000
+    passed = {
+        "sender": {"id": "visitor-7"},
+        "recipient": {"id": "page-7"},
+        "timestamp": milliseconds,
+        "pass_thread_control": {"new_owner_app_id": "263902037430900", "metadata": "a human, please"},
+    }
+    body = {"object": "page", "entry": [{"id": "page-7", "time": milliseconds, "messaging": [passed]}]}
+    attributes = {
+        "event_id": "019caaaa-0000-7000-8000-00000000abed",
+        "source": "facebook",
+        "received_at": format_received_at(noon),
     }
     return RawEvent(json.dumps(body).encode(), attributes)
 

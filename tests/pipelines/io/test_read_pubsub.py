@@ -253,8 +253,8 @@ def test_messages_on_which_a_process_died_are_taken_by_themselves_and_then_alone
     pulling.close()
 
     assert sum(map(len, taken)) == 20
-    suspects = [set(each) for each in taken if set(each) & set(died_on)]
-    assert suspects == ([set(died_on)] if deaths == 1 else [{each} for each in died_on])
+    suspects = sorted(sorted(each) for each in taken if set(each) & set(died_on))
+    assert suspects == ([sorted(died_on)] if deaths == 1 else [[each] for each in sorted(died_on)])
     assert json.loads((tmp_path / "suspects.json").read_text()) == {}
 
 
