@@ -29,6 +29,8 @@ class Sent(NamedTuple):
     actor: str | None
     template: bool
     is_answered: bool
+    came: bool
+    """Whether the contact's question before it came from an advertisement."""
     contact: int
 
 
@@ -39,6 +41,7 @@ sent = st.builds(
     st.sampled_from([True, False]),
     st.sets(st.integers(0, 2), min_size=1).map(lambda each: tuple(sorted(each))),
     st.sampled_from(KINDS),
+    st.booleans(),
     st.booleans(),
     st.booleans(),
     st.integers(0, 2),
@@ -57,7 +60,8 @@ def stories(draw):
 def webhooks(number, each):
     """Yield what is told of a message: over two days, so that days differ."""
     minute, phone, name = number * 150, f"49155500001{each.contact:02}", f"m{number}"
-    yield asks(minute, phone)
+    advertisement = {"referral": {"source_type": "ad", "source_id": f"a{number % 2}", "ctwa_clid": f"c{number}"}}
+    yield asks(minute, phone, **(advertisement if each.came else {}))
     content = (
         {"type": "template", "template": {"name": "news", "language": {"code": "de"}}} if each.template else None
     )
@@ -87,6 +91,7 @@ def test_sums_are_the_same_however_they_are_grouped_and_told(quick):
         costs_add_up(quick, messages)
         actors_add_up(quick, messages)
         templates_add_up(quick, messages)
+        acquisitions_add_up(quick, messages)
 
     check()
 
@@ -142,3 +147,26 @@ def templates_add_up(analyst, messages):
         assert row["sent"] + row["failed"] <= row["messages"]
         assert sum(each["messages"] for each in row["errors"]) == row["failed"]
         assert max(row["clicked"], row["answered_within_day"]) <= row["messages"]
+
+
+def acquisitions_add_up(analyst, messages):
+    came = sum(each.came for each in messages)
+    columns = (
+        "ad_id, came_date, channel_id, answered_at, first_response_seconds, inbound_messages, outbound_messages"
+    )
+    found = analyst.query(f"SELECT {columns} FROM parley.acquisitions")
+    for by in ("ad_id", "came_date", "channel_id"):
+        assert sum(Counter(row[by] for row in found).values()) == came
+    assert Counter(row["ad_id"] for row in found) == Counter(
+        f"a{number % 2}" for number, each in enumerate(messages) if each.came
+    )
+    for row in found:
+        # Each has the message that carried it, and an answer where one went out.
+        assert row["inbound_messages"] >= 1
+        assert (row["answered_at"] is None) == (row["outbound_messages"] == 0)
+        assert row["first_response_seconds"] is None or row["first_response_seconds"] >= 0
+    # What lies between two referrals is in one row alone.
+    assert sum(row["inbound_messages"] for row in found) <= len(messages) + sum(
+        each.is_answered for each in messages
+    )
+    assert sum(row["outbound_messages"] for row in found) <= len(messages)
