@@ -17,7 +17,7 @@ _DESCRIPTIONS: Final = {
 }
 _REQUIRED: Final = {STREAMING: set[str](), BATCH: {"mode", "archive"}}
 # A template runs in a cluster, and reads Pub/Sub as the cluster does.
-_LEFT_OUT: Final = {STREAMING: {"mode", "live_reader"}, BATCH: set[str]()}
+_LEFT_OUT: Final = {STREAMING: {"mode", "live_reader", "live_readers"}, BATCH: set[str]()}
 _IMAGE: Final = {
     "name": "sdk_container_image",
     "label": "Image of the workers",

@@ -26,6 +26,7 @@ GIVEN = {
     "dataset_prefix": "x_",
     "bigquery_location": "EU",
     "append_connections": "8",
+    "erasure_key_secret": "projects/p/secrets/erasure-key",
     "sdk_container_image": "an-image",
 }
 """A value for every parameter of the templates."""
