@@ -65,6 +65,7 @@ TEST = [
     "mypy>=2",
     "playwright>=1.65",
     "pytest>=9",
+    "pytest-rerunfailures>=16",
     "pytest-timeout>=2",
     "pytest-xdist>=3",
     "pywa>=4.5",

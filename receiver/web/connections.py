@@ -25,6 +25,8 @@ MANY: Final = 0.75
 """Which part of the connections may be taken until those that wait have to give way."""
 LEFT: Final = 0.5
 """Which part may be taken by those that wait once they have given way."""
+FAREWELL_SECONDS: Final = 1.0
+"""How long the answer has to go out to whom nobody listens any more: all may be slow."""
 GRACE_SECONDS: Final = 1.0
 """How long who has just come does not give way to those that idle, though it has not been answered yet."""
 BORN_SECONDS: Final = 0.1
@@ -94,7 +96,7 @@ class Connections:
             threading.Thread(target=self._run, name="connections", daemon=True).start()
 
     def condemn(self, client: str) -> None:
-        """Let a connection be closed once its request is answered: what it still sends, nobody wants."""
+        """Let a connection that was just answered be closed soon: what it still sends, nobody wants."""
         self._condemned[client] = self._clock()
 
     def prove(self, client: str) -> None:
@@ -154,7 +156,7 @@ class Connections:
 
     def _is_over(self, client: str, now: float) -> bool:
         condemned = self._condemned.get(client)
-        if condemned is not None and now - condemned > LOOK_SECONDS:
+        if condemned is not None and now - condemned > FAREWELL_SECONDS:
             return True
         waits = self._waiting[client]
         return waits.asks and now - waits.since > self._header_seconds

@@ -122,11 +122,10 @@ class Gateway:
         if variables[HEADER_BYTES] > _USUAL_HEADER_BYTES and (refusal := _refusal(variables)):
             return refusal
         size = length(variables)
+        unwanted = False
         if 0 < size <= self._max_body_bytes.get(variables["PATH_INFO"], 0):
-            body = await self._bodies.receive(protocol, size)
-            variables["wsgi.input"] = body
-            if isinstance(body, NotReceived):
-                self._connections.condemn(client)
+            variables["wsgi.input"] = body = await self._bodies.receive(protocol, size)
+            unwanted = isinstance(body, NotReceived)
         try:
             if isinstance(variables["wsgi.input"], LargeBody):
                 answer = await self._answered_in_a_thread(variables, size)
@@ -136,6 +135,10 @@ class Gateway:
             # Flask answers errors of handlers by itself: this is one of its own.
             _log.exception("no answer")
             return _SERVER_ERROR
+        finally:
+            if unwanted:
+                # Not before: the time that its answer has to go out begins here.
+                self._connections.condemn(client)
         if PROVEN in variables:
             self._connections.prove(client)
         return answer

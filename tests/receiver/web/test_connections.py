@@ -5,7 +5,7 @@ import sys
 import pytest
 from receiver_support import wait_until
 
-from receiver.web.connections import LOOK_SECONDS, Connections, _client, _close, _traffic
+from receiver.web.connections import FAREWELL_SECONDS, Connections, _client, _close, _traffic
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -278,7 +278,12 @@ def test_who_sends_what_nobody_wants_is_cut_off_once_answered(world, clock):
     connections.scan()
     assert not is_closed(theirs)
     connections.busy.clear()
-    clock.now += 2 * LOOK_SECONDS
+    connections.condemn(_client(ours))
+    clock.now += FAREWELL_SECONDS / 2
+    connections.scan()
+    # Its answer may not be out yet.
+    assert not is_closed(theirs)
+    clock.now += FAREWELL_SECONDS
     connections.scan()
     assert is_closed(theirs)
     ours.close()

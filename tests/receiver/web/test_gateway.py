@@ -254,3 +254,27 @@ def test_who_is_proven_is_noted():
         assert gateway._connections._proven == {"127.0.0.1:1"}
 
     run_loop(main)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_who_is_to_be_cut_off_is_noted_only_once_answered(fails):
+    """Where all is slow, the connection would be closed before the answer is out."""
+    condemned = []
+
+    async def main() -> None:
+        def app(environ, start_response):
+            condemned.append(dict(gateway._connections._condemned))
+            if fails:
+                raise ValueError("x")
+            start_response("408 Request Timeout", [])
+            return []
+
+        gateway = gateway_of(app)
+        await gateway(scope_of({"content-length": "3"}), Answered(None))
+        condemned.append(dict(gateway._connections._condemned))
+        await gateway(scope_of({"content-length": "3"}), Answered(b"abc"))
+
+    run_loop(main)
+    before, after, after_another = condemned
+    assert before == {}
+    assert after.keys() == {"127.0.0.1:1"} == after_another.keys()
