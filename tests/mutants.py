@@ -33,6 +33,10 @@ class Area(NamedTuple):
 
     code: tuple[str, ...]
     tests: tuple[str, ...]
+    seconds: int = 120
+    """How long the tests may take: beyond it, the change counts as noticed."""
+    most: int = 1_000
+    """How many changes are tried at most, whatever is asked for."""
 
 
 AREAS: Final = {
@@ -57,6 +61,32 @@ AREAS: Final = {
     "core": Area(
         ("pipelines/core/bounds.py", "pipelines/core/ids.py", "pipelines/core/times.py", "pipelines/core/item.py"),
         ("tests/pipelines/core",),
+    ),
+    "sink": Area(
+        (
+            "pipelines/bigquery/appender.py",
+            "pipelines/bigquery/chunks.py",
+            "pipelines/bigquery/culprits.py",
+            "pipelines/bigquery/lane.py",
+        ),
+        ("tests/pipelines/bigquery/test_appender.py", "tests/pipelines/bigquery/test_chunks.py"),
+    ),
+    "reprocessing": Area(
+        (
+            "pipelines/reprocess/apply.py",
+            "pipelines/reprocess/guards.py",
+            "pipelines/reprocess/runs.py",
+            "pipelines/reprocess/settle.py",
+        ),
+        (
+            "tests/pipelines/reprocess/test_guards.py",
+            "tests/pipelines/reprocess/test_runs.py",
+            "tests/pipelines/reprocess/test_apply.py",
+            "tests/pipelines/reprocess/test_settle.py",
+        ),
+        seconds=400,
+        # Each takes a local BigQuery, and a minute or two.
+        most=12,
     ),
     "limits": Area(
         ("receiver/web/bodies.py", "receiver/web/connections.py", "receiver/web/limits.py"),
@@ -109,7 +139,7 @@ def tried(name: str, area: Area, code: Path, most: int, seed: int) -> Score:
     command = f"{sys.executable} -m pytest -x -q -p no:cacheprovider --timeout=60 {' '.join(area.tests)}"
     modules = ", ".join(f'"{path}"' for path in area.code)
     config.write_text(
-        f"[cosmic-ray]\nmodule-path = [{modules}]\ntimeout = 120.0\nexcluded-modules = []\n"
+        f"[cosmic-ray]\nmodule-path = [{modules}]\ntimeout = {area.seconds}.0\nexcluded-modules = []\n"
         f'test-command = "{command}"\n[cosmic-ray.distributor]\nname = "local"\n'
     )
     subprocess.run(command.split(), cwd=code, check=True, stdout=subprocess.DEVNULL)
@@ -124,7 +154,7 @@ def tried(name: str, area: Area, code: Path, most: int, seed: int) -> Score:
                 "ORDER BY module_path, operator_name, occurrence"
             )
         ]
-        kept = set(random.Random(seed).sample(jobs, min(most, len(jobs))))
+        kept = set(random.Random(seed).sample(jobs, min(most, area.most, len(jobs))))
         for table in ("work_items", "mutation_specs"):
             database.executemany(f"DELETE FROM {table} WHERE job_id = ?", [(j,) for j in jobs if j not in kept])
         database.execute("DELETE FROM mutation_specs WHERE job_id NOT IN (SELECT job_id FROM work_items)")
