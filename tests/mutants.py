@@ -4,8 +4,8 @@
 
 The changes are made by Cosmic Ray (https://cosmic-ray.readthedocs.io) in a copy of the code: of each area a sample
 that does not change from run to run. Besides these there are lists of changes of our own (`mutants_by_hand`):
-`known` and `sql`. It prints the score of each area and every change that nobody noticed; some of these change
-nothing that can be told.
+`known` and `sql`. It prints the score of each area and every change that nobody noticed. What changes nothing that
+could be told counts neither way, and is printed with the reason (`mutants_without_effect`).
 """
 
 import random
@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 import click
 
 from tests import mutants_by_hand
+from tests.mutants_without_effect import added, reason
 
 ROOT: Final = Path(__file__).parents[1]
 FOLDER: Final = ROOT / "build" / "mutants"
@@ -100,6 +101,8 @@ class Score(NamedTuple):
 
     noticed: int
     survivors: list[str]
+    without_effect: list[str]
+    """Changes that nobody can notice, each with the reason."""
 
     @property
     def share(self) -> float:
@@ -130,6 +133,9 @@ def main(areas: tuple[str, ...], most: int, seed: int) -> None:
         click.echo(f"{name}: {score.share:.0%} of {score.noticed + len(score.survivors)} changes are noticed")
         for survivor in score.survivors:
             click.echo(survivor)
+        if score.without_effect:
+            click.echo(f"{name}: {len(score.without_effect)} changes have no effect")
+            click.echo("\n".join(score.without_effect))
     sys.exit(any(score.share < WANTED for score in scores.values()))
 
 
@@ -162,7 +168,9 @@ def tried(name: str, area: Area, code: Path, most: int, seed: int) -> Score:
     with sqlite3.connect(session) as database:
         results = database.execute("SELECT test_outcome, diff FROM work_results").fetchall()
     survivors = [diff for outcome, diff in results if "SURVIVED" in str(outcome).upper()]
-    return Score(len(results) - len(survivors), survivors)
+    wanted = [diff for diff in survivors if not reason(diff)]
+    excused = [f"{why}: {added(diff)}" for diff in survivors if (why := reason(diff))]
+    return Score(len(results) - len(survivors), wanted, excused)
 
 
 def listed(name: str, code: Path) -> Score:
@@ -174,7 +182,7 @@ def listed(name: str, code: Path) -> Score:
         if not noticed:
             survivors.append(f"{change.path}: {change.before!r} -> {change.after!r} ({change.tests})")
         click.echo(f"{name} {number}/{len(changes)} {'noticed' if noticed else 'NOT NOTICED'}: {change.path}")
-    return Score(len(changes) - len(survivors), survivors)
+    return Score(len(changes) - len(survivors), survivors, [])
 
 
 def cosmic_ray(action: str, config: Path, session: Path, *, folder: Path) -> None:

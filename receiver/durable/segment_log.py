@@ -21,11 +21,6 @@ class SegmentLog:
         self._latest = Path()
         self._undo: list[tuple[Segment, int, int]] = []
 
-    @property
-    def open_events(self) -> int:
-        """How many events lie in segments that are not closed yet."""
-        return sum(segment.events for segment in self._open.values())
-
     def append(self, events: Sequence[RawEvent]) -> None:
         """Make events durable, all or none.
 

@@ -23,10 +23,11 @@ def test_a_row_weighs_what_its_texts_do():
 
 
 def test_rows_that_repeat_a_large_item_are_too_much_before_they_fill_the_memory():
-    told = lineage(1_000_000)
-    with pytest.raises(TooMuchError, match="bytes"):
-        tell(told, b"x" * 1_000_000, 10_000)
-    assert len(told.rows) <= 40
+    # Of the second nobody says how large its body is.
+    for told in (lineage(1_000_000), Lineage("event", 1_795_372_191_000_000)):
+        with pytest.raises(TooMuchError, match="bytes"):
+            tell(told, b"x" * 1_000_000, 10_000)
+        assert len(told.rows) <= 40
 
 
 def test_as_many_rows_of_little_text_as_are_allowed_are_made(monkeypatch):
@@ -71,3 +72,15 @@ def test_light_events_are_not_weighed_and_heavy_ones_exactly():
     tell(told, b"x", 2)
     assert weights(told.rows, 100) == 2 * (bounds.ROW_OVERHEAD + 100)
     assert weights(told.rows, 10_000_000) == sum(map(weight, told.rows))
+
+
+@pytest.mark.parametrize("body_bytes", [0, 10, 1_000, 1_000_000])
+def test_what_is_allowed_unseen_is_not_too_much_whatever_it_weighs(body_bytes):
+    told = lineage(body_bytes)
+    tell(told, b"x" * body_bytes, 2)
+    heaviest = weight(told.rows[0]) + 7 * body_bytes
+    allowance = Allowance(body_bytes)
+    assert allowance.rows * heaviest <= bounds.MOST_TEXT
+    allowance.look(told.rows)
+    made = sum(map(weight, told.rows))
+    assert made + (allowance.rows - 2) * heaviest <= bounds.MOST_TEXT

@@ -4,7 +4,7 @@ import weakref
 import pytest
 
 from pipelines.core.item import Lineage
-from pipelines.core.rows import Channel, Metadata
+from pipelines.core.rows import Channel, Message, Metadata
 from pipelines.core.times import parse
 
 RECEIVED = parse("2026-11-22T18:30:00Z") or 0
@@ -88,6 +88,17 @@ def test_item_has_told_something_once_it_made_a_message_or_a_fact(lineage):
     assert not item.told
     item.metadata("channel", channel_id, "source.x", channel_id=channel_id)
     assert item.told
+
+
+@pytest.mark.parametrize(("told", "kept"), [("m1", "m1"), ("", None), (None, None)])
+def test_a_message_has_the_id_that_its_source_gave_it_if_any(lineage, told, kept):
+    item = lineage.item("", b"{}", source="s")
+    ids = {"channel_id": "a", "contact_id": "b", "conversation_id": "c", "sender_id": None}
+    message_id = item.message(source_message_id=told, direction="inbound", **ids)
+    assert item.told
+    (message,) = lineage.rows
+    assert isinstance(message, Message)
+    assert (message.message_id, message.source_message_id) == (message_id, kept)
 
 
 def test_what_failed_is_forgotten_with_its_event():

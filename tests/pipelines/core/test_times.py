@@ -50,6 +50,7 @@ END = 4_102_444_800
         (float("inf"), None),
         (10**20, None),
         ("", None),
+        ("0" * 60 + str(SECONDS), None),
         ("soon", None),
         ("2026-03-01T10:00:00Z", MICROS),
         ("2026-03-01T10:00:00", MICROS),
@@ -94,3 +95,8 @@ def test_partitions_begin_at_midnight_utc():
     day = (midnight.date() - dt.date(1970, 1, 1)).days
     micros = times.to_micros(midnight)
     assert [times.partition_day(micros + off, micros) for off in (-1, 0, 1)] == [day - 1, day, day]
+
+
+def test_a_time_is_told_in_utc_with_its_microseconds():
+    assert times.rfc3339(MICROS + 7) == "2026-03-01T10:00:00.000007Z"
+    assert times.to_micros(times.from_micros(MICROS + 7)) == MICROS + 7

@@ -8,7 +8,7 @@ import fastavro
 import pytest
 from receiver_support import archived, event, events
 
-from receiver.durable.segments import Segment, lock, recover
+from receiver.durable.segments import Segment, _read_all, lock, recover
 
 
 def left_open(tmp_path):
@@ -231,3 +231,12 @@ def test_a_read_error_cuts_nothing_and_keeps_back_no_other_segment(tmp_path, mon
     assert not second.exists()
     recover(tmp_path)
     assert len(archived(tmp_path)) == 12
+
+
+def test_what_is_written_again_is_read_in_pieces_and_no_further_than_it_is_whole(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(250)) + b"the torn end of a group that failed" * 10)
+    read = os.pread
+    monkeypatch.setattr("os.pread", lambda descriptor, size, offset: read(descriptor, min(size, 100), offset))
+    with path.open("rb") as file:
+        assert _read_all(file.fileno(), 250) == bytes(range(250))

@@ -3,6 +3,7 @@ import time
 
 from receiver_support import event, events
 
+from receiver.durable import salvage
 from receiver.durable.spool import Spool, folder, measure, sources
 
 
@@ -63,14 +64,16 @@ def test_takes_over_what_a_dead_process_kept(tmp_path):
     assert take_all(heir) == [events(3)]
 
 
-def test_sets_a_damaged_segment_aside_after_what_is_whole(tmp_path):
+def test_sets_a_damaged_segment_aside_after_what_is_whole(tmp_path, caplog):
     spool = Spool(tmp_path, "facebook")
     spool.append(events(2))
     spool.append(events(2, first=2))
     spool.seal()
     (path,) = spool.closed()
     os.truncate(path, path.stat().st_size - 20)
+    size, whole = path.stat().st_size, salvage.read(path.read_bytes(), "facebook").end
     assert take_all(spool) == [events(2)]
+    assert f": {size - whole} bytes at offset {whole}: the file ends within a block" in caplog.text
     assert spool.closed() == []
     assert [each.suffix for each in path.parent.iterdir()] == [".corrupt"]
     assert measure(tmp_path).events == 0
@@ -113,3 +116,15 @@ def test_measures_open_and_closed_segments_of_all_processes(tmp_path, monkeypatc
     assert sources(tmp_path) == ["facebook", "other"]
     one.seal()
     two.seal()
+
+
+def test_a_file_of_another_name_counts_as_the_oldest(tmp_path, monkeypatch):
+    """Somebody has put it there, or an older version: it is measured, and is in nobody's way."""
+    spool = Spool(tmp_path, "facebook")
+    spool.append(events(2))
+    spool.seal()
+    (path,) = spool.closed()
+    monkeypatch.setattr("time.time", lambda: 1_000_000.0)
+    for name in ("another.avro", "12-another.avro"):
+        path = path.rename(path.with_name(name))
+        assert measure(tmp_path).oldest_seconds == 1_000_000

@@ -174,8 +174,16 @@ def test_jwt_by_the_vector_of_its_rfc():
 def test_basic_by_the_example_of_its_rfc():
     is_proven = prover("scheme='basic'", "Aladdin:open sesame")
     assert is_proven(request(headers={"Authorization": "basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}))
-    for wrong in ("", "Basic", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZA==", "Bearer QWxhZGRpbjpvcGVuIHNlc2FtZQ=="):
+    right = "QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+    for wrong in ("", "Basic", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZA==", f"Bearer {right}", f"A {right}"):
         assert not is_proven(request(headers={"Authorization": wrong}))
+
+
+def test_a_token_has_sixteen_characters_at_least():
+    shortest = "sixteen-letters-"
+    assert prover("scheme='bearer'", shortest)(request(headers={"Authorization": f"Bearer {shortest}"}))
+    with pytest.raises(ValueError, match="at least 16 characters"):
+        prover("scheme='bearer'", shortest[:-1])
 
 
 TOKEN = "a-token-of-more-than-16"

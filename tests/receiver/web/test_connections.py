@@ -1,11 +1,22 @@
 import contextlib
+import logging
 import socket
 import sys
+import time
 
 import pytest
 from receiver_support import wait_until
 
-from receiver.web.connections import FAREWELL_SECONDS, Connections, _client, _close, _traffic
+from receiver.web import connections as looked_after
+from receiver.web.connections import (
+    FAREWELL_SECONDS,
+    LOOK_SECONDS,
+    SCAN_SECONDS,
+    Connections,
+    _client,
+    _close,
+    _traffic,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -263,8 +274,9 @@ def test_who_was_proven_is_forgotten_with_the_connection(world, clock):
 
 def test_a_descriptor_that_has_become_anothers_is_left_alone(world):
     theirs, ours = world.connect()
-    _close("192.0.2.1:1", ours.fileno())
-    assert not is_closed(theirs)
+    for other in ("192.0.2.1:1", "0.0.0.0:1"):
+        _close(other, ours.fileno())
+        assert not is_closed(theirs)
     _close(_client(ours), ours.fileno())
     assert is_closed(theirs)
 
@@ -316,3 +328,70 @@ def test_an_address_is_written_as_the_server_does():
         ours, _ = listener.accept()
         with ours:
             assert _client(ours) == f"[::1]:{theirs.getsockname()[1]}"
+
+
+def test_where_there_is_room_nobody_gives_way(world, clock):
+    connections = Connections(10, 1_000, clock)
+    idle = [world.connect()[0] for _ in range(7)]
+    clock.now += 900
+    connections.scan()
+    clock.now += 90
+    connections.scan()
+    assert not any(map(is_closed, idle))
+
+
+def test_who_is_cut_off_anyhow_makes_room_beside_those_who_give_way(world, clock):
+    connections = Connections(8, 10, clock)
+    silent = [world.connect()[0] for _ in range(2)]
+    connections.scan()
+    clock.now += 11
+    idle = []
+    for _ in range(6):
+        theirs, ours = world.connect()
+        ask(theirs, ours)
+        answer(theirs, ours)
+        idle.append(theirs)
+    connections.scan()
+    # Half of the eight may wait: of those that idle two have to go.
+    assert all(map(is_closed, silent))
+    assert sum(map(is_closed, idle)) == 2
+
+
+def test_the_kernel_tells_for_how_long_nothing_came(world):
+    theirs, ours = world.connect()
+    ask(theirs, ours)
+    began = time.monotonic()
+    wait_until(lambda: _traffic(ours).quiet > 1.1)
+    assert _traffic(ours).quiet <= time.monotonic() - began + 0.1
+
+
+def test_looking_takes_no_more_than_its_share_of_the_time(monkeypatch, clock, caplog):
+    """Where there are few, each second; where they are many, as often as three times the look leaves to others."""
+    connections = Connections(100, 10, clock)
+    count, slept, scans = [10], [], []
+
+    class Over(BaseException):
+        pass
+
+    def sleep(seconds: float) -> None:
+        slept.append(round(seconds, 3))
+        clock.now += seconds
+        if len(slept) == 40:
+            raise Over
+
+    def scan() -> None:
+        scans.append(round(clock.now - 1_000, 3))
+        clock.now += 0.2
+        if len(scans) == 2:
+            count[0] = 76
+
+    monkeypatch.setattr(looked_after, "_count", lambda: count[0])
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(connections, "scan", scan)
+    with pytest.raises(Over), caplog.at_level(logging.ERROR, "receiver.web.connections"):
+        connections._run()
+    assert set(slept) == {LOOK_SECONDS, 0.6}
+    apart = [round(later - one, 3) for one, later in zip([0.0, *scans], scans, strict=False)]
+    assert apart[:2] == [SCAN_SECONDS] * 2
+    assert set(apart[2:]) == {round(0.2 + 0.6 + LOOK_SECONDS, 3)}
+    assert caplog.text == ""

@@ -1,0 +1,40 @@
+"""Small changes of the code that nobody could tell, and why: `make mutants` counts them neither way."""
+
+from typing import Final
+
+TUNED: Final = "a number that was chosen: a thousandth or a fifth more or less is as good"
+"""Nothing but speed depends on it, and that not by as little."""
+NEVER_BEYOND: Final = "it never becomes greater: unequal and less are the same"
+AT_THE_EDGE: Final = "a moment or a byte at the very edge may fall on either side"
+
+REASONS: Final = {
+    # receiver/durable
+    "while written != len(data):": NEVER_BEYOND,
+    "if content.end != content.size:": NEVER_BEYOND,
+    "SEGMENT_BYTES: Final = 8 * 1024 * 1023": TUNED,
+    # pipelines/core
+    "( 9**17, 1, 1)": "between the two limits lies no time of our years in any unit",
+    "_FIXED: Final = 8 * 1023": TUNED,
+    "_NOT_WORTH_WEIGHING: Final = 255 * 1024": TUNED,
+    "return about if about <= _NOT_WORTH_WEIGHING else": AT_THE_EDGE,
+    # receiver/web
+    "WHOLE_BYTES: Final = 64 * 1025": TUNED,
+    "ASKING_GRACE_SECONDS: Final = 6.0": TUNED,
+    "ASKING_GRACE_SECONDS: Final = 4.0": TUNED,
+    "now - condemned >= FAREWELL_SECONDS": AT_THE_EDGE,
+    "if traffic.received > before.traffic.received and not before.asks:": "what was received never becomes less",
+    "return (3 if age <= BORN_SECONDS else 0), waits.since": "among these two the longest wait comes first anyway",
+}
+"""By what stands in the line after the change."""
+
+
+def added(diff: str) -> str:
+    """Return the lines of a difference that are new."""
+    lines = [line[1:].strip() for line in diff.splitlines() if line.startswith("+") and not line.startswith("+++")]
+    return " ".join(filter(None, lines))
+
+
+def reason(diff: str) -> str | None:
+    """Return why a change has no effect; None where it may have one."""
+    after = added(diff)
+    return next((why for line, why in REASONS.items() if line in after), None)
