@@ -13,6 +13,7 @@ PIP_AUDIT_VERSION := 2.10.1
 SECONDS ?= 1800
 RECEIVERS ?= 2
 EVERY ?= 1.25
+ATTACKERS ?= 8
 REPLIES ?= 5000
 SENDERS ?= 1
 RUNNERS := build/runners
@@ -89,8 +90,9 @@ storm-replies: setup ## Send 5,000 replies while sender and receiver die at ever
 mutants: setup ## Change the code in small ways, and see whether its tests notice (needs the network; about half an hour).
 	@$(BIN)/python -m tests.mutants $(MUTANTS)
 
-siege: setup ## Besiege a whole stack (SECONDS=1800, RECEIVERS=2, an accident EVERY so many seconds), and account for every acknowledged event.
-	@$(BIN)/python -m tests.siege --seconds $(SECONDS) --receivers $(RECEIVERS) --every $(EVERY)
+siege: setup ## Besiege a whole stack (SECONDS=1800, RECEIVERS=2, ATTACKERS=8, an accident EVERY so many seconds), and account for every acknowledged event.
+	@$(BIN)/python -m tests.siege --seconds $(SECONDS) --receivers $(RECEIVERS) --every $(EVERY) \
+		--attackers $(ATTACKERS)
 
 recount: setup ## Compare the views with generated worlds: of 100,000 messages, of 10,000 people, and of 2,000 histories.
 	@PARLEY_RECOUNT_CONVERSATIONS=15500 PARLEY_RECOUNT_PEOPLE=10000 PARLEY_RECOUNT_HISTORIES=2000 \

@@ -54,10 +54,10 @@ class Shop:
         }
         self._told_whatsapp(at, messages=[text])
 
-    def receipt(self, message: str, state: str, at: dt.datetime) -> None:
-        """WhatsApp tells how far a message came."""
+    def receipt(self, message: str, state: str, at: dt.datetime, **more: Any) -> None:
+        """WhatsApp tells how far a message came, and more of it."""
         status = {"id": message, "status": state, "recipient_id": PHONE, "timestamp": str(int(at.timestamp()))}
-        self._told_whatsapp(at, statuses=[status])
+        self._told_whatsapp(at, statuses=[status | more])
 
     def wrote(self, name: str, at: dt.datetime, *, inbound: bool, state: str = "") -> None:
         """A message of the shop's own app, and how far it came."""

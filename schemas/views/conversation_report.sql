@@ -110,7 +110,12 @@ WITH
       bounds.session_id,
       COUNTIF(costs.is_charged) AS charged_messages,
       COUNTIF(costs.is_charged AND costs.cost_micros IS NULL) AS unpriced_messages,
-      SUM(costs.cost_micros) AS cost_micros,
+      -- What is free does not make a sum of charged messages without a price: it is not known.
+      IF(
+        LOGICAL_OR(costs.is_charged),
+        SUM(IF(costs.is_charged, costs.cost_micros, NULL)),
+        SUM(costs.cost_micros)
+      ) AS cost_micros,
       MIN(costs.currency) AS currency,
       COUNT(DISTINCT costs.currency) AS currencies
     FROM bounds
@@ -208,8 +213,8 @@ SELECT
   COALESCE(paid.charged_messages, 0) AS charged_messages,
   -- How many of these no price is known of: the cost is that of the others.
   COALESCE(paid.unpriced_messages, 0) AS unpriced_messages,
-  -- What its messages cost together, in millionths of the currency; null where nothing is known of a cost, or where it is in
-  -- several currencies.
+  -- What its messages cost together, in millionths of the currency, without the unpriced ones; null where nothing is known of a
+  -- cost (0 where none is charged), or where it is in several currencies.
   IF(COALESCE(paid.currencies, 0) > 1, NULL, paid.cost_micros) AS cost_micros,
   -- The currency of the cost; null where there is none, or several.
   IF(COALESCE(paid.currencies, 0) > 1, NULL, paid.currency) AS currency,

@@ -93,6 +93,26 @@ def test_an_sms_costs_by_segments_and_as_twilio_tells_it(analyst):
     ]
 
 
+def test_what_a_session_costs_is_not_known_where_no_charged_message_has_a_price_whatever_is_free(analyst):
+    rates(analyst, GERMANY.format("utility", "message", 50_000))
+    dear, known, free = "4915550000001", "4915550000002", "4915550000003"
+    for phone in (dear, known, free):
+        tell(analyst, asks(0, phone), status(1, f"{phone}-sent", "sent", phone, **pricing("marketing")))
+    tell(
+        analyst,
+        status(2, "no-price", "read", dear, **pricing("marketing")),
+        status(2, "no-price-either", "read", known, **pricing("marketing")),
+        status(3, "priced", "read", known, **pricing("utility")),
+    )
+
+    columns = "charged_messages, unpriced_messages, cost_micros"
+    assert ask(analyst, f"SELECT {columns} FROM parley.conversation_report ORDER BY 1, 2") == [
+        (0, 0, 0),
+        (1, 1, None),
+        (2, 1, 50_000),
+    ]
+
+
 def test_the_most_exact_rate_of_the_day_holds(analyst):
     rates(
         analyst,

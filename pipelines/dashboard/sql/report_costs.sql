@@ -14,8 +14,12 @@ SELECT
   COUNTIF(billable) AS billable,
   COUNTIF(is_charged) AS charged,
   COUNTIF(is_charged AND cost_micros IS NULL) AS unpriced,
-  -- Of several currencies there is no sum.
-  IF(COUNT(DISTINCT currency) > 1, NULL, SUM(cost_micros)) AS cost_micros,
+  -- Of several currencies there is no sum. What is free does not make a sum of charged messages without a price: it is not known.
+  IF(
+    COUNT(DISTINCT currency) > 1,
+    NULL,
+    IF(LOGICAL_OR(is_charged), SUM(IF(is_charged, cost_micros, NULL)), SUM(cost_micros))
+  ) AS cost_micros,
   IF(COUNT(DISTINCT currency) > 1, NULL, MIN(currency)) AS currency
 FROM reported_costs
 WHERE

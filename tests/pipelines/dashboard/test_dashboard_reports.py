@@ -1,12 +1,15 @@
 """Each panel of the reports' page equals a recount of the view that it is about, of the same days."""
 
 import datetime as dt
+import html
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
 from bigquery_fixtures import Emulator
+from dashboard_shop import NOON, WEEK, Shop
 
 from pipelines.bigquery import resolving
 from pipelines.bigquery.target import GRPC_EMULATOR, REST_EMULATOR
@@ -113,7 +116,8 @@ def test_costs(books: Books, period: Period) -> None:
             count(rows, lambda row: row["billable"]),
             count(rows, lambda row: row["is_charged"]),
             count(rows, lambda row: row["is_charged"] and row["cost_micros"] is None),
-            *single(rows, "cost_micros"),
+            # Beside charged messages, what is free adds nothing to know.
+            *single([row for row in rows if row["is_charged"]] or rows, "cost_micros"),
         )
         for key, rows in grouped(costs, "source", "direction", "category", "pricing_type").items()
     }
@@ -255,6 +259,35 @@ def test_the_page_has_a_place_for_each_panel_and_an_empty_one_says_what_to_do(bo
     assert "parley rates check" in costs
     assert "handover.to" in page.get("/panels/reports/handovers?from=2020-01-01&to=2020-01-02").text
     assert page.get("/panels/reports/weather").status_code == 404
+
+
+def test_unknown_costs_show_as_a_dash_and_not_as_nothing_and_their_number_is_left_out_by_name(shop: Shop) -> None:
+    def told(name: str, state: str, category: str, to: str = "4915550000101") -> None:
+        price = {"billable": True, "pricing_model": "PMP", "category": category, "type": "regular"}
+        shop.receipt(f"wamid.{name}", state, NOON, pricing=price, recipient_id=to)
+
+    columns = "source, category, number_prefix, unit, price_micros, currency"
+    shop.analyst.insert("rates", f"({columns}) VALUES ('whatsapp', 'utility', '49', 'message', 1500000, 'EUR')")
+    # Of these the charged one has no price, and the other is free, since it was not delivered.
+    told("a", "read", "marketing")
+    told("b", "sent", "marketing")
+    # Of these two one has a price; of these none is charged.
+    told("c", "read", "utility")
+    told("d", "read", "utility", "33600000000")
+    told("e", "sent", "authentication")
+    shop.stored()
+    page = create_app(shop.warehouse, today=lambda: WEEK.last_day).test_client()
+    shown = html.unescape(page.get(f"/panels/reports/costs?from={NOON.date()}&to={NOON.date()}").text)
+    texts = [re.sub(r"<.*?>", "", cell).strip() for cell in re.findall(r"<t[dh][ >].*?</t[dh]>", shown, re.S)]
+    title = "Direction Category Type Messages Billable Charged"
+    assert texts[:9] == ["Source", *title.split(), "Without a price", "Cost"]
+    rows = {texts[at + 2]: texts[at + 4 : at + 9] for at in range(9, len(texts), 9)}
+    assert rows == {
+        "Marketing": ["2", "2", "1", "1", "–"],
+        "Utility": ["2", "2", "2", "1", "1.50\N{NO-BREAK SPACE}EUR"],
+        "Authentication": ["1", "1", "0", "0", "0"],
+    }
+    assert "The costs leave out 2 charged messages that have no price" in shown
 
 
 def test_money_is_told_of_one_currency() -> None:
