@@ -1,13 +1,18 @@
 """Whatever was sent, and in whatever order and number it is told: the reports add up."""
 
+import datetime as dt
 from collections import Counter
 from typing import NamedTuple
 
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from test_actors import form
 from test_message_costs import GERMANY, rates
-from webhooks import asks, pricing, replied, status, tell
+from webhooks import NOON, asks, fact, meta, pricing, replied, shop, status, tell
+
+from pipelines.dashboard.period import Period
+from pipelines.dashboard.warehouse import Warehouse
 
 pytestmark = pytest.mark.thorough
 
@@ -16,6 +21,16 @@ PRICES = {"marketing": 110_000, "authentication": 50_000}
 ENDS = {"read": ("sent", "delivered", "read"), "failed": ("sent", "failed"), "sent": ("sent",), "nothing": ()}
 KINDS = ("human", "bot", "system", None)
 GROUPINGS = ("told_date", "source", "category", "channel_id")
+SCALES = {"csat": (1, 5), "rating": (1, 5), "ces": (1, 7), "nps": (0, 10)}
+ASKED = (
+    ("facebook", "csat"),
+    ("facebook", "ces"),
+    ("whatsapp", "rating"),
+    ("shop-app", "nps"),
+    ("shop-app", "csat"),
+)
+"""Who asks on which scale."""
+EVER = Period(NOON.date() - dt.timedelta(days=1), NOON.date() + dt.timedelta(days=4))
 
 
 class Sent(NamedTuple):
@@ -48,13 +63,44 @@ sent = st.builds(
 )
 
 
+class Rated(NamedTuple):
+    """What somebody thought of it; whole numbers, some of them off the scale."""
+
+    asked: tuple[str, str]
+    answer: int
+
+    def score(self):
+        """Return it from 0 to 1; nothing where it is off the scale."""
+        lowest, highest = SCALES[self.asked[1]]
+        return (self.answer - lowest) / (highest - lowest) if lowest <= self.answer <= highest else None
+
+
+rated = st.builds(Rated, st.sampled_from(ASKED), st.integers(0, 11))
+
+
 @st.composite
 def stories(draw):
-    """Return messages, and the webhooks about them: in any order, some of them twice."""
+    """Return messages, ratings, and the webhooks about them: in any order, some of them twice."""
     messages = draw(st.lists(sent, min_size=12, max_size=20))
+    ratings = draw(st.lists(rated, min_size=6, max_size=12))
     told = [event for number, each in enumerate(messages) for event in webhooks(number, each)]
-    again = draw(st.lists(st.sampled_from(told), max_size=8))
-    return messages, draw(st.permutations([*told, *again]))
+    opinions = [opinion(number, each) for number, each in enumerate(ratings)]
+    again = draw(st.lists(st.sampled_from([*told, *opinions]), max_size=8))
+    # One of each kind comes twice in any case.
+    return messages, ratings, draw(st.permutations([*told, *opinions, told[0], opinions[0], *again]))
+
+
+def opinion(number, each):
+    """Return what is told of a rating: over three days, so that days differ."""
+    minute, (source, scale) = number * 290 + 7, each.asked
+    if source == "facebook":
+        question = {"type": scale, "payload": str(each.answer)}
+        return meta(
+            minute, messaging_feedback={"feedback_screens": [{"screen_id": 0, "questions": {"q": question}}]}
+        )
+    if source == "whatsapp":
+        return form(minute, f'{{"{scale}":"{each.answer}"}}')
+    return shop(minute, metadata=[fact(minute, "conversation", f"order-{number}", **{scale: each.answer})])
 
 
 def webhooks(number, each):
@@ -84,7 +130,7 @@ def test_sums_are_the_same_however_they_are_grouped_and_told(quick):
     @settings(max_examples=2, phases=[Phase.generate])
     @given(stories())
     def check(story):
-        messages, told = story
+        messages, ratings, told = story
         quick.forget()
         rates(quick, *(GERMANY.format(category, "message", price) for category, price in PRICES.items()))
         tell(quick, *told)
@@ -92,6 +138,8 @@ def test_sums_are_the_same_however_they_are_grouped_and_told(quick):
         actors_add_up(quick, messages)
         templates_add_up(quick, messages)
         acquisitions_add_up(quick, messages)
+        ratings_add_up(quick, ratings)
+        panels_say_what_the_views_say(quick)
 
     check()
 
@@ -170,3 +218,88 @@ def acquisitions_add_up(analyst, messages):
         each.is_answered for each in messages
     )
     assert sum(row["outbound_messages"] for row in found) <= len(messages)
+
+
+def ratings_add_up(analyst, ratings):
+    found = analyst.query(
+        "SELECT source, scale, rated_date, channel_id, rating_id, points, score FROM parley.ratings"
+    )
+    # However often and in whatever order: each counts once.
+    assert len({row["rating_id"] for row in found}) == len(found) == len(ratings)
+    assert Counter((row["source"], row["scale"], row["score"]) for row in found) == Counter(
+        (*each.asked, each.score()) for each in ratings
+    )
+    readable = [row for row in found if row["score"] is not None]
+    for row in readable:
+        lowest, highest = SCALES[row["scale"]]
+        assert lowest <= row["points"] <= highest
+        assert 0 <= row["score"] <= 1
+    satisfied = sum((each.score() or 0) >= 0.75 for each in ratings)
+    groupings = ("source", "scale", "rated_date", "channel_id")
+    sums = "COUNT(*) AS n, COUNT(score) AS readable, COUNTIF(score >= 0.75) AS satisfied"
+    parts = (f"SELECT '{by}' AS name, {sums} FROM parley.ratings GROUP BY {by}" for by in groupings)
+    groups = analyst.query(" UNION ALL ".join(parts))
+    for by in groupings:
+        mine = [row for row in groups if row["name"] == by]
+        assert all(row["satisfied"] <= row["readable"] <= row["n"] for row in mine)
+        totals = tuple(sum(row[column] for row in mine) for column in ("n", "readable", "satisfied"))
+        assert totals == (len(ratings), len(readable), satisfied)
+
+
+PANELS = {
+    "report_costs": (
+        "SELECT COUNT(*) AS messages, COUNTIF(billable) AS billable, COUNTIF(is_charged) AS charged, "
+        "COUNTIF(is_charged AND cost_micros IS NULL) AS unpriced, SUM(cost_micros) AS cost_micros "
+        "FROM parley.message_costs WHERE is_charged IS NOT NULL"
+    ),
+    "report_templates": (
+        "SELECT SUM(messages) AS messages, SUM(sent) AS sent, SUM(delivered) AS delivered, SUM(read) AS read, "
+        "SUM(failed) AS failed, SUM(clicked) AS clicked, SUM(answered_within_day) AS answered "
+        "FROM parley.templates"
+    ),
+    "report_actors": "SELECT COUNT(DISTINCT message_id) AS messages FROM parley.actors",
+    "report_acquisitions": "SELECT COUNT(*) AS came, COUNT(answered_at) AS answered FROM parley.acquisitions",
+    "report_ratings": (
+        "SELECT COUNT(*) AS ratings, COUNTIF(score < 0.5) AS low, COUNTIF(score >= 0.75) AS high, "
+        "COUNTIF(score IS NULL) AS unreadable FROM parley.ratings"
+    ),
+    "report_sessions": (
+        "SELECT COUNT(*) AS sessions, COUNTIF(is_unanswered) AS unanswered, COUNTIF(is_reopened) AS reopened "
+        "FROM parley.conversation_report"
+    ),
+    # Only where a human wrote there is an answer of a human, however soon a bot wrote.
+    "report_first_answers": (
+        "SELECT COUNTIF(first_human_response_seconds IS NOT NULL AND human_messages > 0) AS human_sessions, "
+        "COUNTIF(first_bot_response_seconds IS NOT NULL AND bot_messages > 0) AS bot_sessions "
+        "FROM parley.conversation_report"
+    ),
+}
+"""What the columns of each panel of the dashboard are together, by the views."""
+
+
+def panels_say_what_the_views_say(analyst):
+    warehouse = Warehouse(analyst.target, lambda: analyst.client)
+    for question, view in PANELS.items():
+        rows = warehouse.ask(question, **EVER.parameters())
+        (expected,) = analyst.query(view)
+        expected = {name: value or 0 for name, value in expected.items()}
+        # Some have a row of all sources beside those of each.
+        whole = [row for row in rows if row.get("of_source") == ""]
+        parts = [row for row in rows if row not in whole]
+        for each in (parts, whole) if whole else (parts,):
+            assert {name: sum(row[name] or 0 for row in each) for name in expected} == expected, question
+        for row in rows:
+            within(row)
+
+
+def within(row):
+    """Assert that the parts of a row of a panel lie within its whole."""
+    wholes = {
+        "messages": ("billable", "charged", "sent", "delivered", "read", "failed", "clicked"),
+        "charged": ("unpriced",),
+        "came": ("answered", "conversations"),
+        "ratings": ("low", "middling", "high", "unreadable"),
+        "sessions": ("unanswered", "reopened", "closed", "resolved", "came_back"),
+    }
+    for whole, parts in wholes.items():
+        assert whole not in row or all(row[part] <= row[whole] for part in parts if part in row)
