@@ -93,7 +93,8 @@ def _(views: Views) -> Answers:
         currencies = set(known(rows, "currency"))
         assert len(currencies) <= 1, "money of several currencies is no sum"
         priced = known(charged, "cost_micros")
-        spent = money(known(rows, "cost_micros"))
+        # Of charged messages without a price it is not known, even beside others that are free.
+        spent = money(priced if charged else known(rows, "cost_micros"))
         found.append(
             (*what, len(rows), len(charged), len(charged) - len(priced), spent, min(currencies, default=None))
         )

@@ -4,6 +4,7 @@ import re
 import cookbook
 import pytest
 from analyst import Analyst
+from recounts import RECOUNTS, Views
 from sqlglot import exp, parse_one
 
 from pipelines.bigquery import resolving
@@ -63,13 +64,16 @@ def recommended() -> World:
 
 
 # In this file, since what has been translated for the other tests need not be again.
-def test_every_recipe_has_rows_on_the_sample_that_the_stack_recommends(emulator_environment):
+def test_every_recipe_has_rows_on_the_sample_that_the_stack_recommends_and_equals_a_recount(emulator_environment):
     world = recommended()
     someone = Analyst()
     someone.tell(*(each.event for day in range(world.days) for each in delivery.of_day(world, day)))
     resolving.keep(someone.client, someone.target)
 
-    empty = {each.question for each in RECIPES if not someone.query(cookbook.on(cookbook.SAMPLE_DAY, each.sql))}
+    found = {each.question: someone.query(cookbook.on(cookbook.SAMPLE_DAY, each.sql)) for each in RECIPES}
+    views = Views(someone.query)
+    counted = {question: list(RECOUNTS[question](views)) for question in found}
 
-    assert empty == ANOTHER_COMMAND_FIRST
+    assert {question for question, rows in found.items() if not rows} == ANOTHER_COMMAND_FIRST
+    assert {question: [tuple(row.values()) for row in rows] for question, rows in found.items()} == counted
     someone.close()

@@ -2,15 +2,9 @@
 
 import cookbook
 import pytest
-
-# Their recounts are known from then on.
-import recounts_of_answers  # noqa: F401
-import recounts_of_content  # noqa: F401
-import recounts_of_operations  # noqa: F401
-import recounts_of_reports  # noqa: F401
-import recounts_of_traffic  # noqa: F401
 from analyst import Analyst
-from recipe_truth import RECOUNTS, Quantile, Rounded, Views
+from recipe_truth import Quantile, Rounded
+from recounts import RECOUNTS, Views
 from sample_world import fill
 
 pytestmark = pytest.mark.thorough
