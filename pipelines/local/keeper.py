@@ -56,6 +56,9 @@ class Keeper:
         # In the group of this process: whoever ends the one ends the other, even by force.
         self._child = subprocess.Popen(self._command, shell=True)  # noqa: S602 - our own command line
         self._tell(self._child.pid)
+        if self._ending or not self._wanted:
+            # A signal came while it was being started, when there was nothing to end yet.
+            self._terminate()
         code = self._child.wait()
         self._child = None
         if self._ending or not self._wanted:

@@ -91,6 +91,20 @@ def test_the_end_of_the_keeper_is_the_end_of_its_part(keep):
     assert kept.starts.read_text().count("\n") == 1
 
 
+@pytest.mark.parametrize("told", [keeper.Keeper._end, lambda kept: kept._want(False)])
+def test_what_is_told_while_a_part_is_being_started_ends_it(tmp_path: Path, monkeypatch, told):
+    kept = keeper.Keeper(tmp_path / "pubsub.json", "exec sleep 30")
+    popen = subprocess.Popen
+
+    def start(*given, **settings):
+        child = popen(*given, **settings)
+        told(kept)
+        return child
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    assert kept._run_once() == -signal.SIGTERM
+
+
 def test_an_outage_lasts_until_it_is_ended(keep, tmp_path: Path):
     kept = keep("exec sleep 600")
     first = kept.started(1)
