@@ -46,18 +46,22 @@ def desk(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]
 
 @pytest.fixture
 def new_visitor(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Make visitors, each with a browser profile of their own."""
+    """Make visitors, each with a browser profile of their own; their pages may have no errors."""
     visitors: list[BrowserContext] = []
+    # Told at the end: whatever a listener raises ends the connection to the browser, and with it every later test.
+    errors: list[str] = []
 
     def make(**settings: Any) -> BrowserContext:
         visitor = browser.new_context(**({"viewport": {"width": 1200, "height": 800}} | settings))
         visitor.set_default_timeout(SECONDS * 1000)
+        visitor.on("weberror", lambda error: errors.append(f"{error.page and error.page.url}: {error.error}"))
         visitors.append(visitor)
         return visitor
 
     yield make
     for visitor in visitors:
         visitor.close()
+    assert errors == []
 
 
 @pytest.fixture
@@ -66,7 +70,6 @@ def visit(new_visitor: Callable[..., BrowserContext]) -> Visit:
 
     def go(url: str, visitor: BrowserContext | None = None, **settings: Any) -> Page:
         page = (visitor or new_visitor(**settings)).new_page()
-        page.on("pageerror", lambda error: pytest.fail(f"an error on the page: {error}"))
         page.goto(url)
         page.locator(".launcher").wait_for()
         return page

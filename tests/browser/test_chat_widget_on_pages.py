@@ -174,6 +174,22 @@ def test_the_demo_page_itself_is_accessible(shop: Shop, visit: Visit):
     assert Axe().run(page, options=WCAG).violations_count == 0
 
 
+def test_the_demo_page_may_come_after_the_widget(shop: Shop, new_visitor):
+    visitor = new_visitor()
+    # As soon as the page's own script has run, and before anything of its body is there.
+    visitor.add_init_script(
+        "document.addEventListener('load', ({target}) => {"
+        " if (target.src?.endsWith('/demo.js')) dispatchEvent(new Event('parley:ready')); }, true)"
+    )
+    page = visitor.new_page()
+    page.goto(shop.demo)
+    page.locator(".launcher").wait_for()
+
+    page.get_by_role("button", name="Open chat").first.click()
+
+    expect(page.locator("textarea")).to_be_visible()
+
+
 def test_everything_that_is_tapped_is_large_enough(shop: Shop, visit: Visit):
     page = opened(visit(shop.demo, **PHONE))
     page.get_by_role("button", name="Insert emoji").click()

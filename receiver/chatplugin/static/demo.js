@@ -21,11 +21,12 @@ addEventListener('DOMContentLoaded', () => {
   document.getElementById('snippet').textContent = `<script async src="${script.src}"${written.join('')}></script>`;
 });
 
-addEventListener('parley:ready', () => {
+// With the page and not with the widget, which may be ready before the buttons are there.
+addEventListener('DOMContentLoaded', () => {
   const actions = {
-    open: () => window.parley.open(),
-    postback: () => window.parley.postback({ title: 'Call me back', payload: 'call_back' }),
-    forget: () => window.parley.forget(),
+    open: () => window.parley.open?.(),
+    postback: () => window.parley.postback?.({ title: 'Call me back', payload: 'call_back' }),
+    forget: () => window.parley.forget?.(),
   };
   for (const [id, act] of Object.entries(actions)) document.getElementById(id).addEventListener('click', act);
 });
