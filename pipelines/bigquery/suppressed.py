@@ -18,6 +18,8 @@ TABLE: Final = "suppressions"
 KEY: Final = "PARLEY_ERASURE_KEY"
 """The setting: the operator's secret, with which what stands for people is made."""
 LOOKS_AGAIN_SECONDS: Final = 30.0
+KNOWN_AFTER_SECONDS = 45.0
+"""After so long every worker knows of what is suppressed, and what it made before that is stored."""
 _TIMEOUT_SECONDS: Final = 10.0
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()

@@ -7,14 +7,15 @@ the old ones are deleted.
 
 import datetime as dt
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from apache_beam.options.pipeline_options import PipelineOptions
 from google.cloud import bigquery
 
-from pipelines.bigquery.suppressed import TABLE, forget_known
+from pipelines.bigquery import suppressed
 from pipelines.bigquery.target import Target
 from pipelines.core.suppression import BODY, CONTACT, MESSAGE, Key
 from pipelines.erase import holds, stores, warehouse
@@ -26,8 +27,9 @@ from pipelines.erase.scan import Eraser, received
 from pipelines.erase.sealed import Seals
 from pipelines.erase.segments import Rewritten, rewrite
 from pipelines.io.archive_segments import Selection, find_segments
-from pipelines.reprocess import cleaning, staging
+from pipelines.reprocess import cleaning, moves, staging
 from pipelines.reprocess.apply import apply as apply_run
+from pipelines.reprocess.moves import Lock
 from pipelines.reprocess.plan import plan_if_different
 from pipelines.reprocess.runs import RefusedError, Request, Runs, Staging, State
 from pipelines.reprocess.sql import literal, moment
@@ -51,6 +53,7 @@ STEPS: Final = (
 SUPPRESSED_DAYS: Final = 400
 """How long nothing erased can come back: longer than any source redelivers, and than a spool is left lying."""
 _MOST_ENTRIES: Final = 1_000
+_PAUSE_SECONDS: Final = 1.0
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -113,12 +116,13 @@ def apply(
     person = Seals(archive, key).read(run.run_id)
     holds.check(Holds(archive).active(dt.datetime.now(dt.UTC)), person, key, received(archive, person, steps))
     until = run.until or dt.datetime.now(dt.UTC)
-    say = Suppress(client, live, run.run_id, key, until)
+    was_applied = run.state in {APPLIED, VERIFIED, FOUND}
+    say = Suppress(client, live, run.run_id, key, until, is_known=was_applied)
     say.hold({CONTACT: person.contacts, MESSAGE: person.messages, BODY: person.bodies})
     steps.reached("suppressed")
     if run.until is None:
         # Behind what is suppressed: whoever begins to make rows from now on knows of that.
-        erasures.record(run, APPLYING, actor, {"until": until.isoformat()})
+        _begin(client, live, run, erasures.insertion(run, APPLYING, actor, {"until": until.isoformat()}))
     steps.reached("begun")
     eraser = Eraser(person, run.run_id, until, forced=forced)
     files = list(_rewritten(archive, eraser, say, person, steps))
@@ -128,6 +132,7 @@ def apply(
     lists = {warehouse.ERASED: erased, warehouse.MESSAGES: person.messages}
     with warehouse.listed(client, live, run.run_id, lists) as (events, messages):
         _replace_rows(client, live, archive, run, actor, options, erased, steps)
+        say.wait_until_known(steps)
         deleted = cleaning.clean(client, live, steps)
         steps.reached("cleaned")
         deleted += warehouse.delete(client, live, person, until, before)
@@ -156,28 +161,57 @@ def apply(
     steps.reached("stores")
     numbers = msgspec.to_builtins(done) | {"damaged": len(done.damaged)}
     del numbers["run_id"], numbers["is_done"]
-    if run.state not in {APPLIED, VERIFIED, FOUND} or any(numbers.values()):
+    if not was_applied or any(numbers.values()):
         erasures.record(run, APPLIED if done.is_done else APPLYING, actor, numbers)
     steps.reached("applied")
     return done
 
 
+def _begin(client: bigquery.Client, live: Target, run: Erasure, recorded: str) -> None:
+    """Record that an erasure begins, as a move: a run that is being applied now is done before, or refused."""
+    moves.until_unmoved(
+        f"erasure {run.run_id}", lambda: moves.commit(client, live, Lock.read(client, live), [recorded])
+    )
+
+
 class Suppress:
     """Lets ids not come back, by what they are."""
 
-    def __init__(self, client: bigquery.Client, live: Target, run_id: str, key: Key, until: dt.datetime) -> None:
+    def __init__(
+        self,
+        client: bigquery.Client,
+        live: Target,
+        run_id: str,
+        key: Key,
+        until: dt.datetime,
+        *,
+        is_known: bool = False,
+    ) -> None:
+        """Take for which erasure, of what was received until when, and whether all was said and known before."""
         self._client = client
-        self._table = live.table(TABLE)
+        self._table = live.table(suppressed.TABLE)
         self._run_id = run_id
         self._key = key
         self._until = until
+        # Somebody who was interrupted may have said something just now.
+        self._said_at = float("-inf") if is_known else time.monotonic()
 
     def hold(self, ids: Mapping[str, Iterable[str]]) -> None:
         """Say so of what it is not said of already."""
         entries = sorted((kind, self._key.hash(kind, each)) for kind, known in ids.items() for each in known)
         for start in range(0, len(entries), _MOST_ENTRIES):
-            wait_for(self._client.query(self._statement(entries[start : start + _MOST_ENTRIES])))
-        forget_known()
+            job: Any = self._client.query(self._statement(entries[start : start + _MOST_ENTRIES]))
+            wait_for(job)
+            if job.num_dml_affected_rows:
+                self._said_at = time.monotonic()
+        suppressed.forget_known()
+
+    def wait_until_known(self, steps: Steps) -> None:
+        """Wait until the live pipeline's workers know it, too: what they store before that is to be deleted."""
+        seconds = suppressed.KNOWN_AFTER_SECONDS
+        while (waited := time.monotonic() - self._said_at) < seconds:
+            steps.progress("waiting until live knows", waited, seconds, "seconds")
+            time.sleep(min(_PAUSE_SECONDS, seconds - waited))
 
     def _statement(self, entries: Sequence[tuple[str, str]]) -> str:
         listed = ", ".join(

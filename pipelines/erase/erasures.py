@@ -75,8 +75,12 @@ class Erasures:
 
     def record(self, run: Erasure, state: str, actor: str, counts: dict[str, Any]) -> None:
         """Note that an erasure has come into a state."""
+        self._client.query_and_wait(self.insertion(run, state, actor, counts))
+
+    def insertion(self, run: Erasure, state: str, actor: str, counts: dict[str, Any]) -> str:
+        """Return the statement that notes that an erasure has come into a state."""
         values = (run.run_id, state, actor, run.reason, run.key_id, json.dumps(counts))
-        self._client.query_and_wait(
+        return (
             f"INSERT INTO `{self._table}` (run_id, state, actor, reason, key_id, counts, state_at) "  # noqa: S608
             f"VALUES ({', '.join(map(literal, values))}, CURRENT_TIMESTAMP())"
         )

@@ -123,10 +123,11 @@ class Erasing:
         w = self.warehouse
         return verify(w.client, w.target, str(w.archive), name, ACTOR)
 
-    def live(self, events: list[RawEvent]) -> None:
-        """Store events as the streaming pipeline does that knows what is suppressed."""
+    def live(self, events: list[RawEvent], *, knows: bool = True) -> None:
+        """Store events as the streaming pipeline does, whether it knows what is suppressed or not yet."""
         bundle = Bundle(appender.shared(self.warehouse.target))
-        for batch in NormalizeEvents(Suppressed(self.warehouse.target)).process(EventBatch(events, "live")):
+        suppressed = Suppressed(self.warehouse.target) if knows else None
+        for batch in NormalizeEvents(suppressed).process(EventBatch(events, "live")):
             bundle.add(batch)
         bundle.finish()
 

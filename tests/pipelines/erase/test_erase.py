@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 from erased_world import ANN, BOB, Erasing, again, of_everybody, profile, text, whatsapp
 
+from pipelines.bigquery import suppressed
 from pipelines.bigquery.suppressed import KEY
 from pipelines.bigquery.target import ConfigurationError
 from pipelines.core.suppression import Key
 from pipelines.erase.apply import Suppress
 from pipelines.erase.plan import NobodyError, required_key
 from pipelines.erase.sealed import SealError, Seals
-from pipelines.reprocess import RefusedError
-from tests.pipelines.reprocess.reprocess_support import Warehouse
+from pipelines.reprocess import RefusedError, Steps
+from tests.pipelines.reprocess.reprocess_support import InterruptAt, Warehouse
 
 pytestmark = pytest.mark.thorough
 
@@ -136,6 +137,70 @@ def test_nothing_comes_back_but_the_person_may(world: Erasing):
     assert world.apply(planned.run_id).events == 2
     report = world.verify(planned.run_id)
     assert ([each for each in report.searched if each.hits], report.later) == ([], 1)
+
+
+def test_rows_of_a_worker_that_did_not_know_yet_are_deleted(world: Erasing, monkeypatch: pytest.MonkeyPatch):
+    planned = world.plan(source=("whatsapp", ANN))
+    monkeypatch.setattr(suppressed, "KNOWN_AFTER_SECONDS", 10.0)
+
+    class Unaware(Steps):
+        """Stores what Ann wrote, as if nobody had been erased, as soon as the erasure waits for live."""
+
+        stored = 0
+
+        def progress(self, what: str, done: float, total: float, unit: str) -> None:
+            if what == "waiting until live knows" and not self.stored:
+                self.stored = 1
+                world.live([EVENTS[0], EVENTS[1]], knows=False)
+                monkeypatch.setattr(suppressed, "KNOWN_AFTER_SECONDS", 0.0)
+
+    steps = Unaware()
+    done = world.apply(planned.run_id, steps)
+
+    assert steps.stored
+    # What was stored just now is deleted as soon as BigQuery lets it: the erasure says that it is not done.
+    assert (done.is_done, done.waiting_rows > 0) == (False, True)
+    assert world.apply(planned.run_id).is_done
+    assert [each for each in world.verify(planned.run_id).searched if each.hits] == []
+
+
+def test_who_was_erased_is_not_waited_for_again(world: Erasing, monkeypatch: pytest.MonkeyPatch):
+    planned = world.plan(source=("whatsapp", ANN))
+    world.apply(planned.run_id)
+    monkeypatch.setattr(suppressed, "KNOWN_AFTER_SECONDS", 3600.0)
+    waited: list[str] = []
+
+    class Told(Steps):
+        def progress(self, what: str, done: float, total: float, unit: str) -> None:
+            waited.append(what)
+
+    assert world.apply(planned.run_id, Told()).is_done
+    assert "waiting until live knows" not in waited
+
+
+def test_a_run_that_is_being_applied_while_somebody_is_erased_brings_nothing_back(world: Erasing):
+    run = world.warehouse.plan()
+    planned = world.plan(source=("whatsapp", ANN))
+    erased: list[str] = []
+
+    def erase() -> None:
+        # Once: whoever is refused decides again.
+        if not erased:
+            erased.append(planned.run_id)
+            world.apply(planned.run_id, InterruptAt("begun", stop))
+
+    def stop() -> None:
+        raise InterruptedError
+
+    class Between(Steps):
+        def reached(self, step: str) -> None:
+            if step == "checked":
+                with pytest.raises(InterruptedError):
+                    erase()
+
+    with pytest.raises(RefusedError, match="somebody was erased since"):
+        world.warehouse.apply(run, steps=Between(), force=True, reason="no reason outweighs it")
+    assert erased
 
 
 def test_without_the_key_nobody_makes_rows(world: Erasing, monkeypatch: pytest.MonkeyPatch):
