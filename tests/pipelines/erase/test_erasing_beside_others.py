@@ -1,0 +1,80 @@
+"""While somebody is erased, live stores what comes and history is reprocessed: nobody comes back, nobody is lost."""
+
+import datetime as dt
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from erased_world import ANN, BOB, EVE, Erasing, of_everybody, profile, text, whatsapp
+
+from pipelines.reprocess import RefusedError, Steps
+from schemas.raw_event import RawEvent
+from tests.pipelines.reprocess.reprocess_support import Warehouse
+from tests.raw_events import NOON
+
+pytestmark = pytest.mark.thorough
+
+ROUNDS = 6
+MOST_SAID = 10
+
+
+def of_all(number: int, minutes: int) -> RawEvent:
+    """Return a webhook with an item of each."""
+    people = {"Ann": ANN, "Bob": BOB, "Eve": EVE}
+    said = [text(who, number * 10 + place, "beside") for place, who in enumerate(people.values())]
+    names = [profile(who, name) for name, who in people.items()]
+    return whatsapp(number, said, names, received_at=NOON + dt.timedelta(minutes=minutes))
+
+
+def test_nobody_comes_back_and_nobody_is_lost(warehouse: Warehouse):
+    warehouse.received(of_everybody())
+    world = Erasing(warehouse)
+    planned = world.plan(source=("whatsapp", ANN))
+    begun = threading.Event()
+
+    class Begun(Steps):
+        def reached(self, step: str) -> None:
+            begun.set()
+
+    def live() -> None:
+        for number in range(100, 100 + ROUNDS):
+            event = of_all(number, 1)
+            warehouse.archived([event])
+            world.live([event])
+
+    def reprocess() -> None:
+        for number in range(200, 200 + ROUNDS):
+            # What live has missed comes with the run.
+            warehouse.archived([of_all(number, 2)])
+            with_everything = warehouse.plan()
+            try:
+                warehouse.apply(with_everything)
+            except RefusedError as refused:
+                assert "somebody was erased since" in str(refused) or "incomplete" in str(refused)
+
+    def beside(act: Callable[[], None]) -> Callable[[], None]:
+        def after_the_beginning() -> None:
+            assert begun.wait(60)
+            act()
+
+        return after_the_beginning
+
+    with ThreadPoolExecutor(2) as threads:
+        others = [threads.submit(beside(act)) for act in (live, reprocess)]
+        world.apply(planned.run_id, Begun())
+        for each in others:
+            each.result()
+    assert any(world.apply(planned.run_id).is_done for _ in range(MOST_SAID))
+    # What a refused run was to bring.
+    warehouse.apply(warehouse.plan())
+
+    assert [each for each in world.verify(planned.run_id).searched if each.hits] == []
+    told = {row["content"] for row in warehouse.query("SELECT content FROM `V.messages`")}
+    numbers = [*range(100, 100 + ROUNDS), *range(200, 200 + ROUNDS)]
+    for place, is_there in enumerate((False, True, True)):
+        for number in numbers:
+            found = [content for content in told if f"beside {number * 10 + place}" in (content or "")]
+            assert len(found) == is_there, (number, place)
+    again = warehouse.plan().differences()
+    assert not any(each["added"] + each["removed"] + each["changed"] for each in again.values())
