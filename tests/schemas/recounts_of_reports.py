@@ -3,6 +3,7 @@
 import datetime as dt
 from collections import Counter
 from fractions import Fraction
+from typing import Any
 
 from recipe_truth import (
     Answers,
@@ -20,6 +21,12 @@ from recipe_truth import (
     nulls_first,
     rounded,
 )
+
+
+def by_currency(group: tuple[tuple[Any, ...], list[Row]]) -> tuple[Any, ...]:
+    """Return how a group sorts whose last part is the currency, which may be NULL."""
+    *what, currency = group[0]
+    return (*what, nulls_first(currency))
 
 
 @answers("Who writes our messages?")
@@ -73,9 +80,10 @@ def _(views: Views) -> Answers:
             return row["cost_from"]
         return "no rate fits" if row["is_charged"] else "nobody says"
 
+    costs = by(views.message_costs, "source", "direction", cost, "currency")
     return [
-        (*what, len(rows), money(known(rows, "cost_micros")))
-        for what, rows in sorted(by(views.message_costs, "source", "direction", cost).items())
+        (*what, len(rows), money(known(rows, "cost_micros")), currency)
+        for (*what, currency), rows in sorted(costs.items(), key=by_currency)
     ]
 
 
@@ -86,18 +94,15 @@ def _(views: Views) -> Answers:
         "source",
         lambda row: row["category"] or "none told",
         lambda row: row["pricing_model"] or "",
+        "currency",
     )
     found = []
-    for what, rows in sorted(costs.items()):
+    for (*what, currency), rows in sorted(costs.items(), key=by_currency):
         charged = [row for row in rows if row["is_charged"]]
-        currencies = set(known(rows, "currency"))
-        assert len(currencies) <= 1, "money of several currencies is no sum"
         priced = known(charged, "cost_micros")
         # Of charged messages without a price it is not known, even beside others that are free.
         spent = money(priced if charged else known(rows, "cost_micros"))
-        found.append(
-            (*what, len(rows), len(charged), len(charged) - len(priced), spent, min(currencies, default=None))
-        )
+        found.append((*what, len(rows), len(charged), len(charged) - len(priced), spent, currency))
     return found
 
 
