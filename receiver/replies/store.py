@@ -182,7 +182,7 @@ def _link(part: Path, path: Path) -> bool:
 
 
 def _link_in_its_folder(part: Path, path: Path) -> bool:
-    """Give a file its name in a folder that whoever removes the last object in it removes as well, at any moment."""
+    """Give a file its name in a folder that goes with the last object in it, at any moment."""
     for left in reversed(range(_ATTEMPTS)):
         try:
             _make_folders(path.parent)

@@ -1,4 +1,4 @@
-"""While somebody is erased, live stores what comes and history is reprocessed: nobody comes back, nobody is lost."""
+"""While somebody is erased, live goes on and history is reprocessed: nobody comes back, nobody is lost."""
 
 import datetime as dt
 import threading
