@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
 
@@ -10,31 +10,46 @@ from pipelines.replies.channels import Rate
 
 FIRST_STOP_SECONDS: Final = 15.0
 LAST_STOP_SECONDS: Final = 600.0
-_MARGIN: Final = 0.05
-"""Of a rate's time: calls reach the provider closer to each other than they have left us."""
+_MARGIN: Final = 0.01
+"""Of a rate's time: the provider's clock may run otherwise than ours."""
+_UNDER_WAY: Final = 0.05
+"""How long to wait where all that a rate allows is under way, as a part of the rate's time."""
+_REMEMBERED_SECONDS: Final = 10.0
+"""Rates of up to so long are kept across processes, too: whoever was here before may have used them up just now."""
 _MOST_WINDOWS: Final = 50_000
 Key = tuple[str, ...]
 
 
 class Gates:
-    """Lets calls through, or says how long to wait; its methods may be called by several threads."""
+    """Lets calls through, or says how long to wait; its methods may be called by several threads.
+
+    A call counts from when it was let through until the rate's time after its end: nobody but the provider knows
+    when it has arrived between the two.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._began = clock()
         self._lock = threading.Lock()
         self._windows: OrderedDict[Key, deque[float]] = OrderedDict()
+        self._under_way: Counter[Key] = Counter()
         self._held: dict[Key, float] = {}
         self._stops: dict[Key, tuple[float, float]] = {}
 
     def wait(self, channel: Key, *rates: tuple[Key, Rate]) -> float:
-        """Return 0 and count the call where it may be made now, else the seconds until it may be tried again."""
+        """Return 0 where a call may be made now, which must `end`, else the seconds until it may be tried again."""
         now = self._clock()
         with self._lock:
             if self._held.get(channel, 0.0) > now:
                 return self._held[channel] - now
             for key, rate in rates:
+                before = self._began + rate.seconds * (1 + _MARGIN) - now
+                if before > 0 and rate.seconds <= _REMEMBERED_SECONDS:
+                    return before
                 window = self._window(key, rate, now)
-                if len(window) >= rate.most:
+                if len(window) + self._under_way[key] >= rate.most:
+                    if not window:
+                        return rate.seconds * _UNDER_WAY
                     return max(window[0] + rate.seconds * (1 + _MARGIN) - now, 0.001)
             if channel in self._stops:
                 # One call finds out whether the token is good again; the others wait for what it brings.
@@ -42,9 +57,18 @@ class Gates:
                 if until > now:
                     return until - now
                 self._stops[channel] = (now + pause, pause)
-            for key, rate in rates:
-                self._window(key, rate, now).append(now)
+            self._under_way.update(key for key, _ in rates)
         return 0.0
+
+    def end(self, *rates: tuple[Key, Rate]) -> None:
+        """Hear that a call has ended that was let through, whatever came of it."""
+        now = self._clock()
+        with self._lock:
+            for key, rate in rates:
+                self._under_way[key] -= 1
+                if not self._under_way[key]:
+                    del self._under_way[key]
+                self._window(key, rate, now).append(now)
 
     def count(self, key: Key, rate: Rate) -> None:
         """Count what the provider counts and we have not sent."""

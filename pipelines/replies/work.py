@@ -135,8 +135,13 @@ class Worker:
             call = make_call(reply, entry.reply_id, channel, self._provider.places)
         except UnsendableError as error:
             return attempted.use_up(self.name, "refuse", "refused", "content", str(error))
-        wait = self._gates.wait((reply.source, reply.channel), *self._rates(reply, channel))
-        return wait or self._send(attempted, call, channel)
+        rates = self._rates(reply, channel)
+        if wait := self._gates.wait((reply.source, reply.channel), *rates):
+            return wait
+        try:
+            return self._send(attempted, call, channel)
+        finally:
+            self._gates.end(*rates)
 
     def _show(self, entry: Waiting, reply: Reply, state: State) -> float:
         """Show an answer to a visitor of the live chat: here nothing is in doubt, as it may be shown again."""

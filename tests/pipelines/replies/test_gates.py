@@ -27,11 +27,22 @@ def clock() -> Clock:
 
 @pytest.fixture
 def gates(clock: Clock) -> Gates:
-    return Gates(clock)
+    """Gates of a process that has been there for a while."""
+    gates = Gates(clock)
+    clock.now += 60
+    return gates
+
+
+def called(gates: Gates, *rates: tuple[tuple[str, ...], Rate]) -> float:
+    """Make a call that takes no time, where it is let through; return what the gates have said."""
+    wait = gates.wait(CHANNEL, *rates)
+    if not wait:
+        gates.end(*rates)
+    return wait
 
 
 def test_as_many_go_through_as_the_rate_allows_and_the_next_when_it_says(gates: Gates, clock: Clock):
-    assert [gates.wait(CHANNEL, (CHANNEL, FAST)) for _ in range(3)] == [0.0] * 3
+    assert [called(gates, (CHANNEL, FAST)) for _ in range(3)] == [0.0] * 3
     wait = gates.wait(CHANNEL, (CHANNEL, FAST))
     assert 1.0 < wait < 1.2
     assert gates.wait(OTHER, (OTHER, FAST)) == 0.0
@@ -41,21 +52,48 @@ def test_as_many_go_through_as_the_rate_allows_and_the_next_when_it_says(gates: 
 
 def test_a_call_that_must_wait_for_one_rate_uses_up_no_other(gates: Gates, clock: Clock):
     rates = ((CHANNEL, FAST), (PERSON, SLOW))
-    assert [gates.wait(CHANNEL, *rates) for _ in range(2)] == [0.0] * 2
+    assert [called(gates, *rates) for _ in range(2)] == [0.0] * 2
     for _ in range(5):
         assert gates.wait(CHANNEL, *rates) > 50
     assert gates.wait(CHANNEL, (CHANNEL, FAST)) == 0.0
 
 
+def test_a_process_that_begins_leaves_time_to_what_the_one_before_it_has_sent(clock: Clock):
+    gates, slow = Gates(clock), (PERSON, SLOW)
+    assert 1.0 < gates.wait(CHANNEL, (CHANNEL, FAST), slow) < 1.2
+    # What takes minutes is not waited for: the provider says no where it is too much.
+    assert gates.wait(CHANNEL, slow) == 0.0
+    clock.now += 1.1
+    assert gates.wait(CHANNEL, (CHANNEL, FAST)) == 0.0
+
+
+def test_what_is_under_way_counts_however_long_it_takes(gates: Gates, clock: Clock):
+    rates = ((CHANNEL, FAST),)
+    assert [gates.wait(CHANNEL, *rates) for _ in range(3)] == [0.0] * 3
+    clock.now += 100
+    assert 0 < gates.wait(CHANNEL, *rates) < 1.0
+    # The first may have arrived as late as now.
+    gates.end(*rates)
+    assert 1.0 < gates.wait(CHANNEL, *rates) < 1.2
+
+
 def test_no_window_of_the_rate_ever_holds_more_whatever_the_times(gates: Gates, clock: Clock):
-    dice, made = random.Random(20), []
-    for _ in range(2000):
-        clock.now += dice.choice([0.0, 0.01, 0.3, 1.0])
+    """Calls take any time, and reach the provider at any moment between their beginning and their end."""
+    dice, arrived = random.Random(20), []
+    ends: list[float] = []
+    for _ in range(5000):
+        clock.now += dice.choice([0.0, 0.01, 0.1, 0.3, 1.0])
+        while ends and ends[0] <= clock.now:
+            ends.pop(0)
+            gates.end((CHANNEL, FAST))
         if gates.wait(CHANNEL, (CHANNEL, FAST)) == 0.0:
-            made.append(clock.now)
-    assert len(made) > 300
-    for number in range(len(made) - FAST.most):
-        assert made[number + FAST.most] - made[number] > FAST.seconds
+            took = dice.choice([0.0, 0.02, 0.4, 3.0])
+            arrived.append(clock.now + took * dice.random())
+            ends = sorted([*ends, clock.now + took])
+    arrived.sort()
+    assert len(arrived) > 300
+    for number in range(len(arrived) - FAST.most):
+        assert arrived[number + FAST.most] - arrived[number] > FAST.seconds
 
 
 def test_what_people_write_counts_where_it_is_told(gates: Gates):
