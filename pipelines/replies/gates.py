@@ -15,7 +15,7 @@ _MARGIN: Final = 0.01
 _UNDER_WAY: Final = 0.05
 """How long to wait where all that a rate allows is under way, as a part of the rate's time."""
 _REMEMBERED_SECONDS: Final = 10.0
-"""Rates of up to so long are kept across processes, too: whoever was here before may have used them up just now."""
+"""Rates of up to so long hold across processes: whoever was here before may have used them up just now."""
 _MOST_WINDOWS: Final = 50_000
 Key = tuple[str, ...]
 
@@ -37,7 +37,7 @@ class Gates:
         self._stops: dict[Key, tuple[float, float]] = {}
 
     def wait(self, channel: Key, *rates: tuple[Key, Rate]) -> float:
-        """Return 0 where a call may be made now, which must `end`, else the seconds until it may be tried again."""
+        """Return 0 where a call may be made now, which must `end`, else the seconds until another try."""
         now = self._clock()
         with self._lock:
             if self._held.get(channel, 0.0) > now:
