@@ -31,7 +31,8 @@ def test_the_hooks_run_what_ci_runs():
 def test_ci_runs_lint_and_the_commands_of_the_readme():
     readme = (ROOT / "README.md").read_text("utf-8")
 
-    assert {"make lint", "make demo", "make test", "make test-thorough"} <= set(CI.splitlines())
+    commands = {line.removesuffix(" || again") for line in CI.splitlines()}
+    assert {"make lint", "make demo", "make test", "make test-thorough"} <= commands
     assert {"make demo", "make test"} <= set(re.findall(r"^make [a-z-]+", readme, re.M))
 
 
