@@ -70,6 +70,7 @@ class Chats:
             sender_id=reply.channel,
             sender_name=(actor.name if actor else None) or "",
             sender_kind=actor.kind if actor else "",
+            received_at=posted_at.timestamp(),
         )
         self._conversations.append(key, entry)
 
@@ -93,6 +94,7 @@ class Chats:
             sent_at=_given(sent.sent_at) or _written(received_at),
             content=sent.message,
             sender_id=conversation_id,
+            received_at=received_at.timestamp(),
         )
         self._conversations.append(conversation_key(channel_id, conversation_id), entry)
 

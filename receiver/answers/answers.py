@@ -79,7 +79,7 @@ class Answers:
         messages = {entry.id: entry for _, entry in found if entry.kind == "message"}
         seen = [entry.sent_at for _, entry in found if entry.kind == "seen"]
         return History(
-            [entry.message() for entry in messages.values()],
+            [entry.message() for entry in sorted(messages.values(), key=lambda entry: entry.order)],
             found[-1][0] if found else 0,
             max(seen, default=None),
         )

@@ -27,8 +27,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sender_name: str = ""
     sender_kind: str = ""
     """`human`, `bot` or `system`, of an answer."""
+    received_at: float = 0.0
+    """When the receiver took it, in seconds since 1970; 0 where an earlier version stored it."""
     stored_at: float = 0.0
-    """Seconds since 1970."""
+    """Seconds since 1970: later, where the sender was not there, and then in no certain order."""
+
+    @property
+    def order(self) -> float:
+        """Return by what a conversation's messages are in order."""
+        return self.received_at or self.stored_at
 
     def message(self) -> dict[str, Any]:
         """Return a message as Airy's API gives it."""

@@ -189,8 +189,10 @@ class Visitor:
         self._opened = self._post("/chatplugin.authenticate", {"channel_id": environment.CHAT_CHANNEL})
 
     def ask(self, text: str) -> None:
+        """Ask, and wait until the question is there after the visitor's return: a sender stores it."""
         bearer = f"Bearer {self._opened['token']}"
         self._post("/chatplugin.send", {"message": {"text": text}}, Authorization=bearer)
+        self._wait_for(text)
 
     def is_answered(self, text: str) -> None:
         """Answer, and wait until the visitor sees it."""
@@ -202,16 +204,18 @@ class Visitor:
             "content": {"text": text},
         }
         self._post("/replies", reply, **{"Authorization": f"Bearer {token}", "Idempotency-Key": str(uuid.uuid4())})
-        ready.wait_for(
-            f"the answer {text!r}",
-            lambda: any(each["content"] == {"text": text} for each in self.messages()),
-            PATIENCE,
-        )
+        self._wait_for(text)
 
     def messages(self) -> list[dict[str, Any]]:
         """Return the conversation as it is there after the visitor's return."""
         asked = {"resume_token": self._opened["resume_token"]}
         return self._post("/chatplugin.authenticate", asked)["messages"]
+
+    def _wait_for(self, text: str) -> None:
+        def is_there() -> bool:
+            return any(each["content"] == {"text": text} for each in self.messages())
+
+        ready.wait_for(repr(text), is_there, PATIENCE)
 
     def _post(self, path: str, body: dict[str, Any], **headers: str) -> dict[str, Any]:
         address = f"http://127.0.0.1:{self._stack.ports.receiver}"

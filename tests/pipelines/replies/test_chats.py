@@ -136,6 +136,7 @@ def test_an_answer_is_shown_untouched_and_told_as_accepted(office: Office):
 
     assert office.shown() == [(REPLY, False, b'{"text":  "Yes"}')]
     (entry,) = [entry for _, entry in office.conversations.read(conversation_key("shop", VISITOR))]
+    assert entry.received_at == dt.datetime.fromisoformat(AT).timestamp()
     assert (entry.sender_name, entry.sender_kind, entry.sent_at) == ("Ada", "human", "2026-11-28T12:00:00.000Z")
     assert [(each.result, each.source_message_id) for each in office.archive.outcomes()] == [("accepted", REPLY)]
     assert len(office.archive.of_type(ATTEMPT_TYPE)) == 1
@@ -157,6 +158,15 @@ def test_a_sender_that_dies_leaves_an_answer_that_another_shows_once(office: Off
 
     assert [name for name, *_ in office.shown()] == [REPLY]
     assert {each.result for each in office.archive.outcomes()} == {"accepted"}
+
+
+def test_a_question_that_is_heard_after_its_answer_was_received_before_it(office: Office):
+    office.hear(posted())
+    office.attend(office.sender("one"))
+    office.hear(wrote(received_at="2026-11-28T11:59:59.500000Z"))
+
+    found = [entry for _, entry in office.conversations.read(conversation_key("shop", VISITOR))]
+    assert [entry.from_contact for entry in sorted(found, key=lambda each: each.order)] == [True, False]
 
 
 def test_answers_are_shown_in_the_order_in_which_they_were_posted(office: Office):

@@ -91,6 +91,18 @@ def test_authenticate_gives_both_sides_of_the_conversation(shop: Chat, store: Co
     }  # fmt: skip
 
 
+def test_messages_are_in_the_order_in_which_they_were_received(shop: Chat, store: Conversations, visitor):
+    # Whoever stores them may hear of a question after its answer. The first is of an earlier version.
+    answer(store, visitor, "old")
+    answer(store, visitor, "answer", received_at=3_000_000_020.0)
+    answer(store, visitor, "question", from_contact=True, received_at=3_000_000_010.0)
+
+    again = shop.post("authenticate", {"resume_token": visitor["resume_token"]})
+
+    assert [each["id"] for each in again.json["messages"]] == ["old", "question", "answer"]
+    assert again.json["last_event_id"] == 3
+
+
 def test_a_poll_tells_what_came_after_an_event(shop: Chat, store: Conversations, visitor):
     for name in "abc":
         answer(store, visitor, name)
