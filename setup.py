@@ -26,6 +26,8 @@ RECEIVER = [
 SENDER = ["httpx>=0.28"]
 WORKER = [
     "apache-beam>=2.77",
+    # Of whoever reads a sealed archive.
+    "cryptography>=44",
     # Without it Beam goes to gs:// anonymously.
     "google-auth-httplib2>=0.2,<0.3",
     "google-cloud-bigquery>=3.47",
@@ -37,8 +39,7 @@ WORKER = [
     "pyarrow>=25",
     "requests>=2.32",
 ]
-# Of whoever erases people: what is sealed of them.
-PIPELINE = [*WORKER, "cryptography>=44", "jinja2>=3.1", "markupsafe>=3", "matplotlib>=3.10"]
+PIPELINE = [*WORKER, "jinja2>=3.1", "markupsafe>=3", "matplotlib>=3.10"]
 # What apache-beam[gcp] has for launching a job on Dataflow; the whole of it would double the installation.
 DATAFLOW = [
     "google-cloud-dataflow-client>=0.13,<0.14",

@@ -10,6 +10,7 @@ from receiver import metrics, sources
 from receiver.config import Config, ConfigError, Settings
 from receiver.durable.committer import Committers
 from receiver.operate import health
+from receiver.replies import archive_keys
 from receiver.web import intake
 from schemas import tracing
 
@@ -52,13 +53,13 @@ def _committers(config: Config, environ: Mapping[str, str], app: Flask) -> Commi
     """
     try:
         if not tracing.is_on(environ):
-            return Committers(config)
+            return Committers(config, archive_keys.keyring_of(config))
     except tracing.NotTracedError as error:
         raise ConfigError([str(error)]) from error
     # Here, so that nothing of it is loaded otherwise.
     from receiver.operate.tracing import TracedCommitters  # noqa: PLC0415
 
-    traced = TracedCommitters(config)
+    traced = TracedCommitters(config, archive_keys.keyring_of(config))
     traced.init_app(app)
     return traced
 

@@ -10,7 +10,13 @@ import msgspec
 
 PREFIX: Final = "PARLEY_"
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
+ARCHIVE_KEY: Final = "PARLEY_ARCHIVE_KEY"
+ARCHIVE_KEYS: Final = "PARLEY_ARCHIVE_KEYS"
+"""The settings of sealed archives: the operator's secret, and where data keys lie, wrapped with it."""
+SHORTEST_SECRET: Final = 32
+"""Characters of that secret at least."""
 MIB: Final = 1024 * 1024
+_BUCKET: Final = "gs://"
 PUBSUB_MAX_EVENTS: Final = 1000
 """Messages in one publish request, https://cloud.google.com/pubsub/quotas#resource_limits."""
 PUBSUB_MAX_BYTES: Final = 9_500_000
@@ -163,6 +169,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     keep_alive_seconds: int = 620
     shutdown_seconds: int = 25
     log_level: str = "INFO"
+    archive_key: tuple[str, ...] = ()
+    """The secrets that wrap the data keys of archived events; none where these are not sealed."""
+    archive_keys: str = ""
+    """Where data keys lie."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Config":
@@ -197,9 +207,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             keep_alive_seconds=settings.integer("KEEP_ALIVE_SECONDS", 620, 1, 3600),
             shutdown_seconds=settings.integer("SHUTDOWN_SECONDS", 25, 1, 3600),
             log_level=settings.choice("LOG_LEVEL", "INFO", LOG_LEVELS),
+            archive_key=settings.secrets("ARCHIVE_KEY"),
+            archive_keys=settings.text("ARCHIVE_KEYS"),
         )
         if config.archive.startswith("gs://") and not config.archive[5:].strip("/"):
             settings.problems.append(f"{PREFIX}ARCHIVE names no bucket: {config.archive!r}")
+        settings.problems += archive_key_problems(config.archive_key, config.archive_keys, config.archive)
+        if config.archive_keys.startswith(_BUCKET) and not config.archive.startswith(_BUCKET):
+            settings.problems.append(f"{ARCHIVE_KEYS} must be a folder where {PREFIX}ARCHIVE is one")
         return config
 
     @classmethod
@@ -229,9 +244,36 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.archive_root if self.archive.startswith("gs://") else None
 
     @property
+    def local_keys(self) -> Path | None:
+        """The local folder of data keys whose segments are not uploaded yet; None where the store is a folder."""
+        return self.data_dir / "keys" if self.archive_keys.startswith(_BUCKET) else None
+
+    @property
     def spool_root(self) -> Path:
         """The local folder of events that Pub/Sub has not confirmed yet."""
         return self.data_dir / "spool"
+
+
+def archive_key_problems(secrets: Sequence[str], place: str, archive: str) -> list[str]:
+    """Return what is wrong with the settings of a sealed archive, each with its name."""
+    found = []
+    if place and not secrets:
+        found.append(f"{ARCHIVE_KEY} is not set: the secret that wraps the data keys in {ARCHIVE_KEYS}")
+    if secrets and not place:
+        found.append(f"{ARCHIVE_KEYS} is not set: a folder or gs://bucket/prefix for what {ARCHIVE_KEY} wraps")
+    if any(len(secret) < SHORTEST_SECRET for secret in secrets):
+        found.append(f"{ARCHIVE_KEY} must have {SHORTEST_SECRET} characters or more, each where there are several")
+    if place.startswith(_BUCKET) and not place[len(_BUCKET) :].strip("/"):
+        found.append(f"{ARCHIVE_KEYS} names no bucket: {place!r}")
+    elif place and archive not in {"", "none"} and _is_within(place, archive):
+        found.append(f"{ARCHIVE_KEYS} must not lie within the archive: a copy of that would have its keys")
+    return found
+
+
+def _is_within(place: str, root: str) -> bool:
+    if place.startswith(_BUCKET) or root.startswith(_BUCKET):
+        return f"{place.rstrip('/')}/".startswith(f"{root.rstrip('/')}/")
+    return Path(place).resolve().is_relative_to(Path(root).resolve())
 
 
 def _split(text: str) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ VERIFIED_BY = "verified_by"
 QUERY = "query"
 ERASED = "erased"
 """The runs, with commas, that have erased an event or parts of it (`docs/privacy.md`); mostly not there."""
+DATA_KEY = "data_key"
+"""With which key an archived event is sealed (`docs/privacy.md`); gone where it is opened."""
 HEADER_PREFIX = "header."
 
 AVRO_SCHEMA: dict[str, Any] = fastavro.parse_schema(

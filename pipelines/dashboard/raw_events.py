@@ -70,6 +70,7 @@ def _days(line: Row | None, received: dt.date) -> tuple[dt.date, dt.date]:
 def _in_archive(root: str, event_id: str, source: str, received_at: dt.datetime) -> Iterator[RawEvent]:
     """Yield the raw events of an id, from the segments of their hour."""
     # Takes seconds to import, and only this page needs it.
+    from pipelines.bigquery.target import ConfigurationError  # noqa: PLC0415
     from pipelines.io.archive_segments import Selection, find_segments, read_segment  # noqa: PLC0415
     from schemas.archive_layout import folder  # noqa: PLC0415
 
@@ -80,8 +81,11 @@ def _in_archive(root: str, event_id: str, source: str, received_at: dt.datetime)
     except Exception as error:
         # Beam's file systems raise what their clients raise.
         raise UnansweredError(f"The archive cannot be read: {error}", will_pass=True) from error
-    for path in paths:
-        yield from (found for found in read_segment(path, []) if found.attributes.get("event_id") == event_id)
+    try:
+        for path in paths:
+            yield from (found for found in read_segment(path, []) if found.attributes.get("event_id") == event_id)
+    except ConfigurationError as error:
+        raise UnansweredError(f"The archive cannot be read: {error}", will_pass=False) from error
 
 
 def _midnight(day: str) -> dt.datetime:

@@ -9,6 +9,7 @@ import datetime as dt
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +19,7 @@ from google.cloud import bigquery
 from pipelines.bigquery import suppressed
 from pipelines.bigquery.target import Target
 from pipelines.core.suppression import BODY, CONTACT, MESSAGE, Key
-from pipelines.erase import holds, stores, warehouse
+from pipelines.erase import holds, retiring, stores, warehouse
 from pipelines.erase.erasures import APPLIED, APPLYING, FOUND, PLANNED, VERIFIED, Erasure, Erasures
 from pipelines.erase.holds import Holds
 from pipelines.erase.person import Person
@@ -36,6 +37,7 @@ from pipelines.reprocess.sql import literal, moment
 from pipelines.reprocess.staging import wait_for
 from pipelines.reprocess.steps import Steps
 from pipelines.reprocess.streamed import buffered_for
+from receiver.durable.keyring import Keyring
 
 STEPS: Final = (
     "suppressed",
@@ -103,6 +105,7 @@ def apply(
         SealError: it is not known any more whom it meant.
     """
     steps, key = steps or Steps(), required_key()
+    keys = retiring.keys_of(archive)
     erasures = Erasures(client, live)
     run = erasures.get(name)
     if run.key_id != key.id:
@@ -124,8 +127,9 @@ def apply(
         # Behind what is suppressed: whoever begins to make rows from now on knows of that.
         _begin(client, live, run, erasures.insertion(run, APPLYING, actor, {"until": until.isoformat()}))
     steps.reached("begun")
+    retiring.finish(keys, archive)
     eraser = Eraser(person, run.run_id, until, forced=forced)
-    files = list(_rewritten(archive, eraser, say, person, steps))
+    files = list(_rewritten(archive, eraser, say, person, keys, steps))
     steps.reached("archived")
     found = eraser.found
     erased = sorted({*found.erased, *found.earlier})
@@ -229,7 +233,7 @@ class Suppress:
 
 
 def _rewritten(
-    archive: str, eraser: Eraser, say: Suppress, person: Person, steps: Steps
+    archive: str, eraser: Eraser, say: Suppress, person: Person, keys: Keyring | None, steps: Steps
 ) -> Iterator[tuple[str, Rewritten]]:
     """Rewrite every segment of the archive, and of this machine's disk, that has something of the person."""
     said = set(person.bodies)
@@ -244,8 +248,15 @@ def _rewritten(
     paths += map(str, stores.disks(os.environ.get(DATA_DIR), archive))
     for done, path in enumerate(paths):
         steps.progress("erasing", done, len(paths), "segments")
-        yield path, rewrite(path, eraser.change, hold_bodies)
+        yield path, rewrite(path, eraser.change, hold_bodies, keys if is_sealed(path) else None)
     steps.progress("erasing", len(paths), len(paths), "segments")
+
+
+def is_sealed(path: str) -> bool:
+    """Return whether a segment is of the archive, or on its way there: what waits for Pub/Sub is not sealed."""
+    data_dir = os.environ.get(DATA_DIR)
+    waiting = [Path(data_dir) / folder for folder in ("spool", "refused")] if data_dir else []
+    return not any(folder in Path(path).parents for folder in waiting)
 
 
 def _replace_rows(

@@ -17,7 +17,7 @@ from pipelines.bigquery.suppressed import key_from_environment
 from pipelines.bigquery.target import ConfigurationError, Target
 from pipelines.core.rows import DeadLetter
 from pipelines.core.suppression import CONTACT
-from pipelines.erase import warehouse
+from pipelines.erase import retiring, warehouse
 from pipelines.erase.apply import drop_runs
 from pipelines.erase.erasures import APPLIED, APPLYING, Erasure, Erasures
 from pipelines.erase.holds import Hold, Holds
@@ -119,7 +119,7 @@ def retain(
         RefusedError: whom a legal hold means cannot be told, since its key is missing.
         FileNotFoundError: there is no archive.
     """
-    steps = steps or Steps()
+    steps, keys = steps or Steps(), retiring.keys_of(archive)
     (found,) = due(client, live, [rule])
     if found.first is None or found.last is None:
         return found
@@ -131,11 +131,12 @@ def retain(
     # First: no run that began before may bring the rows back.
     Erasures(client, live).record(run, APPLYING, actor, {"until": end.isoformat()})
     steps.reached("begun")
+    retiring.finish(keys, archive)
     paths = find_segments(archive, chosen)
     done = []
     for number, path in enumerate(paths):
         steps.progress("letting go", number, len(paths), "segments")
-        done.append(rewrite(path, expirer.change))
+        done.append(rewrite(path, expirer.change, keys=keys))
     steps.reached("archived")
     drop_runs(client, live, reason)
     made = plan_if_different(client, live, Request(archive, chosen, actor, reason), options)

@@ -2,6 +2,9 @@
 
 Blocks in which nothing changes are copied byte for byte. Whoever is killed leaves the old file, or the new one;
 and beside it perhaps a part, which the next who rewrites the segment replaces.
+
+Of a sealed archive everything in a segment is sealed anew, with a new data key, and the old one is destroyed: then
+nobody reads the old file any more, wherever a copy of it lies.
 """
 
 import io
@@ -16,9 +19,12 @@ import fastavro
 import msgspec
 from fastavro.write import Writer
 
+from pipelines.erase import retiring
+from receiver.durable.envelope import LostError, is_tombstone
+from receiver.durable.keyring import Keyring, not_configured
 from receiver.durable.segments import lock, sync_folder
 from schemas.archive_layout import OPEN_SUFFIX
-from schemas.raw_event import RawEvent
+from schemas.raw_event import DATA_KEY, RawEvent
 
 Change = Callable[[RawEvent], RawEvent | None]
 """Returns what takes an event's place; None where it stays."""
@@ -42,19 +48,37 @@ class Rewritten(msgspec.Struct, frozen=True):
     """Why it cannot be read, and so not be rewritten."""
 
 
-def rewrite(path: str, change: Change, before: Callable[[], None] = lambda: None) -> Rewritten:
+def rewrite(
+    path: str, change: Change, before: Callable[[], None] = lambda: None, keys: Keyring | None = None
+) -> Rewritten:
     """Let what `change` returns take the place of a segment's events; `path` is a file or `gs://…`.
 
-    `before` is called when the new file is whole, and has not taken the old one's place.
+    `before` is called when the new file is whole, and has not taken the old one's place. With `keys` a segment of
+    which anything changes is sealed with a new key.
 
     Raises:
+        KeysError: the segment is sealed, and there are no keys, or not these.
         OSError, google.api_core.exceptions.GoogleAPICallError: it could not be written; it is as it was.
     """
+    copying = Copying(change) if keys is None else Sealing(change, keys, path)
+    return _rewrite(path, copying, before)
+
+
+def seal(path: str, keys: Keyring) -> Rewritten:
+    """Seal a segment in which something is not sealed; what it says stays.
+
+    Raises:
+        OSError, google.api_core.exceptions.GoogleAPICallError: as `rewrite`.
+    """
+    return _rewrite(path, Sealing(lambda _: None, keys, path, seals_plain=True), lambda: None)
+
+
+def _rewrite(path: str, copying: "Copying", before: Callable[[], None]) -> Rewritten:
     try:
         if path.startswith(_BUCKET):
-            return _rewrite_object(path, change, before)
-        return _rewrite_file(Path(path), change, before)
-    except _UnreadableError as error:
+            return _rewrite_object(path, copying, before)
+        return _rewrite_file(Path(path), copying, before)
+    except (_UnreadableError, LostError) as error:
         return Rewritten(damage=str(error))
 
 
@@ -62,42 +86,44 @@ class _UnreadableError(Exception):
     """A segment is damaged."""
 
 
-def _rewrite_file(path: Path, change: Change, before: Callable[[], None]) -> Rewritten:
+def _rewrite_file(path: Path, copying: "Copying", before: Callable[[], None]) -> Rewritten:
     if path.name.endswith(OPEN_SUFFIX):
         # Its writer holds it open, whoever has it: nothing can take its place before it is closed.
-        return Rewritten(waits=_changes(path, change))
+        return Rewritten(waits=_changes(path, copying))
     with lock(path) as file:
         if file is None:
             return Rewritten(waits=True)
         part = path.with_name(path.name + PART_SUFFIX)
         try:
             with part.open("wb") as new:
-                events = _copy(file, new, change)
+                events = copying.copy(file, new)
                 if events:
                     new.flush()
                     os.fsync(new.fileno())
             if events:
                 size = part.stat().st_size
                 before()
+                copying.replaces()
                 part.replace(path)
                 sync_folder(path.parent)
+                copying.replaced()
                 return Rewritten(events, size)
         finally:
             part.unlink(missing_ok=True)
     return Rewritten()
 
 
-def _changes(path: Path, change: Change) -> bool:
+def _changes(path: Path, copying: "Copying") -> bool:
     """Return whether anything in the whole blocks of a segment that is being written would change."""
     try:
         with path.open("rb") as file:
-            return any(change(RawEvent.from_avro(record)) is not None for _, record in _records(file))
-    except (FileNotFoundError, _UnreadableError):
+            return copying.changes(file)
+    except (FileNotFoundError, LostError, _UnreadableError):
         # Closed just now; or torn: it is read again when it is closed.
         return True
 
 
-def _rewrite_object(path: str, change: Change, before: Callable[[], None]) -> Rewritten:
+def _rewrite_object(path: str, copying: "Copying", before: Callable[[], None]) -> Rewritten:
     # Half a second, that only who has a bucket should spend.
     from google.api_core.exceptions import NotFound, PreconditionFailed  # noqa: PLC0415
     from google.cloud import storage  # noqa: PLC0415
@@ -109,12 +135,13 @@ def _rewrite_object(path: str, change: Change, before: Callable[[], None]) -> Re
         with tempfile.TemporaryFile() as old, tempfile.TemporaryFile() as new:
             blob.download_to_file(old, if_generation_match=blob.generation, timeout=_TIMEOUT)
             old.seek(0)
-            events = _copy(old, new, change)
+            events = copying.copy(old, new)
             if not events:
                 return Rewritten()
             size = new.tell()
             new.seek(0)
             before()
+            copying.replaces()
             blob.upload_from_file(
                 new,
                 size=size,
@@ -124,8 +151,93 @@ def _rewrite_object(path: str, change: Change, before: Callable[[], None]) -> Re
                 timeout=_TIMEOUT,
             )
     except (NotFound, PreconditionFailed):
+        # It may be ours all the same, by an attempt whose answer was lost: the next who erases finds that out.
         return Rewritten(waits=True)
+    copying.replaced()
     return Rewritten(events, size)
+
+
+class Copying:
+    """Writes a segment as it is to be."""
+
+    def __init__(self, change: Change) -> None:
+        self._change = change
+
+    def changes(self, file: BinaryIO) -> bool:
+        """Return whether anything in the whole blocks of a segment would change."""
+        return any(self.change(RawEvent.from_avro(record)) is not None for _, record in _records(file))
+
+    def change(self, event: RawEvent) -> RawEvent | None:
+        """Return what takes an archived event's place; None where it stays.
+
+        Raises:
+            KeysError: it is sealed.
+        """
+        if DATA_KEY in event.attributes:
+            raise not_configured()
+        return self._change(event)
+
+    def copy(self, old: BinaryIO, new: BinaryIO) -> int:
+        """Write the new segment; return how many events changed."""
+        return _copy(old, new, self.change)
+
+    def replaces(self) -> None:
+        """Note that the new segment is whole, and about to take the old one's place."""
+
+    def replaced(self) -> None:
+        """Note that it has taken that place, durably."""
+
+
+class Sealing(Copying):
+    """Writes a segment with everything sealed by a new data key, if anything changes at all."""
+
+    def __init__(self, change: Change, keys: Keyring, path: str, *, seals_plain: bool = False) -> None:
+        """Take the segment's keys and its path; `seals_plain` takes an event that is not sealed for a change."""
+        super().__init__(change)
+        self._keys = keys
+        self._path = path
+        self._seals_plain = seals_plain
+        self._old: set[str] = set()
+        self._has_plain = False
+
+    def change(self, event: RawEvent) -> RawEvent | None:
+        """Return what takes an archived event's place, opened.
+
+        Raises:
+            LostError, KeysError: it cannot be opened.
+        """
+        key_id = event.attributes.get(DATA_KEY)
+        if key_id is not None:
+            self._old.add(key_id)
+            return self._change(self._keys.open(event))
+        is_plain = not is_tombstone(event)
+        self._has_plain |= is_plain
+        left = self._change(event)
+        return event if left is None and is_plain and self._seals_plain else left
+
+    def copy(self, old: BinaryIO, new: BinaryIO) -> int:
+        """Write the new segment; return how many events changed."""
+        # First what changes, once: whoever is asked counts.
+        left = [self.change(RawEvent.from_avro(record)) for _, record in _records(old)]
+        changed = sum(each is not None for each in left)
+        if changed:
+            key = self._keys.new(is_local=not self._path.startswith(_BUCKET))
+            following = iter(left)
+            old.seek(0)
+            _copy(old, new, lambda event: key.seal(next(following) or self._keys.open(event)))
+        return changed
+
+    def replaces(self) -> None:
+        """Note which keys are to be destroyed, so that whoever comes after a kill finishes that."""
+        if self._has_plain:
+            retiring.note_plain(self._keys)
+        for key_id in self._old:
+            retiring.note(self._keys, key_id, self._path)
+
+    def replaced(self) -> None:
+        """Destroy them."""
+        for key_id in self._old:
+            retiring.destroy(self._keys, key_id)
 
 
 def _copy(old: BinaryIO, new: BinaryIO, change: Change) -> int:

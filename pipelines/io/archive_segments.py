@@ -13,6 +13,7 @@ from apache_beam.io.filesystem import CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
 from pipelines.io.archive_damages import Damage
+from pipelines.io.archive_keys import ArchiveKeys, opened
 from pipelines.io.archive_listing import list_files
 from schemas.archive_layout import OPEN_SUFFIX, SUFFIX
 from schemas.raw_event import EVENT_ID, InvalidRawEventError, RawEvent
@@ -119,11 +120,20 @@ def _find(root: str, selection: Selection) -> list[FileMetadata]:
     return sorted(found, key=lambda entry: entry.path)
 
 
-def read_segment(path: str, damages: list[Damage]) -> Iterator[RawEvent]:
+def read_segment(path: str, damages: list[Damage], keys: ArchiveKeys | None = None) -> Iterator[RawEvent]:
     """Yield every whole event of a segment, and note what could not be read.
 
-    A torn tail is no damage in a segment that is still being written.
+    A torn tail is no damage in a segment that is still being written. Sealed events are opened, with the keys of
+    the environment where none are given.
+
+    Raises:
+        ConfigurationError: there are sealed events, and no keys, or not these.
     """
+    return opened(read_sealed(path, damages), path, damages, keys)
+
+
+def read_sealed(path: str, damages: list[Damage]) -> Iterator[RawEvent]:
+    """Yield every whole event of a segment as it lies there, sealed or not, and note what could not be read."""
     read = 0
     try:
         with _open(path) as file:

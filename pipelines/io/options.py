@@ -15,6 +15,7 @@ from apache_beam.options.pipeline_options import (
 
 from pipelines.bigquery.appender import CONNECTIONS
 from pipelines.bigquery.target import ConfigurationError, Target
+from pipelines.io.archive_keys import ArchiveKeys, from_environment
 from pipelines.io.archive_segments import Selection
 
 STREAMING = "streaming"
@@ -128,6 +129,18 @@ class ParleyOptions(PipelineOptions):
         )
         batch.add_argument("--archive", help="the archive's root, a folder or gs://bucket/prefix")
         batch.add_argument(
+            "--archive_keys",
+            metavar="FOLDER",
+            help="where the data keys of a sealed archive lie, a folder or gs://bucket/prefix; "
+            "by default $PARLEY_ARCHIVE_KEYS",
+        )
+        batch.add_argument(
+            "--archive_key_secret",
+            metavar="NAME",
+            help="the secret that wraps these keys, projects/…/secrets/…, read by the workers themselves; "
+            "by default $PARLEY_ARCHIVE_KEY goes along with the job",
+        )
+        batch.add_argument(
             "--output",
             help="where Parquet files go, a folder or gs://bucket/prefix; by default rows in --temp_location",
         )
@@ -169,6 +182,14 @@ class ParleyOptions(PipelineOptions):
         """Return which raw events a batch run reads."""
         start, end = (moment(text) if text else None for text in (self.start, self.end))
         return Selection(start, end, tuple(self.sources))
+
+    def keys(self) -> ArchiveKeys:
+        """Return the keys with which a batch run opens sealed events.
+
+        Raises:
+            ConfigurationError: a setting is missing or wrong.
+        """
+        return from_environment(self.archive_keys, self.archive_key_secret)
 
     def most_processes(self) -> int:
         """Return among how many processes of this machine a batch run may be divided."""

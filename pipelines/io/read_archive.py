@@ -9,6 +9,7 @@ from apache_beam.metrics import Metrics
 
 from pipelines.core.batches import EventBatch
 from pipelines.io.archive_damages import Damage, describe, write_damages
+from pipelines.io.archive_keys import ArchiveKeys, from_environment
 from pipelines.io.archive_segments import Group, Selection, read_segment
 from schemas.raw_event import EVENT_ID, RawEvent
 
@@ -28,14 +29,16 @@ class ReadArchive(beam.PTransform):
         selection: Selection,
         already_stored: Set[str] = frozenset(),
         damages: str | None = None,
+        keys: ArchiveKeys | None = None,
     ) -> None:
         """Read the groups' selected events, except those whose ids are stored already.
 
-        What cannot be read is logged, and also written into the folder `damages`, where one is given.
+        What cannot be read is logged, and also written into the folder `damages`, where one is given. `keys` open
+        sealed events; by default the environment's go along.
         """
         super().__init__()
         self._groups = tuple(groups)
-        self._read = _Read(selection, frozenset(already_stored), damages)
+        self._read = _Read(selection, frozenset(already_stored), damages, keys or from_environment())
 
     def expand(self, pbegin: Any) -> Any:
         """Return batches of raw events."""
@@ -47,10 +50,13 @@ class ReadArchive(beam.PTransform):
 
 
 class _Read(beam.DoFn):
-    def __init__(self, selection: Selection, already_stored: Set[str], damages: str | None) -> None:
+    def __init__(
+        self, selection: Selection, already_stored: Set[str], damages: str | None, keys: ArchiveKeys
+    ) -> None:
         self._selection = selection
         self._already_stored = already_stored
         self._damages = damages
+        self._keys = keys
         self._events = Metrics.counter(METRICS, "events")
         self._damaged = Metrics.counter(METRICS, "damages")
 
@@ -73,7 +79,7 @@ class _Read(beam.DoFn):
             write_damages(self._damages, segment, damages)
 
     def _selected_of(self, segment: str, damages: list[Damage]) -> Iterator[RawEvent]:
-        events = read_segment(segment, damages)
+        events = read_segment(segment, damages, self._keys)
         if self._selection != Selection():
             events = filter(self._selection.has, events)
         if self._already_stored:

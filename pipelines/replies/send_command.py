@@ -30,6 +30,7 @@ from receiver.answers.conversations import open_conversations
 from receiver.config import Config, ConfigError, Settings
 from receiver.durable.committer import Committers
 from receiver.operate import logs
+from receiver.replies.archive_keys import keyring_of
 from receiver.replies.store import open_store
 from schemas import replies
 from schemas.archive_layout import REPLIES
@@ -93,7 +94,7 @@ def serve(
     chats = Chats(open_conversations(settings.archive), settings.answer_days)
     # No two processes ever have the same name, nor one process that was started again.
     name = f"{socket.gethostname()[:64]}-{uuid_utils.uuid7()}"
-    committers = Committers(settings.config)
+    committers = Committers(settings.config, keyring_of(settings.config))
     committers.start()
     try:
         with Provider(settings.places, threads) as provider:

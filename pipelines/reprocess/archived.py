@@ -14,6 +14,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipelines.core.batches import EventBatch
 from pipelines.io.archive_damages import damages_folder
 from pipelines.io.archive_segments import Selection, find_groups
+from pipelines.io.options import ParleyOptions
 from pipelines.io.read_archive import ReadArchive
 from pipelines.io.write_parquet import file_name, make_folder
 from schemas.raw_event import InvalidRawEventError, RawEvent
@@ -39,7 +40,8 @@ def write(archive: str, selection: Selection, output: str, options: PipelineOpti
     if not groups:
         return
     pipeline = beam.Pipeline(options=options)
-    read = ReadArchive(groups, selection, damages=damages_folder(output))
+    keys = options.view_as(ParleyOptions).keys()
+    read = ReadArchive(groups, selection, damages=damages_folder(output), keys=keys)
     _ = pipeline | "Read" >> read | "Write" >> beam.ParDo(_Write(output.rstrip("/")))
     pipeline.run().wait_until_finish()
 

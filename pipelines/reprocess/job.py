@@ -13,6 +13,7 @@ from pipelines.bigquery.suppressed import Suppressed
 from pipelines.bigquery.target import Target
 from pipelines.io.archive_damages import damages_folder
 from pipelines.io.archive_segments import find_groups
+from pipelines.io.options import ParleyOptions
 from pipelines.io.read_archive import ReadArchive
 from pipelines.io.write_parquet import WriteParquet
 from pipelines.normalize import build
@@ -47,7 +48,8 @@ def start(live: Target, request: Request, options: PipelineOptions, files: str) 
         with target.client(live) as client:
             Runs(client, live).begin(run_id, request)
     pipeline = beam.Pipeline(options=options)
-    read = ReadArchive(groups, selection, damages=damages_folder(output))
+    keys = options.view_as(ParleyOptions).keys()
+    read = ReadArchive(groups, selection, damages=damages_folder(output), keys=keys)
     _ = build(pipeline, read, WriteParquet(output), Suppressed(live)) | "Plan" >> FinishPlan(live, run_id, output)
     return Started(run_id, pipeline.run())
 

@@ -84,7 +84,8 @@ def _run_share(
     groups: Share, selection: Selection, output: str, options: PipelineOptions, suppressed: Suppressed | None
 ) -> BatchResult:
     pipeline = beam.Pipeline(options=options)
-    read = ReadArchive(groups, selection, damages=damages_folder(output))
+    keys = options.view_as(ParleyOptions).keys()
+    read = ReadArchive(groups, selection, damages=damages_folder(output), keys=keys)
     build(pipeline, read, WriteParquet(output), suppressed)
     result = pipeline.run()
     result.wait_until_finish()

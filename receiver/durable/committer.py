@@ -13,13 +13,15 @@ from typing import Final
 from receiver import metrics
 from receiver.config import Config
 from receiver.durable import spool
+from receiver.durable.envelope import LostError
+from receiver.durable.keyring import Keyring, not_configured
 from receiver.durable.outbox import Outbox
 from receiver.durable.publisher import Publisher
 from receiver.durable.segment_log import SegmentLog, archive_log
 from receiver.durable.segments import recover
 from receiver.durable.uploader import Uploader
 from receiver.event_loop import waiter
-from schemas.raw_event import RawEvent
+from schemas.raw_event import DATA_KEY, RawEvent
 
 IDLE_SECONDS: Final = 1.0
 RECOVERY_SECONDS: Final = 10.0
@@ -66,14 +68,20 @@ class _Ticket:
 class Lane:
     """Commits the events of one source, in groups, by one thread."""
 
-    def __init__(self, source: str, config: Config, outbox: Outbox) -> None:
+    def __init__(self, source: str, config: Config, outbox: Outbox, keys: Keyring | None = None) -> None:
         self.source = source
         self._config = config
         self._outbox = outbox
         self._commit_seconds = metrics.COMMIT_SECONDS.labels(source)
         self._archive: SegmentLog | None = None
         if config.archive_root is not None:
-            self._archive = archive_log(config.archive_root, source, config.segment_bytes, config.segment_seconds)
+            self._archive = archive_log(
+                config.archive_root,
+                source,
+                config.segment_bytes,
+                config.segment_seconds,
+                None if keys is None else lambda: keys.new().seal,
+            )
         self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._waiting_events = 0
@@ -178,8 +186,10 @@ _NOTHING: Final = _Ticket(RawEvent(b"", {}))
 class Committers:
     """All lanes of one process. Threads and connections are made by `start`: after any fork."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, keys: Keyring | None = None) -> None:
+        """Take the configuration, and the keys with which archived events are sealed, where they are."""
         self._config = config
+        self._keys = keys
         self._publisher = Publisher(config.project, config.topic_prefix)
         self._outboxes: dict[str, Outbox] = {}
         self._lanes: dict[str, Lane] = {}
@@ -190,7 +200,8 @@ class Committers:
         """Whether segments of dead processes could not be taken over yet."""
         self._uploader: Uploader | None = None
         if config.upload_root is not None:
-            self._uploader = Uploader(config.upload_root, config.archive)
+            first = keys.publish if keys is not None else lambda file: None
+            self._uploader = Uploader(config.upload_root, config.archive, first)
 
     def start(self) -> None:
         """Take over what dead processes left, in the background; a second call does nothing."""
@@ -240,7 +251,7 @@ class Committers:
         failing = False
         if self._config.archive_root is not None:
             try:
-                recover(self._config.archive_root, keep=self._keep)
+                recover(self._config.archive_root, self._keep, self._unseal)
             except Exception:
                 _log.exception("segments of dead processes could not be taken over")
                 failing = True
@@ -253,6 +264,24 @@ class Committers:
         self.recovering = failing
         return failing
 
+    def _unseal(self, events: list[RawEvent]) -> list[RawEvent]:
+        """Return events as they were received; one that is damaged costs no other."""
+        found = []
+        for event in events:
+            if self._keys is None:
+                if DATA_KEY in event.attributes:
+                    raise not_configured()
+                found.append(event)
+                continue
+            try:
+                found.append(self._keys.open(event))
+            except LostError:
+                # As of a damaged block: it stays in its segment, where its reader tells of it.
+                _log.exception("an event that may not have been published cannot be read")
+            except Exception as error:
+                raise OSError(f"no data key: {type(error).__name__}: {error}") from error
+        return found
+
     def _keep(self, events: list[RawEvent]) -> None:
         self._outbox(events[0].source).keep(events)
 
@@ -260,7 +289,7 @@ class Committers:
         self.start()
         with self._lock:
             if source not in self._lanes:
-                self._lanes[source] = Lane(source, self._config, self._outbox(source))
+                self._lanes[source] = Lane(source, self._config, self._outbox(source), self._keys)
             return self._lanes[source]
 
     def _outbox(self, source: str) -> Outbox:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from receiver.durable.segments import LostNameError, Segment
+from receiver.durable.segments import LostNameError, Seal, Segment
 from schemas import archive_layout
 from schemas.raw_event import RawEvent
 
@@ -13,7 +13,15 @@ from schemas.raw_event import RawEvent
 class SegmentLog:
     """The segments that one process writes for one source, one per folder at a time."""
 
-    def __init__(self, folder_of: Callable[[RawEvent], Path], max_bytes: int, max_seconds: float) -> None:
+    def __init__(
+        self,
+        folder_of: Callable[[RawEvent], Path],
+        max_bytes: int,
+        max_seconds: float,
+        new_seal: Callable[[], Seal] | None = None,
+    ) -> None:
+        """Take each event's folder, when a segment is full, and what makes a seal for each, if sealed."""
+        self._new_seal = new_seal
         self._folder_of = folder_of
         self._max_bytes = max_bytes
         self._max_seconds = max_seconds
@@ -33,7 +41,7 @@ class SegmentLog:
             groups[self._folder_of(event)].append(event)
         try:
             for folder, group in groups.items():
-                segment = self._open.get(folder) or Segment(folder)
+                segment = self._open.get(folder) or self._new(folder)
                 self._open[folder] = segment
                 self._latest = folder
                 self._undo.append((segment, segment.size, segment.events))
@@ -46,6 +54,9 @@ class SegmentLog:
             self.undo()
             self.close()
             raise
+
+    def _new(self, folder: Path) -> Segment:
+        return Segment(folder, None if self._new_seal is None else self._new_seal())
 
     def undo(self) -> None:
         """Take back the last append, whose events were not confirmed to anyone."""
@@ -80,7 +91,9 @@ class SegmentLog:
             pass
 
 
-def archive_log(root: Path, source: str, max_bytes: int, max_seconds: float) -> SegmentLog:
+def archive_log(
+    root: Path, source: str, max_bytes: int, max_seconds: float, new_seal: Callable[[], Seal] | None = None
+) -> SegmentLog:
     """Return a log laid out as the archive is: folders by source, day and hour of `received_at`."""
     folders: dict[str, Path] = {}
 
@@ -91,4 +104,4 @@ def archive_log(root: Path, source: str, max_bytes: int, max_seconds: float) -> 
             folders[hour] = root / archive_layout.folder(source, event.received_at)
         return folders[hour]
 
-    return SegmentLog(folder_of, max_bytes, max_seconds)
+    return SegmentLog(folder_of, max_bytes, max_seconds, new_seal)

@@ -33,6 +33,12 @@ _sequence = itertools.count()
 _log = logging.getLogger(__name__)
 
 
+Seal = Callable[[RawEvent], RawEvent]
+"""Returns an event as it is written."""
+Unseal = Callable[[list[RawEvent]], list[RawEvent]]
+"""Returns those events as they were received that can be read."""
+
+
 class LostNameError(OSError):
     """A segment's file is no longer found by its name, and its content could not be written elsewhere."""
 
@@ -40,12 +46,13 @@ class LostNameError(OSError):
 class Segment:
     """One Avro file being written: `append` returns when its events are on the disk."""
 
-    def __init__(self, folder: Path) -> None:
-        """Create and lock a new file in a folder, which is made where it is missing.
+    def __init__(self, folder: Path, seal: Seal | None = None) -> None:
+        """Create and lock a new file in a folder, which is made where it is missing; `seal` events, if given.
 
         Raises:
             OSError: it cannot be written, for example because the disk is full.
         """
+        self._seal = seal
         self._file, self.path = _create(folder)
         self._buffer = io.BytesIO()
         self.created = time.monotonic()
@@ -68,6 +75,8 @@ class Segment:
             OSError: nothing was written; the segment is as it was, but should be closed.
         """
         self._keep_name()
+        if self._seal is not None:
+            events = [self._seal(event) for event in events]
         for event in events:
             self._writer.write(event.to_avro())
         self._writer.flush()
@@ -143,35 +152,40 @@ class Segment:
         self.size += len(data)
 
 
-def recover(root: Path, keep: Callable[[list[RawEvent]], None] | None = None) -> None:
+def recover(
+    root: Path, keep: Callable[[list[RawEvent]], None] | None = None, unseal: Unseal | None = None
+) -> None:
     """Close the segments that dead processes left open under a folder.
 
     A torn tail is cut. A segment that is damaged elsewhere is set aside whole as `.corrupt`, and its whole
     blocks take its place. `keep` is called with the events of each segment's last block, before the segment
     is closed: those may not have been published, since a process publishes after it has written. Everything
-    before has been.
+    before has been. They are opened by `unseal`, where they are sealed.
 
     Raises:
-        OSError: a segment cannot be read or closed, or `keep` has failed; it stays as it is, and all
+        OSError: a segment cannot be read or closed, or `keep` or `unseal` has failed; it stays as it is, and all
             others are closed nevertheless.
     """
     failure: OSError | None = None
     for path in sorted(root.rglob(f"*{SUFFIX}{OPEN_SUFFIX}")):
         try:
-            _recover(path, keep)
+            _recover(path, keep, unseal)
         except OSError as error:
             failure = failure or error
     if failure is not None:
         raise failure
 
 
-def _recover(path: Path, keep: Callable[[list[RawEvent]], None] | None) -> None:
+def _recover(path: Path, keep: Callable[[list[RawEvent]], None] | None, unseal: Unseal | None) -> None:
     with lock(path) as file:
         if file is None:
             return
         content = salvage.read(file.read(), salvage.source_of(path))
         if content.blocks and keep is not None:
-            keep(content.blocks[-1].events)
+            last = content.blocks[-1].events
+            opened = last if unseal is None else unseal(last)
+            if opened:
+                keep(opened)
         if content.damages:
             report(path, content.damages)
             _set_aside(path, content)

@@ -7,6 +7,7 @@ bucket has confirmed the checksum of what it holds.
 import base64
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -35,8 +36,9 @@ class Uploader:
     Processes that share the folder share the work: each segment is locked while it is uploaded.
     """
 
-    def __init__(self, root: Path, target: str) -> None:
-        """Take the local folder and `gs://bucket/prefix`."""
+    def __init__(self, root: Path, target: str, first: Callable[[BinaryIO], None] = lambda file: None) -> None:
+        """Take the local folder, `gs://bucket/prefix`, and what has to be done before a segment goes there."""
+        self._first = first
         self._root = root
         bucket, _, prefix = target.removeprefix("gs://").partition("/")
         self._bucket_name = bucket
@@ -78,6 +80,7 @@ class Uploader:
         with lock(path) as file:
             if file is None:
                 return
+            self._first(file)
             self._create(self._prefix + path.relative_to(self._root).as_posix(), file)
             path.unlink()
             metrics.UPLOADED.inc()

@@ -9,6 +9,7 @@ from flask import Flask, Response, g, has_request_context, request
 
 from receiver.config import Config
 from receiver.durable.committer import Committers, UnavailableError
+from receiver.durable.keyring import Keyring
 from schemas import tracing
 from schemas.raw_event import RawEvent
 
@@ -23,8 +24,8 @@ _SERVER_ERROR: Final = 500
 class TracedCommitters(Committers):
     """Committers that give each event the trace of its request."""
 
-    def __init__(self, config: Config) -> None:
-        super().__init__(config)
+    def __init__(self, config: Config, keys: Keyring | None = None) -> None:
+        super().__init__(config, keys)
         self._tracer: tracing.Tracer | None = None
         self._tracer_lock = threading.Lock()
 

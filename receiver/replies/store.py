@@ -41,9 +41,9 @@ class Store(Protocol):
         ...
 
 
-def open_store(root: str) -> Store:
-    """Return the store of a folder, or of `gs://bucket/prefix`."""
-    return BucketStore(root) if root.startswith(_BUCKET) else FolderStore(Path(root))
+def open_store(root: str, *, retries: bool = True) -> Store:
+    """Return the store of a folder, or of `gs://bucket/prefix`, whose client may try again by itself."""
+    return BucketStore(root, retries=retries) if root.startswith(_BUCKET) else FolderStore(Path(root))
 
 
 class FolderStore:
@@ -103,8 +103,12 @@ class FolderStore:
 class BucketStore:
     """Objects of Cloud Storage, made on the condition that there is none yet."""
 
-    def __init__(self, root: str, client: Any = None) -> None:
-        """Take `gs://bucket/prefix`, and a client where it is not to be made here."""
+    def __init__(self, root: str, client: Any = None, *, retries: bool = True) -> None:
+        """Take `gs://bucket/prefix`, and a client where it is not to be made here.
+
+        Without `retries` what fails is told at once, for whoever tries again anyway and must not be kept.
+        """
+        self._retry: dict[str, Any] = {} if retries else {"retry": None}
         bucket, _, prefix = root.removeprefix(_BUCKET).partition("/")
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._bucket_name = bucket
@@ -116,7 +120,9 @@ class BucketStore:
 
         blob = self._blob(name)
         try:
-            blob.upload_from_string(data, if_generation_match=0, checksum="crc32c", timeout=_TIMEOUT_SECONDS)
+            blob.upload_from_string(
+                data, if_generation_match=0, checksum="crc32c", timeout=_TIMEOUT_SECONDS, **self._retry
+            )
         except PreconditionFailed:
             # The client tries again by itself: it may be ours, of an attempt whose answer was lost.
             return self.read(name) == data
@@ -128,7 +134,7 @@ class BucketStore:
 
         blob = self._blob(name)
         try:
-            data: bytes = blob.download_as_bytes(timeout=_TIMEOUT_SECONDS)
+            data: bytes = blob.download_as_bytes(timeout=_TIMEOUT_SECONDS, **self._retry)
         except NotFound:
             return None
         return data

