@@ -9,6 +9,7 @@ import click
 from pipelines.run.logs import quiet_beam
 
 COMMANDS = {
+    "archive": ("pipelines.erase.archive_command:archive_commands", "Seal what the archive has unsealed."),
     "backfill": (
         "pipelines.reprocess.backfill_commands:backfill",
         "Reprocess history: plan, inspect, apply, roll back.",

@@ -10,6 +10,10 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
 
 from pipelines.bigquery.target import REST_EMULATOR, Target
+from pipelines.erase import retiring
+from pipelines.io.archive_keys import from_environment
+from receiver.durable.keyring import RETIRING
+from schemas.archive_layout import REPLIES
 
 FAIL_SAFE_DAYS: Final = 7
 """https://cloud.google.com/bigquery/docs/time-travel#fail-safe: not to be changed."""
@@ -17,6 +21,10 @@ TIME_TRAVEL_HOURS: Final = 168
 """What BigQuery takes where a dataset says nothing."""
 MOST_PUBSUB_DAYS: Final = 31
 """What Pub/Sub keeps at most: https://cloud.google.com/pubsub/docs/replay-overview."""
+
+_SEALED: Final = "archived events are sealed, and their old keys destroyed"
+_BESIDE: Final = ("chat", "waiting", "state", "taken")
+"""Folders of the registers beside the archive that say something of people."""
 
 
 class Copy(msgspec.Struct, frozen=True):
@@ -39,8 +47,57 @@ def copies(client: bigquery.Client, live: Target, archive: str) -> list[Copy]:
     found.append(Copy("fail-safe of BigQuery, behind time travel", FAIL_SAFE_DAYS, "documented"))
     found.append(_pubsub(live))
     if archive.startswith("gs://"):
-        found += _bucket(archive.removeprefix("gs://").partition("/")[0])
+        found += _sealed(archive, _bucket(archive.removeprefix("gs://").partition("/")[0]))
     return found
+
+
+def _sealed(archive: str, kept: list[Copy]) -> list[Copy]:
+    """Return what a bucket keeps as copies that nobody can read, as far as that is so.
+
+    It is where every event is sealed, and has been for longer than the bucket keeps anything, and where the keys
+    that were destroyed are gone themselves.
+    """
+    known = from_environment(archive=archive)
+    keys = known.keyring()
+    longest = (
+        None if any(each.days is None for each in kept) else max((each.days or 0 for each in kept), default=0)
+    )
+    if keys is None or longest == 0:
+        return kept
+    plain = retiring.last_plain(keys)
+    today = dt.datetime.now(dt.UTC).date()
+    if plain is not None and (longest is None or plain + dt.timedelta(days=longest + 1) >= today):
+        return [_but(each, "plain until " + plain.isoformat()) for each in kept]
+    if keys.store.names(f"{RETIRING}/"):
+        return [_but(each, "a key is yet to be destroyed: say apply again") for each in kept]
+    if not retiring.is_all_sealed(archive):
+        return [_but(each, "not all of the archive is sealed") for each in kept]
+    beside = [_but(each, "replies and the live chat") for each in kept] if _has_others(archive) else []
+    if not known.place.startswith("gs://"):
+        # Whether anybody keeps copies of a folder nobody can be asked.
+        return [*beside, *(Copy(f"{each.what}: {_SEALED}", 0, "assumed") for each in kept)]
+    keys_kept = _bucket(known.place.removeprefix("gs://").partition("/")[0])
+    if any(each.days is None or each.days for each in keys_kept):
+        return [*kept, *(_but(each, "of the keys") for each in keys_kept)]
+    return [*beside, *(Copy(f"{each.what}: {_SEALED}", 0, "checked") for each in kept)]
+
+
+def _has_others(archive: str) -> bool:
+    """Return whether what lies beside the events of a bucket, and is not sealed, is there or kept as a copy."""
+    from google.cloud import storage  # noqa: PLC0415
+
+    client = storage.Client()
+    bucket, _, prefix = archive.removeprefix("gs://").partition("/")
+    for folder in _BESIDE:
+        name = f"{prefix.strip('/')}/{REPLIES}/{folder}/".lstrip("/")
+        for asked in ({}, {"versions": True}, {"soft_deleted": True}):
+            if any(True for _ in client.list_blobs(bucket, prefix=name, max_results=1, **asked)):
+                return True
+    return False
+
+
+def _but(kept: Copy, why: str) -> Copy:
+    return msgspec.structs.replace(kept, what=f"{kept.what} ({why})")
 
 
 def last_day(found: list[Copy], erased_at: dt.datetime) -> dt.date:
