@@ -10,11 +10,13 @@ from msgspec import Raw
 
 from pipelines.core.spellings import Spellings
 from pipelines.erase.person import Person
+from pipelines.io.archive_segments import read_segment
 from pipelines.replies.register import Claim, Register, is_reply_id
 from receiver.answers.conversations import conversation_key
 from receiver.replies.queue import Waiting
 from receiver.replies.store import Store, open_store
 from schemas.archive_layout import OPEN_SUFFIX, REPLIES, SUFFIX
+from schemas.raw_event import DATA_KEY, RawEvent
 from schemas.replies import InvalidReplyError, Outcome, decode_outcome, decode_reply, encode
 
 NOBODY: Final = "erased"
@@ -127,8 +129,21 @@ def disks(data_dir: str | None, archive: str) -> list[Path]:
 
 
 def names_in(spelt: Spellings, path: Path) -> bool:
-    """Return whether a file names the person, read as bytes."""
+    """Return whether a file names the person, read as bytes, and as what is sealed in it.
+
+    Raises:
+        ConfigurationError: there are sealed events, and no keys, or not these.
+    """
     try:
-        return spelt.are_in(path.read_bytes())
+        content = path.read_bytes()
+        if spelt.are_in(content):
+            return True
+        if DATA_KEY.encode() not in content:
+            return False
+        return any(spelt.are_in(_written(event)) for event in read_segment(str(path), []))
     except FileNotFoundError:
         return False
+
+
+def _written(event: RawEvent) -> bytes:
+    return b"\n".join([event.data, *(f"{name}={value}".encode() for name, value in event.attributes.items())])

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.core.spellings import Spellings
 from pipelines.erase import retiring, segments
 from pipelines.erase.segments import Rewritten, rewrite, seal
+from pipelines.erase.stores import names_in
 from pipelines.io import archive_keys
 from pipelines.io.archive_damages import Damage
 from pipelines.io.archive_segments import read_sealed, read_segment
@@ -202,6 +204,15 @@ def test_a_key_that_its_segment_still_has_is_never_destroyed(tmp_path: Path, key
     retiring.note(keys, key.id, f"/gone/archive/{path.relative_to(tmp_path / 'archive')}")
     assert retiring.finish(keys, archive) == 0
     assert readable(path) == EVENTS
+
+
+def test_a_sealed_segment_on_a_disk_is_searched_by_what_it_says(tmp_path: Path, keys: Keyring):
+    path = write_sealed(tmp_path / "data" / "archive", EVENTS, keys.new())
+    assert b"contact-3" not in path.read_bytes()
+    assert names_in(Spellings(["contact-3"]), path)
+    assert names_in(Spellings(["x-hub-signature-256"]), path)
+    assert not names_in(Spellings(["contact-8"]), path)
+    assert names_in(Spellings(["contact-3"]), write_segment(tmp_path / "plain", EVENTS))
 
 
 def test_what_is_plain_is_sealed_when_asked_for_and_the_rest_stays(tmp_path: Path, keys: Keyring):
