@@ -132,7 +132,7 @@ def test_what_nobody_can_read_any_more_stays_and_is_told(tmp_path: Path, keys: K
     assert (path.read_bytes(), stored(tmp_path)) == (before, (set(), set()))
 
 
-STEPS = ["new key", "before", "noted", "replaced", "key removed", "destroyed"]
+STEPS = ["new key", "before", "noted", "in place", "replaced", "key removed", "destroyed"]
 
 
 def kill_at(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +150,8 @@ def kill_at(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(Keyring, "new", dying(Keyring.new))
         case "noted":
             monkeypatch.setattr(retiring, "note", dying(retiring.note))
+        case "in place":
+            monkeypatch.setattr(Path, "replace", dying(Path.replace))
         case "replaced":
             monkeypatch.setattr(segments, "sync_folder", dying(segments.sync_folder))
         case "key removed":
@@ -196,7 +198,11 @@ def test_a_key_that_its_segment_still_has_is_never_destroyed(tmp_path: Path, key
     # Nor one whose segment is nowhere, or cannot be read.
     moved = path.rename(tmp_path / "elsewhere.avro")
     assert retiring.finish(keys, archive) == 0
-    path.write_bytes(moved.read_bytes()[:-100])
+    # What has it may be what cannot be read.
+    other = keys.new()
+    write_segment(tmp_path / "archive", [*map(other.seal, EVENTS[:4]), *map(key.seal, EVENTS[4:6])])
+    path.write_bytes(path.read_bytes()[:-100])
+    assert key.id not in key_ids(path)
     assert retiring.finish(keys, archive) == 0
     # It was uploaded meanwhile from a receiver's disk.
     path.unlink()
