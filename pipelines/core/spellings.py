@@ -4,10 +4,12 @@ What is looked for is an id's text; what is searched may be a body, a row as JSO
 WhatsApp message holds a phone number in base64, for example.
 """
 
+import functools
 import re
 import string
-from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Literal, NamedTuple
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat
@@ -20,15 +22,18 @@ _SHORTEST_IN_BASE64: Final = 6
 _BASE64: Final = f"{string.ascii_uppercase}{string.ascii_lowercase}{string.digits}+/"
 _BASE64_URL: Final = f"{_BASE64[:-2]}-_"
 _WORD: Final = b"[0-9A-Za-z]"
-_FEW: Final = 40
-_START: Final = 4
+_STEP: Final = 4
+_WORD_BYTES: Final = 4
+_DOUBLE_BYTES: Final = 8
 _UNDONE: Final = 9
 """Ids of so many characters are looked for with escapes undone first, which is a thousand times as fast."""
 _SWALLOWED: Final = 5
 """Characters of an id, at most, that may be taken for a part of an escape before it."""
 _ASCII: Final = 128
 _HEX: Final = rb"[0-9A-Fa-f]"
-_UNITS: Final = rb"\\{1,8}(?:u(?P<unit>" + _HEX + rb"{4})|/)"
+_UNITS: Final = rb"\\{1,8}(?:u(?P<unit>" + _HEX + rb"{4})|(?P<itself>[/\"]))"
+_BEHIND_A_BACKSLASH: Final = ("/", '"', "\\")
+"""Characters that JSON may write, or does, with a backslash before them."""
 _ESCAPES: Final = tuple(
     re.compile(_UNITS + rb"|%" + percent + rb"(?P<byte>" + _HEX + rb"{2})") for percent in (rb"(?:25)*", rb"")
 )
@@ -43,45 +48,73 @@ class Spellings:
         self.left_out = sorted(each for each in every if len(each) < SHORTEST)
         self.ids = sorted(every - set(self.left_out))
         long = [known for known in self.ids if len(known) >= _SHORTEST_IN_BASE64]
-        self._plain = _Needles(known.encode() for known in self.ids if len(known) >= _ALONE)
-        coded = [each for known in long for each in in_base64(known)]
-        self._coded = _Needles(each.inside.encode() for each in coded)
-        self._codes = re.compile("|".join(each.pattern for each in coded).encode()) if coded else None
-        short = [re.escape(known.encode()) for known in self.ids if len(known) < _ALONE]
-        self._short = _whole_words(b"|".join(short)) if short else None
-        undone = {
+        plain = [known.encode() for known in self.ids if len(known) >= _ALONE]
+        self._coded: dict[bytes, list[str]] = {}
+        for each in (each for known in long for each in in_base64(known)):
+            self._coded.setdefault(each.inside.encode(), []).append(each.pattern)
+        self._plain, self._certain = _Needles(plain), _Needles([*plain, *self._coded])
+        short = [known.encode() for known in self.ids if len(known) < _ALONE]
+        self._short = _Needles(short)
+        self._alone = _whole_words(b"|".join(map(re.escape, short))) if short else None
+        undone = [
             known for known in self.ids if len(known) >= _UNDONE and known.isascii() and not {*known} & {*"%\\"}
-        }
+        ]
         # Where an escape stands before an id that begins like the rest of one, it swallows some characters.
-        self._undone = _Needles(known[_SWALLOWED:].encode().replace(b"+", b" ") for known in undone)
-        self._escaped = _expression(sorted(undone))
-        self._always = _expression(sorted(set(self.ids) - undone))
+        self._rests: dict[bytes, list[str]] = {}
+        for known in undone:
+            self._rests.setdefault(known[_SWALLOWED:].encode().replace(b"+", b" "), []).append(known)
+        self._undone = _Needles(self._rests)
+        self._always = _expression(_pattern(always)) if (always := sorted(set(self.ids) - set(undone))) else None
+        written = {*"".join(self.ids)}
+        behind = [each for each in _BEHIND_A_BACKSLASH if each in written]
+        self._marks = [b"\\u", b"%", *(f"\\{each}".encode() for each in behind)]
+        self._is_plain = all(each.isascii() for each in written) and "\\" not in written
 
     def are_in(self, data: bytes) -> bool:
         """Return whether any of the ids is in some bytes."""
-        if self._plain.are_in(data):
+        # First what is certain, all at once: mostly nothing of it is there.
+        if self._certain.are_in(data) and (self._plain.are_in(data) or self._are_coded_in(data)):
             return True
-        # Of base64 first what is certain of it, which is found fast.
-        if self._codes and self._coded.are_in(data) and self._codes.search(data):
+        if self._alone is not None and self._short.are_in(data) and self._alone.search(data):
             return True
-        if self._short is not None and self._short.search(data):
-            return True
-        # Most bytes have no escapes, and the expression takes a thousand times as long.
-        return (b"\\u" in data or b"%" in data) and self._are_escaped_in(data)
+        # Most bytes have no escapes, and an expression takes a thousand times as long.
+        return any(each in data for each in self._marks) and self._are_escaped_in(data)
+
+    def _are_coded_in(self, data: bytes) -> bool:
+        patterns = (each for inside in self._certain.found_in(data) for each in self._coded.get(inside, ()))
+        return any(_expression(each).search(data) for each in patterns)
 
     def _are_escaped_in(self, data: bytes) -> bool:
         if self._always is not None and self._always.search(data):
             return True
-        if self._escaped is None or not any(map(self._undone.are_in, _without_escapes(data))):
-            return False
-        return bool(self._escaped.search(data))
+        found = {rest for bare in _without_escapes(data) for rest in self._undone.found_in(bare)}
+        return any(_written(known).search(data) for rest in found for known in self._rests[rest])
 
     def pattern(self) -> str:
-        """Return a regular expression, of RE2 and of Python, that finds any of the ids in every spelling.
+        """Return a regular expression of bytes that finds any of the ids in every spelling.
 
         Each character may be escaped or not; base64 is searched for in its three alignments. It is ASCII.
         """
         return _pattern(self.ids)
+
+    def hints(self, longest: int) -> list[str]:
+        """Return regular expressions of text, as RE2 has them, of which one finds whatever `are_in` finds.
+
+        They are short and fast, and find more: what they find is to be looked at by `are_in`. None has more
+        characters than `longest`, unless a single id has.
+        """
+        needles = {re.escape(known) for known in self.ids} | {re.escape(each.decode()) for each in self._coded}
+        if not needles:
+            return []
+        # Whatever is escaped otherwise is no character of an id.
+        marks = (r"\\u00[2-7]", r"%(?:25)*[2-7]") if self._is_plain else (r"\\u", "%")
+        found = ["|".join([*marks, *(re.escape(each.decode()) for each in self._marks[2:])])]
+        for each in sorted(needles):
+            if len(found) > 1 and len(found[-1]) + len(each) < longest:
+                found[-1] += f"|{each}"
+            else:
+                found.append(each)
+        return found
 
 
 def _pattern(ids: Iterable[str]) -> str:
@@ -98,35 +131,74 @@ def _pattern(ids: Iterable[str]) -> str:
     return f"(?:{'|'.join(found)})"
 
 
-def _expression(ids: list[str]) -> re.Pattern[bytes] | None:
-    return re.compile(_pattern(ids).encode()) if ids else None
+@functools.lru_cache(maxsize=4096)
+def _expression(pattern: str) -> re.Pattern[bytes]:
+    return re.compile(pattern.encode())
+
+
+@functools.lru_cache(maxsize=4096)
+def _written(known: str) -> re.Pattern[bytes]:
+    """Return what finds an id of at least `_ALONE` characters with any of its characters escaped."""
+    return re.compile("".join(map(_any_form, known)).encode())
 
 
 class _Needles:
-    """Many short byte strings, to be looked for at once."""
+    """Many byte strings, to be looked for at once.
+
+    Of the data only every fourth place is looked at: in whatever is long enough one of them is among the first,
+    and a whole word begins there. That such words occur is found without a loop in Python.
+    """
 
     def __init__(self, needles: Iterable[bytes]) -> None:
-        every = sorted(set(needles))
-        # A few are found fastest one by one, many by what each begins with.
-        few = len(every) <= _FEW
-        self._single = tuple(each for each in every if few or len(each) < _START)
-        self._by_start: dict[bytes, list[bytes]] = {}
-        for each in () if few else every:
-            if len(each) >= _START:
-                self._by_start.setdefault(each[:_START], []).append(each)
+        self._needles = frozenset(needles)
+        self._short = [each for each in self._needles if len(each) < _WORD_BYTES + _STEP - 1]
+        self._by_word: dict[int, set[tuple[int, int]]] = {}
+        self._by_double: dict[int, set[tuple[int, int]]] = {}
+        for each in self._needles.difference(self._short):
+            if len(each) < _DOUBLE_BYTES + _STEP - 1:
+                _note(self._by_word, each, _WORD_BYTES)
+            else:
+                _note(self._by_double, each, _DOUBLE_BYTES)
+        self._words, self._doubles = frozenset(self._by_word), frozenset(self._by_double)
 
     def are_in(self, data: bytes) -> bool:
         """Return whether any of them is in some bytes."""
-        if any(each in data for each in self._single):
-            return True
-        starts = self._by_start
-        if not starts:
-            return False
-        for place in range(len(data) - _START + 1):
-            found = starts.get(data[place : place + _START])
-            if found and any(data.startswith(each, place) for each in found):
-                return True
-        return False
+        return next(self.found_in(data), None) is not None
+
+    def found_in(self, data: bytes) -> Iterator[bytes]:
+        """Yield those that are in some bytes, perhaps more than once."""
+        yield from (each for each in self._short if each in data)
+        if self._words:
+            words = _words(data, 0, "I", _WORD_BYTES)
+            if not self._words.isdisjoint(words):
+                yield from self._at(self._by_word, data, words, 0, _WORD_BYTES)
+        for start in (0, _STEP) if self._doubles else ():
+            words = _words(data, start, "Q", _DOUBLE_BYTES)
+            if not self._doubles.isdisjoint(words):
+                yield from self._at(self._by_double, data, words, start, _DOUBLE_BYTES)
+
+    def _at(
+        self, by_word: dict[int, set[tuple[int, int]]], data: bytes, words: Sequence[int], start: int, size: int
+    ) -> Iterator[bytes]:
+        """Yield the needles that are where one of their words is."""
+        for number in (number for number, word in enumerate(words) if word in by_word):
+            for place, length in by_word[words[number]]:
+                at = start + number * size - place
+                if at >= 0 and data[at : at + length] in self._needles:
+                    yield data[at : at + length]
+
+
+def _note(by_word: dict[int, set[tuple[int, int]]], needle: bytes, size: int) -> None:
+    """Note of the words that begin in a needle's first places where they do, and how long it is."""
+    for place in range(_STEP):
+        word = int.from_bytes(needle[place : place + size], sys.byteorder)
+        by_word.setdefault(word, set()).add((place, len(needle)))
+
+
+def _words(data: bytes, start: int, kind: Literal["I", "Q"], size: int) -> Sequence[int]:
+    """Return the whole words of some bytes, one behind the other."""
+    end = start + max(0, len(data) - start) // size * size
+    return memoryview(data)[start:end].cast(kind)
 
 
 def _without_escapes(data: bytes) -> Iterator[bytes]:
@@ -141,7 +213,7 @@ def _without_escapes(data: bytes) -> Iterator[bytes]:
 def _unescaped(found: re.Match[bytes]) -> bytes:
     digits = found["unit"] or found["byte"]
     if digits is None:
-        return b"/"
+        return found["itself"]
     value = int(digits, 16)
     return bytes((value,)) if value < _ASCII else found[0]
 
@@ -208,8 +280,8 @@ def _any_form(character: str) -> str:
     plain += ["".join(rf"\x{byte:02x}" for byte in character.encode())] if not character.isascii() else []
     if character == " ":
         plain.append(r"\+")
-    if character == "/":
-        plain.append(r"\\{1,8}/")
+    if character in _BEHIND_A_BACKSLASH:
+        plain.append(r"\\{1,8}" + re.escape(character))
     return f"(?:{'|'.join([*plain, escapes, percent])})"
 
 

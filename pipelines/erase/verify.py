@@ -7,7 +7,8 @@ person in messages of their own, that is theirs, and is counted by itself.
 import datetime as dt
 import json
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,8 +33,12 @@ from receiver.replies.store import BucketStore, Store, open_store
 from schemas.archive_layout import OPEN_SUFFIX, REPLIES, SUFFIX
 from schemas.raw_event import RawEvent
 
-_IDS_AT_ONCE: Final = 8
-"""Of a regular expression: BigQuery's has bounds."""
+_IDS_AT_ONCE: Final = 2_000
+"""So many are looked for by one statement."""
+_LONGEST_EXPRESSION: Final = 8_000
+"""Characters: BigQuery's have bounds."""
+_LONGEST_STATEMENT: Final = 500_000
+"""Characters: BigQuery takes a megabyte, https://cloud.google.com/bigquery/quotas#query_jobs."""
 
 
 class Searched(msgspec.Struct, frozen=True):
@@ -195,32 +200,72 @@ def _tables(client: bigquery.Client, live: Target, spelt: Spellings, spoken_of: 
     datasets = [f"{live.project}.{live.rows_dataset}", *warehouse.kept_runs(client, live)]
     with warehouse.listed(client, live, "search", {warehouse.SPOKEN_OF: spoken_of}) as (others,):
         for dataset in datasets:
-            searches = [
-                _search(client, dataset, each.table_id, spelt, others) for each in client.list_tables(dataset)
-            ]
-            # One statement, since each takes its time however little there is to read.
-            for table, things, found in _rows(client, " UNION ALL ".join(searches)):
+            tables = [each.table_id for each in client.list_tables(dataset)]
+            things, hits = _counted(client, dataset, tables), _hits(client, dataset, tables, spelt, others)
+            for table in sorted(tables):
                 name = f"{dataset.partition('.')[2]}.{table}"
-                yield _searched(name, things, [name] * found)
+                yield _searched(name, things[table], [name] * hits[table])
 
 
-def _search(client: bigquery.Client, dataset: str, table: str, spelt: Spellings, others: str) -> str:
-    """Return the query of how many rows a table has, and in how many of them somebody is named."""
-    columns = {field.name for field in client.get_table(f"{dataset}.{table}").schema}
-    rest = f"AND stored.event_id NOT IN (SELECT id FROM `{others}`)" if "event_id" in columns else ""  # noqa: S608
-    hits = "FALSE"
+def _counted(client: bigquery.Client, dataset: str, tables: Sequence[str]) -> Counter[str]:
+    """Return how many rows tables have: by one statement, since each takes its time however little it reads."""
+    each = (f"SELECT {literal(table)} AS place, COUNT(*) AS things FROM `{dataset}.{table}`" for table in tables)  # noqa: S608
+    return Counter({row["place"]: row["things"] for row in _rows(client, each)})
+
+
+def _hits(
+    client: bigquery.Client, dataset: str, tables: Sequence[str], spelt: Spellings, others: str
+) -> Counter[str]:
+    """Return in how many rows of tables somebody is named, but for those of `others`.
+
+    BigQuery finds the rows in which somebody may be named; whether one is, is looked at here.
+    """
+    found: Counter[str] = Counter()
+    known = {
+        table: "event_id" in {field.name for field in client.get_table(f"{dataset}.{table}").schema}
+        for table in tables
+    }
+    before: list[Spellings] = []
     for start in range(0, len(spelt.ids), _IDS_AT_ONCE):
-        pattern = Spellings(spelt.ids[start : start + _IDS_AT_ONCE]).pattern()
-        hits += f" OR REGEXP_CONTAINS(TO_JSON_STRING(stored), {literal(pattern)})"
+        part = Spellings(spelt.ids[start : start + _IDS_AT_ONCE])
+        searches = [_search(dataset, table, part, others if known[table] else None) for table in tables]
+        for together in _fitting(searches):
+            for row in _rows(client, together):
+                line = row["line"].encode()
+                if part.are_in(line) and not any(each.are_in(line) for each in before):
+                    found[row["place"]] += 1
+        before.append(part)
+    return found
+
+
+def _search(dataset: str, table: str, spelt: Spellings, others: str | None) -> str:
+    """Return the query of the rows of a table in which somebody may be named."""
+    hints = (f"REGEXP_CONTAINS(line, {literal(each)})" for each in spelt.hints(_LONGEST_EXPRESSION))
+    rest = f" WHERE stored.event_id NOT IN (SELECT id FROM `{others}`)" if others else ""  # noqa: S608
     return (
-        f"SELECT {literal(table)} AS place, COUNT(*) AS things, COUNTIF(({hits}) {rest}) AS hits "  # noqa: S608
-        f"FROM `{dataset}.{table}` AS stored"
+        f"SELECT {literal(table)} AS place, line FROM "  # noqa: S608
+        f"(SELECT TO_JSON_STRING(stored) AS line FROM `{dataset}.{table}` AS stored{rest}) "
+        f"WHERE {' OR '.join(hints)}"
     )
 
 
-def _rows(client: bigquery.Client, sql: str) -> Iterator[tuple[str, int, int]]:
-    for row in client.query_and_wait(f"{sql} ORDER BY place") if sql else ():
-        yield row["place"], int(row["things"]), int(row["hits"])
+def _fitting(queries: Iterable[str]) -> Iterator[list[str]]:
+    """Yield queries together, as many as a statement takes."""
+    together: list[str] = []
+    size = 0
+    for each in queries:
+        if together and size + len(each) > _LONGEST_STATEMENT:
+            yield together
+            together, size = [], 0
+        together.append(each)
+        size += len(each)
+    if together:
+        yield together
+
+
+def _rows(client: bigquery.Client, queries: Iterable[str]) -> Iterator[Any]:
+    together = " UNION ALL ".join(queries)
+    yield from client.query_and_wait(together) if together else ()
 
 
 def _names(path: str, spelt: Spellings) -> bool:

@@ -22,7 +22,16 @@ from pipelines.reprocess.staging import AFFECTED, CHANGES, LETTERS, TOTALS, wait
 from pipelines.reprocess.steps import Steps
 from schemas import loader
 
-_FIRST: Final = ("messages", "metadata", "dead_letters", "contacts", "conversations", "channels", "events")
+_FIRST: Final = (
+    "messages",
+    "metadata",
+    "dead_letters",
+    "aliases",
+    "contacts",
+    "conversations",
+    "channels",
+    "events",
+)
 """Tables by how much their samples tell."""
 
 

@@ -255,7 +255,11 @@ def _tells(row: rows.Row) -> bool:
 def _names(event: RawEvent, spelt: Spellings | None) -> bool:
     if spelt is None:
         return False
-    return spelt.are_in(_plain(event)) or any(_names_in(*each, spelt) for each in event.attributes.items())
+    told = "\n".join(value for name, value in event.attributes.items() if name not in _OURS)
+    if spelt.are_in(_plain(event)):
+        return True
+    # All at once first: mostly nobody is named in any of them.
+    return spelt.are_in(told.encode()) and any(_names_in(*each, spelt) for each in event.attributes.items())
 
 
 def _plain(event: RawEvent) -> bytes:

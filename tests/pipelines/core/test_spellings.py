@@ -55,6 +55,56 @@ def test_letters_beyond_ascii_are_found_escaped_and_plain():
         assert re.search(spelt.pattern().encode(), written.encode())
 
 
+@pytest.mark.parametrize("known", ["mue/ller", 'ann "the" ant', "back\\slash of ann"])
+@pytest.mark.parametrize("write", [json.dumps, lambda known: json.dumps(json.dumps(known))])
+def test_what_json_writes_with_a_backslash_is_found(known, write):
+    for written in (write(known), write(known).replace("/", "\\/")):
+        assert Spellings([known]).are_in(f'{{"x":{written}}}'.encode())
+        assert not Spellings([f"{known[:-1]}X"]).are_in(f'{{"x":{written}}}'.encode())
+
+
+@pytest.mark.parametrize("lengths", [(8, 9), (8, 20), (11, 12), (15, 40)])
+def test_each_of_many_is_found_wherever_it_lies_and_nothing_else(lengths):
+    random = Random(5)
+
+    def word(length):
+        return "".join(random.choice("01") for _ in range(length))
+
+    ids = {word(random.randrange(*lengths)) for _ in range(12)}
+    spelt = Spellings(ids)
+    found = 0
+    for _ in range(3_000):
+        text = word(random.randrange(lengths[0], 60))
+        found += spelt.are_in(text.encode())
+        assert spelt.are_in(text.encode()) == any(known in text for known in ids)
+    assert 0 < found < 3_000
+
+
+def test_hints_find_what_is_found():
+    random = Random(6)
+    ids = [ID, "ann7", "müllerin", 'a "b"/c', "back\\slash of ann", "4f0c2e1d-0000-4000-8000-0123456789ab"]
+    ways = (
+        str,
+        json.dumps,
+        quote,
+        lambda known: "".join(f"\\u{ord(c):04x}" for c in known),
+        lambda known: "".join(f"%25{byte:02X}" for byte in known.encode()),
+        lambda known: base64.b64encode(b"x" * random.randrange(3) + known.encode() + b"yy").decode(),
+    )
+    for known in ids:
+        spelt = Spellings([known, "somebody-else"])
+        hints = spelt.hints(60)
+        assert len(hints) > 1
+        for way in ways:
+            # As a row is written whole, which escapes once more.
+            written = json.dumps({"content": way(known)}, ensure_ascii=False)
+            if way is not ways[-1] or len(known) >= 6:
+                assert spelt.are_in(written.encode()), written
+            assert any(re.search(hint, written) for hint in hints) or not spelt.are_in(written.encode())
+        assert not any(re.search(hint, "nothing of anybody, 100 %") for hint in hints[1:])
+    assert Spellings([]).hints(60) == []
+
+
 def test_what_is_too_short_is_told():
     spelt = Spellings(["7", "", "ab", ID])
 

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from reprocess_support import Warehouse
 
 from pipelines import sources
+from pipelines.core.rows import TABLES
 from pipelines.reprocess.backfill_commands import backfill
 from pipelines.reprocess.dead_letter_commands import dead_letters
 from pipelines.reprocess.reconcile_command import reconcile
@@ -86,6 +87,31 @@ def test_a_run_by_command_from_plan_to_discard(warehouse: Warehouse, parley: Par
     assert "What the run kept is gone" in parley("backfill", "show", run).stdout
     assert "no run of that name" in parley("backfill", "apply", "00000000", code=1).output
     assert "needs --reason" in parley("backfill", "apply", run, "--force", code=2).output
+
+
+def test_a_plan_shows_rows_of_every_table(warehouse: Warehouse, parley: Parley, tmp_path: Path):
+    value = {
+        "messaging_product": "whatsapp",
+        "metadata": {"display_phone_number": "15550104400", "phone_number_id": "770000000000023"},
+        "contacts": [{"profile": {"name": "Noor"}, "wa_id": "15550108899", "user_id": "US.2081"}],
+        "messages": [
+            {"from": "15550108899", "id": "w.1", "timestamp": "1794980000", "type": "text", "text": {"body": "x"}}
+        ],
+        "statuses": [
+            {"id": "wamid.3", "status": "read", "timestamp": "1794980000", "recipient_id": "15550108899"}
+        ],
+    }
+    entry = {"id": "880000000000017", "changes": [{"field": "messages", "value": value}]}
+    body = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
+    warehouse.archived([raw_event(body, source="whatsapp"), raw_event(b"no json", source="whatsapp", number=1)])
+    report = tmp_path / "report.html"
+
+    run = parley("backfill", "plan", "--quiet", "--reason", "first", "--report", report).stdout.strip()
+
+    shown, html = parley("backfill", "show", run).stdout, report.read_text("utf-8")
+    for table in TABLES:
+        assert f"added in {table}" in html, table
+        assert f"added in {table}" in shown, table
 
 
 def test_a_plan_of_named_events_and_of_dead_letters(warehouse: Warehouse, parley: Parley, tmp_path: Path):
