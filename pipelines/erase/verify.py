@@ -17,7 +17,7 @@ from google.cloud import bigquery
 
 from pipelines.bigquery.target import Target
 from pipelines.core.spellings import Spellings
-from pipelines.erase import warehouse
+from pipelines.erase import stores, warehouse
 from pipelines.erase.copies import Copy, copies, last_day
 from pipelines.erase.erasures import FOUND, PLANNED, VERIFIED, Erasures
 from pipelines.erase.person import Person
@@ -192,7 +192,7 @@ def _disks(archive: str, spelt: Spellings) -> Iterator[Searched]:
         if place != "disk":
             segments = (SUFFIX, OPEN_SUFFIX)
             paths = [p for p in paths if not p.name.endswith(segments) and p.relative_to(root).parts[0] != REPLIES]
-        yield _searched(place, len(paths), [str(path) for path in paths if _names(str(path), spelt)])
+        yield _searched(place, len(paths), [str(path) for path in paths if stores.names_in(spelt, path)])
 
 
 def _tables(client: bigquery.Client, live: Target, spelt: Spellings, spoken_of: list[str]) -> Iterator[Searched]:
@@ -273,10 +273,7 @@ def _names(path: str, spelt: Spellings) -> bool:
     if path.startswith("gs://"):
         folder, _, name = path.rpartition("/")
         return spelt.are_in(BucketStore(folder).read(name) or b"")
-    try:
-        return spelt.are_in(Path(path).read_bytes())
-    except FileNotFoundError:
-        return False
+    return stores.names_in(spelt, Path(path))
 
 
 def _searched(place: str, things: int, hits: list[str]) -> Searched:

@@ -91,7 +91,9 @@ class Keyring:
             try:
                 wrapped = path.read_bytes()
             except FileNotFoundError:
-                # It went before the segment, whose upload failed then.
+                # It went before the segment, whose upload failed then. Else nobody could read the segment there.
+                if self._store.read(f"{KEYS}/{key_id}") is None:
+                    raise LostKeyError(f"the data key {key_id} is neither here nor in the store") from None
                 continue
             self._put(key_id, wrapped)
             path.unlink()

@@ -1,6 +1,7 @@
 """Once a sealed segment is rewritten, nobody reads a copy of the old one, wherever it is killed on the way."""
 
 import contextlib
+import importlib
 import shutil
 from pathlib import Path
 
@@ -212,13 +213,21 @@ def test_a_key_that_its_segment_still_has_is_never_destroyed(tmp_path: Path, key
     assert readable(path) == EVENTS
 
 
-def test_a_sealed_segment_on_a_disk_is_searched_by_what_it_says(tmp_path: Path, keys: Keyring):
+def test_a_sealed_segment_on_a_disk_is_searched_by_what_it_says(
+    tmp_path: Path, keys: Keyring, monkeypatch: pytest.MonkeyPatch
+):
     path = write_sealed(tmp_path / "data" / "archive", EVENTS, keys.new())
     assert b"contact-3" not in path.read_bytes()
     assert names_in(Spellings(["contact-3"]), path)
     assert names_in(Spellings(["x-hub-signature-256"]), path)
     assert not names_in(Spellings(["contact-8"]), path)
     assert names_in(Spellings(["contact-3"]), write_segment(tmp_path / "plain", EVENTS))
+
+    # On a receiver's disk that is where `verify` looks for it, too.
+    monkeypatch.setenv("PARLEY_DATA_DIR", str(tmp_path / "data"))
+    verify = importlib.import_module("pipelines.erase.verify")
+    (disk,) = verify._disks("gs://elsewhere", Spellings(["contact-3"]))
+    assert (disk.place, disk.hits) == ("disk", 1)
 
 
 def test_what_is_plain_is_sealed_when_asked_for_and_the_rest_stays(tmp_path: Path, keys: Keyring):

@@ -200,6 +200,18 @@ def test_without_its_key_no_segment_goes(keys, bucket, tmp_path, monkeypatch):
     assert (path.exists(), local.exists()) == (False, False)
 
 
+def test_a_segment_whose_key_is_nowhere_stays_here(keys, bucket, tmp_path):
+    key = keys.new()
+    segment = Segment(tmp_path / "archive" / FOLDER, key.seal)
+    segment.append(events(3))
+    path = segment.close()
+    (tmp_path / "keys" / key.id).unlink()
+
+    assert not Uploader(tmp_path / "archive", "gs://archive", keys.publish).upload()
+
+    assert (path.exists(), list(bucket.list_blobs())) == (True, [])
+
+
 def test_another_key_under_the_same_name_is_not_taken_for_this_one(keys, bucket, tmp_path):
     key = keys.new()
     segment = Segment(tmp_path / "archive" / FOLDER, key.seal)
