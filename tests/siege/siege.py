@@ -32,6 +32,8 @@ from tests.siege.attackers import Attackers
 from tests.siege.senders import Senders, Told
 
 PATIENCE = 180.0
+ALIVE_SECONDS = 30.0
+"""How long Pub/Sub may take for a sign of life: the local one has been seen to accept connections and no calls."""
 _CATCH_UP = '--catch-up "$PARLEY_ARCHIVE" '
 EVERY = 1.25
 """Seconds between accidents, on average."""
@@ -128,6 +130,23 @@ class Besieged(Stack):
             if process is None or process.poll() is not None:
                 self.start(name)
 
+    def keep_up(self, happened: Counter[str]) -> None:
+        """Start again what has ended, and Pub/Sub where it answers no call, as a supervisor that asks does."""
+        self.restart_the_dead()
+        try:
+            ready.wait_for("Pub/Sub", self._is_pubsub_alive, ALIVE_SECONDS)
+        except ready.NotReadyError:
+            happened["pubsub did not answer"] += 1
+            self.kill("pubsub")
+            self.start("pubsub")
+
+    def _is_pubsub_alive(self) -> bool:
+        try:
+            RemoteFaults(self.variables["PUBSUB_EMULATOR_HOST"]).clear()
+        except grpc.RpcError:
+            return False
+        return True
+
 
 def besiege(
     folder: Path,
@@ -219,7 +238,7 @@ def _account(
         (row,) = warehouse.query(f"SELECT COUNT(DISTINCT event_id) FROM `{where.view('events')}`").result()
         return int(row[0])
 
-    _while_it_gets_on(ledger, len(archived))
+    _while_it_gets_on(ledger, len(archived), lambda: stack.keep_up(accidents))
     rows = warehouse.query(f"SELECT event_id FROM `{where.view('events')}`").result()
     known = {row[0] for row in rows}
     messages, letters = where.view("messages"), where.view("dead_letters")
@@ -247,10 +266,11 @@ def _account(
     )
 
 
-def _while_it_gets_on(ask: Callable[[], int], wanted: int) -> None:
+def _while_it_gets_on(ask: Callable[[], int], wanted: int, keep_up: Callable[[], None]) -> None:
     """Wait for a number as long as it grows: how fast it does is the machine's business."""
     reached, since = -1, time.monotonic()
     while reached < wanted and time.monotonic() - since < PATIENCE:
+        keep_up()
         now = _quietly(ask)
         if now > reached:
             reached, since = now, time.monotonic()
