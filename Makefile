@@ -144,7 +144,7 @@ bench-live: setup ## Measure the live path by itself: events/s a core, and delay
 bench-dashboard: setup ## Measure how soon each page of the dashboard is there, over 50,000 messages (minutes).
 	@$(BIN)/python -m tests.bench.bench_dashboard $(PARLEY_BENCH_CONVERSATIONS)
 
-bench-erase: setup ## Erase 100 people together from a million events (hours; EVENTS=20000 takes minutes).
+bench-erase: setup ## Erase 100 people together from a million events (half an hour; EVENTS=20000 takes minutes).
 	@$(BIN)/python -m tests.bench.bench_erase $(EVENTS)
 
 bench-sealed: setup ## What sealing the archive costs a commit and a batch run (two minutes).

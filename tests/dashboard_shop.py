@@ -87,6 +87,14 @@ class Shop:
         fact["metadata"] = {"source": {"delivery_state": state}}
         self.told("shop-app", {"metadata": [fact]}, at)
 
+    def messenger(self, at: dt.datetime, **item: Any) -> None:
+        """Messenger tells something of the conversation with the one contact of a page."""
+        contact, page = {"id": "7310000000000001"}, {"id": sample_world.PAGE}
+        echoed = item.get("message", {}).get("is_echo", False)
+        ends = {"sender": page, "recipient": contact} if echoed else {"sender": contact, "recipient": page}
+        messaging = [ends | {"timestamp": _ms(at)} | item]
+        self.told("facebook", {"object": "page", "entry": [{"id": page["id"], "messaging": messaging}]}, at)
+
     def stored(self) -> None:
         """Store what was told."""
         with sample_world.custom_sources():

@@ -12,6 +12,8 @@ REASONS: Final = {
     "while written != len(data):": NEVER_BEYOND,
     "if content.end != content.size:": NEVER_BEYOND,
     "SEGMENT_BYTES: Final = 8 * 1024 * 1023": TUNED,
+    "gone: @functools.lru_cache(maxsize=4096)": "what is kept in memory is only counted sooner",
+    "while len(content) is not size and": "where nothing is missing, nothing more is read, which ends it as well",
     # pipelines/core
     "( 9**17, 1, 1)": "between the two limits lies no time of our years in any unit",
     "_FIXED: Final = 8 * 1023": TUNED,
@@ -25,13 +27,17 @@ REASONS: Final = {
     "if traffic.received > before.traffic.received and not before.asks:": "what was received never becomes less",
     "return (3 if age <= BORN_SECONDS else 0), waits.since": "among these two the longest wait comes first anyway",
 }
-"""By what stands in the line after the change."""
+"""By what stands in the line after the change, or in one that is gone."""
 
 
 def added(diff: str) -> str:
-    """Return the lines of a difference that are new."""
-    lines = [line[1:].strip() for line in diff.splitlines() if line.startswith("+") and not line.startswith("+++")]
-    return " ".join(filter(None, lines))
+    """Return the lines of a difference that are new; where none is, those that are gone."""
+
+    def lines(sign: str) -> str:
+        found = [line[1:].strip() for line in diff.splitlines() if line[0:1] == sign and line[1:3] != sign * 2]
+        return " ".join(filter(None, found))
+
+    return lines("+") or f"gone: {lines('-')}"
 
 
 def reason(diff: str) -> str | None:

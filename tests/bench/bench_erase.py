@@ -2,14 +2,14 @@
 
     python -m tests.bench.bench_erase [events] [people] [--days 1]
 
-A day of all sources is archived and in the tables; people by chance are erased together, by the commands that
-an operator uses. Prints for each of them the seconds, those of its processor, and the most memory that its process
-had, beside those of reprocessing the same archive. `apply` waits for 45 of its seconds (`docs/privacy.md`). Writes
-build/bench/erase.json. The local BigQuery shares the processor.
+A day of all sources is archived and in the tables; the people who wrote in most of its hours are erased together,
+by the commands that an operator uses, so that most segments are written anew. Prints for each of them the seconds,
+those of its processor, and the most memory that its process had, beside those of reprocessing the same archive.
+`apply` waits for 45 of its seconds (`docs/privacy.md`). Writes build/bench/erase.json. The local BigQuery shares
+the processor.
 """
 
 import os
-import random
 import subprocess
 import sys
 import tempfile
@@ -59,10 +59,13 @@ def measured(*words: str) -> Step:
 
 
 def chosen(connected: bigquery.Client, live: Target, people: int) -> list[str]:
-    """Return contacts by chance, always the same."""
-    sql = f"SELECT DISTINCT contact_id FROM `{live.table('contacts')}` ORDER BY contact_id"
-    known = [row[0] for row in connected.query_and_wait(sql)]
-    return random.Random(7).sample(known, people)
+    """Return the contacts whose conversations were told of in most hours: each hour has segments of its own."""
+    hours = "COUNT(DISTINCT TIMESTAMP_TRUNC(received_at, HOUR))"
+    sql = (
+        f"SELECT contact_id FROM `{live.table('conversations')}` WHERE contact_id IS NOT NULL "
+        f"GROUP BY contact_id ORDER BY {hours} DESC, contact_id LIMIT {people}"
+    )
+    return [row[0] for row in connected.query_and_wait(sql)]
 
 
 def run(connected: bigquery.Client, live: Target, people: int) -> list[Step]:

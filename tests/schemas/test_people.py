@@ -155,6 +155,17 @@ def test_a_user_name_that_two_have_had_links_nobody(analyst):
     }
 
 
+def test_a_user_name_that_two_numbers_have_had_links_nobody(analyst):
+    def named(minute, number):
+        contact = {"profile": {"username": "kim"}, "wa_id": number}
+        said = {"id": f"wamid.{minute}", "timestamp": at(minute), "type": "text", "text": {"body": "?"}}
+        return whatsapp(minute, contacts=[contact], messages=[said | {"from": number}])
+
+    analyst.tell(named(1, PHONE), named(2, "15550108898"))
+
+    assert len(analyst.query("SELECT contact_id FROM parley.contacts")) == 2
+
+
 def test_a_group_stays_a_conversation_of_its_own(analyst):
     analyst.tell(says(1, **{"from": PHONE, "from_user_id": BSUID, "group_id": "G"}), says(2, from_user_id=BSUID))
 

@@ -63,11 +63,16 @@ def test_is_googlesql_that_runs_and_has_the_columns_that_the_dictionary_says(sam
     assert sample_world.columns(name) == [column.name for column in view_columns.columns(name)]
 
 
-@pytest.mark.parametrize("name", loader.views())
-def test_only_views_read_views_and_each_table_has_one_reader(name):
-    tables = [source for dataset, source in view_columns.reads(loader.views()[name]) if dataset == "rows"]
+def test_only_views_read_views_and_each_table_has_one_reader():
+    readers = [
+        (source, name)
+        for name, sql in loader.views().items()
+        for dataset, source in view_columns.reads(sql)
+        if dataset == "rows"
+    ]
 
-    assert tables in ([], [name.removeprefix(loader.COUNTED)])
+    assert [name.removeprefix(loader.COUNTED) for _, name in readers] == [source for source, _ in readers]
+    assert len({source for source, _ in readers}) == len(readers)
 
 
 @pytest.mark.parametrize("name", loader.views())
@@ -453,6 +458,22 @@ class TestContacts:
         assert (row["display_name"], row["locale"], row["username"]) == ("new", "de", "u")
         assert (row["first_seen_at"], row["last_seen_at"]) == (later(minutes=1), later(minutes=3))
 
+    def test_a_channel_has_the_latest_name_that_was_told(self, analyst):
+        def named(minute, number):
+            received, source, body, _ = world.whatsapp_event(later(minutes=minute), messages=[])
+            told = json.loads(body)
+            (change,) = told["entry"][0]["changes"]
+            change["value"]["metadata"]["display_phone_number"] = number
+            said = {"from": CONTACT, "id": f"wamid.{minute}", "type": "text", "text": {"body": "?"}}
+            change["value"]["messages"] = [said | {"timestamp": str(int(later(minutes=minute).timestamp()))}]
+            event_id = f"019caaaa-0000-7000-8000-{9 - minute:012d}"
+            attributes = {"event_id": event_id, "source": source, "received_at": format_received_at(received)}
+            return RawEvent(json.dumps(told).encode(), attributes)
+
+        analyst.tell(named(2, "15550100022"), named(1, "15550100011"))
+
+        assert only(analyst.query("SELECT display_name FROM parley.channels"))["display_name"] == "15550100022"
+
     @pytest.mark.parametrize(
         ("view", "key"),
         [("conversations", "conversation_id"), ("contacts", "contact_id"), ("channels", "channel_id")],
@@ -487,6 +508,18 @@ class TestQuality:
             "repeated_requests": 1,
         }
         assert row["late_messages"] == 1
+
+    def test_requests_without_a_body_repeat_none_and_a_reason_given_twice_is_one(self, analyst):
+        def empty(number):
+            return RawEvent(b"", page(number=number).attributes)
+
+        same = [page(text("m_1"), number=number) for number in (5, 6)]
+        analyst.tell(page(number=1), page(number=2, received_at=later(minutes=1)), empty(3), empty(4), *same)
+
+        row = only(analyst.query("SELECT * FROM parley.data_quality"))
+        assert (row["requests"], row["ignored"], row["ignored_reasons"]) == (6, 2, 1)
+        # The two pages with nothing in them, and the two with the same message.
+        assert row["repeated_requests"] == 2
 
     def test_a_dead_letter_made_twice_is_one(self, analyst):
         broken = page(item(message="broken"))

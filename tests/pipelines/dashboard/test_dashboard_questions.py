@@ -2,6 +2,7 @@ import datetime as dt
 
 import pytest
 import sqlglot
+from dashboard_shop import WEEK, Shop, before
 from dashboard_world import DAYS, START, DashboardWorld
 
 from pipelines.bigquery.target import Target
@@ -49,6 +50,16 @@ def test_the_funnel_says_what_the_view_says(world: DashboardWorld) -> None:
     assert sorted(told, key=lambda row: row["source"]) == expected
     assert sum(row["read"] for row in told) > 10
     assert any(row["failed"] for row in told)
+
+
+@pytest.mark.parametrize("receipt", ["delivery", "read"])
+def test_a_watermark_of_the_very_time_of_a_message_covers_it(shop: Shop, receipt: str) -> None:
+    shop.messenger(before(hours=1), message={"mid": "m_1", "text": "answer", "is_echo": True})
+    shop.messenger(before(minutes=59), **{receipt: {"watermark": int(before(hours=1).timestamp() * 1000)}})
+    shop.stored()
+
+    (row,) = shop.warehouse.ask("funnel", **WEEK.parameters())
+    assert (row["messages"], row["delivered"], row["read"]) == (1, 1, int(receipt == "read"))
 
 
 def test_response_times_are_those_of_the_view(world: DashboardWorld) -> None:

@@ -71,6 +71,8 @@ def test_what_went_out_at_the_very_time_of_a_question_answers_it(shop: Shop) -> 
         "SELECT message_id FROM parley.messages ORDER BY sent_at DESC, message_id DESC LIMIT 1"
     )
     assert row["last_message_id"] == last["message_id"]
+    (counts,) = shop.warehouse.ask("responses", **WEEK.parameters())
+    assert {name: count for name, count in counts.items() if count} == {"within_1_minute": 1}
 
 
 def test_a_question_of_the_period_waits_until_it_is_answered_later(shop: Shop) -> None:

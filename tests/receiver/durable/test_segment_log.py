@@ -17,13 +17,14 @@ def names(tmp_path):
 
 def test_lays_events_out_by_source_day_and_hour(tmp_path):
     log = archive_log(tmp_path, "facebook", 1 << 20, 60)
-    log.append([event(1), event(2, at=EARLIER), event(3)])
+    log.append([event(1), event(2, at=EARLIER), event(3), event(4, at="2026-03-01T11:00:00.000000Z")])
     assert names(tmp_path) == [
         "source=facebook/date=2026-03-01/hour=09",
         "source=facebook/date=2026-03-01/hour=10",
+        "source=facebook/date=2026-03-01/hour=11",
     ]
     log.close()
-    assert {e.event_id for e in archived(tmp_path)} == {"event-000001", "event-000002", "event-000003"}
+    assert {e.event_id for e in archived(tmp_path)} == {e.event_id for e in events(4, first=1)}
 
 
 def test_closes_a_segment_that_is_big_enough(tmp_path):
@@ -74,6 +75,15 @@ def test_a_clock_that_was_set_back_does_not_make_a_segment_for_each_group(tmp_pa
         log.rotate()
     log.close()
     assert len(list(tmp_path.rglob("*.avro"))) == 2
+
+
+def test_a_clock_that_goes_back_and_forth_closes_only_the_earlier_hour(tmp_path):
+    log = archive_log(tmp_path, "facebook", 1 << 20, 60)
+    for number in range(8):
+        log.append([event(number, **({"at": EARLIER} if number % 2 else {}))])
+        log.rotate()
+    log.close()
+    assert names(tmp_path).count("source=facebook/date=2026-03-01/hour=10") == 1
 
 
 def test_a_group_is_in_all_its_segments_or_in_none(tmp_path, monkeypatch):

@@ -80,8 +80,11 @@ def test_leaves_nothing_of_a_group_that_could_not_be_written(tmp_path, monkeypat
     assert archived(tmp_path) == [*events(2), event(4)]
 
 
-def test_leaves_no_file_where_not_even_its_header_could_be_written(tmp_path, monkeypatch):
+@pytest.mark.parametrize("gone", [False, True])
+def test_leaves_no_file_where_not_even_its_header_could_be_written(tmp_path, monkeypatch, gone):
     def fail(*_):
+        if gone:
+            next(tmp_path.iterdir()).unlink()
         raise OSError(errno.ENOSPC, "full")
 
     monkeypatch.setattr("os.pwrite", fail)

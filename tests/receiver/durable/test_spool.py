@@ -1,3 +1,4 @@
+import errno
 import os
 import time
 
@@ -62,6 +63,21 @@ def test_takes_over_what_a_dead_process_kept(tmp_path):
     heir = Spool(tmp_path, "facebook")
     heir.seal()
     assert take_all(heir) == [events(3)]
+
+
+def test_what_cannot_be_taken_over_is_told_once_and_tried_again(tmp_path, monkeypatch, caplog):
+    def fail(_):
+        raise OSError(errno.EIO, "bad sector")
+
+    spool = Spool(tmp_path, "facebook")
+    spool.append(events(3))
+    with monkeypatch.context() as patch:
+        patch.setattr("receiver.durable.spool.recover", fail)
+        spool.seal()
+        spool.seal()
+    assert [record.message for record in caplog.records] == ["segment of a dead process not taken over"]
+    spool.seal()
+    assert take_all(spool) == [events(3)]
 
 
 def test_sets_a_damaged_segment_aside_after_what_is_whole(tmp_path, caplog):
