@@ -119,6 +119,19 @@ class TestMessages:
         found = analyst.query("SELECT id, shown_date FROM parley.retold")
         assert found == [{"id": "a", "shown_date": dt.date(2026, 3, 1)}]
 
+    def test_a_message_in_two_partitions_is_shown_in_the_one_that_was_settled_on(self, analyst):
+        old = later(days=-4000)
+        analyst.tell(
+            page(text("m_1", moment=old), text("m_2")),
+            page(text("m_1", moment=old), received_at=later(days=2), number=2),
+        )
+        told = analyst.query("SELECT message_id FROM parley.messages WHERE sent_date = DATE '2026-03-16'")
+        settled = f"('{only(told)['message_id']}', DATE '2026-03-14', TIMESTAMP '2026-03-17 09:00:00+00')"
+        analyst.insert("retold", f"(id, shown_date, decided_at) VALUES {settled}")
+
+        found = analyst.query("SELECT source_message_id AS mid, sent_date FROM parley.messages ORDER BY mid")
+        assert [(row["mid"], row["sent_date"].day) for row in found] == [("m_1", 14), ("m_2", 14)]
+
     def test_the_same_message_twice_in_one_request_is_its_first_item(self, analyst):
         analyst.tell(page(text("m_1", "first"), text("m_1", "second")))
 
@@ -138,6 +151,54 @@ class TestMessages:
             counted = only(analyst.query(f"SELECT messages, inbound_messages FROM parley.{view}"))
             assert counted == {"messages": 1, "inbound_messages": 1}
         assert len(analyst.query("SELECT * FROM parley.response_times")) == 1
+
+
+class TestMetadata:
+    @pytest.fixture
+    def flips(self, analyst):
+        """Tell that something is on, five minutes later off, then on again; return when what is shown was told."""
+
+        def tell(**timed):
+            fact = {"namespace": "contact", "source_id": "c", "source_channel_id": "app", **timed}
+            facts = [{"metadata": [fact | {"metadata": {"alerts": value}}]} for value in ("on", "off", "on")]
+            with world.custom_sources():
+                _tell_all(
+                    analyst,
+                    *((NOON, "shop-app", json.dumps(told).encode(), {}) for told in facts),
+                    every=dt.timedelta(minutes=5),
+                )
+            found = analyst.query("SELECT value, received_at FROM parley.metadata ORDER BY received_at")
+            return [(row["value"], row["received_at"]) for row in found]
+
+        return tell
+
+    def test_what_has_no_time_and_came_back_to_a_value_stands_as_told_last(self, flips):
+        assert flips() == [("off", later(minutes=5)), ("on", later(minutes=10))]
+
+    def test_what_has_a_time_stands_as_told_first(self, flips):
+        assert flips(occurred_at=int(NOON.timestamp() * 1000)) == [("on", NOON), ("off", later(minutes=5))]
+
+    @pytest.mark.parametrize(
+        ("namespace", "value", "settled", "shown"),
+        [
+            ("contact", {"alerts": "on"}, 15, [15, 16]),
+            ("message", {"source": {"delivery_state": "sent"}}, 14, [14]),
+        ],
+    )
+    def test_what_is_told_again_after_its_partition_was_settled_shows_unless_it_is_a_state(
+        self, analyst, namespace, value, settled, shown
+    ):
+        fact = {"namespace": namespace, "source_id": "c", "source_channel_id": "app", "metadata": value}
+        told = (NOON, "shop-app", json.dumps({"metadata": [fact]}).encode(), {})
+        with world.custom_sources():
+            _tell_all(analyst, told, told, told, every=dt.timedelta(days=1))
+        days = "SELECT EXTRACT(DAY FROM occurred_date) AS day FROM parley.metadata ORDER BY day"
+        assert [row["day"] for row in analyst.query(days)] == [14, 15, 16]
+
+        known = only(analyst.query("SELECT DISTINCT metadata_id FROM parley.metadata"))["metadata_id"]
+        values = f"('{known}', DATE '2026-03-{settled}', TIMESTAMP '2026-03-16 09:00:00+00')"
+        analyst.insert("retold", f"(id, shown_date, decided_at) VALUES {values}")
+        assert [row["day"] for row in analyst.query(days)] == shown
 
 
 class TestCurrentMessages:
@@ -243,6 +304,28 @@ class TestDeliveries:
             "read_at": later(minutes=2),
         }
 
+    def test_each_state_came_when_the_first_of_its_receipts_says(self, analyst):
+        states = ("sent", "sent", "failed", "failed", "delivered", "delivered", "read", "read")
+        receipts = [
+            {"id": "wamid.1", "status": state, "recipient_id": "4915550000101", "timestamp": str(at)}
+            for at, state in enumerate(states, int(NOON.timestamp()))
+        ]
+        _tell_all(analyst, *(world.whatsapp_event(NOON, statuses=[each]) for each in reversed(receipts)))
+
+        row = only(analyst.query("SELECT sent_at, failed_at, delivered_at, read_at FROM parley.delivery_states"))
+        assert list(row.values()) == [NOON, later(seconds=2), later(seconds=4), later(seconds=6)]
+
+    def test_what_only_receipts_tell_of_was_sent_when_they_say_so_and_not_when_it_was_queued(self, analyst):
+        ends = {"From": world.SMS_NUMBER, "To": "+4915550000200"}
+        told = (("SM1", "queued"), ("SM1", "sent"), ("SM1", "delivered"), ("SM2", "queued"), ("SM2", "delivered"))
+        _tell_all(analyst, *(world.form(NOON, MessageSid=sid, MessageStatus=state, **ends) for sid, state in told))
+
+        found = analyst.query("SELECT state, sent_at FROM parley.messages_by_receipt ORDER BY sent_at")
+        assert found == [
+            {"state": "delivered", "sent_at": later(minutes=1)},
+            {"state": "delivered", "sent_at": later(minutes=3)},
+        ]
+
     def test_a_state_without_a_time_of_its_own_came_when_it_was_first_told(self, analyst):
         form = b"MessageSid=SM1&MessageStatus=sent&From=%2B15550100001&To=%2B4915550000101"
         for number, moment in enumerate((NOON, later(minutes=5), later(days=1)), 1):
@@ -261,11 +344,30 @@ class TestDeliveries:
             "read_at": later(minutes=3),
         }
 
-    def test_a_watermark_does_not_cover_again_what_the_one_before_it_did(self, told):
+    @pytest.mark.parametrize(("kind", "reached"), [("delivery", "delivered_at"), ("read", "read_at")])
+    def test_a_watermark_does_not_cover_again_what_the_one_before_it_did(self, told, kind, reached):
         mark = int(NOON.timestamp() * 1000)
 
-        row = told((1, {"read": {"watermark": mark}}), (3, {"read": {"watermark": mark + 60_000}}))
-        assert row["read_at"] == later(minutes=1)
+        row = told((1, {kind: {"watermark": mark}}), (3, {kind: {"watermark": mark + 60_000}}))
+        assert row[reached] == later(minutes=1)
+
+    @pytest.mark.parametrize("kind", ["delivery", "read"])
+    def test_a_watermark_is_not_about_what_the_contact_sent(self, analyst, kind):
+        mark = {kind: {"watermark": int(later(minutes=2).timestamp() * 1000)}}
+        analyst.tell(page(text("m_1"), answer("m_2", later(minutes=1)), item(later(minutes=3), **mark)))
+
+        found = analyst.query(
+            "SELECT direction, COALESCE(read_at, delivered_at) AS reached_at, delivery_state "
+            "FROM parley.messages_current ORDER BY direction"
+        )
+        assert found == [
+            {"direction": "inbound", "reached_at": None, "delivery_state": None},
+            {
+                "direction": "outbound",
+                "reached_at": later(minutes=3),
+                "delivery_state": {"delivery": "delivered", "read": "read"}[kind],
+            },
+        ]
 
     def test_states_have_an_order_whichever_is_told_first(self, analyst):
         order = ("accepted", "queued", "sending", "sent", "failed", "delivered", "read")
@@ -419,9 +521,11 @@ class TestConversations:
                 text("m_1"),
                 text("m_2", moment=later(minutes=1)),
                 answer("m_3", later(minutes=10)),
-                answer("m_4", later(minutes=11)),
-                text("m_5", moment=later(minutes=20)),
-                received_at=later(minutes=20),
+                text("m_4", moment=later(minutes=20)),
+                answer("m_5", later(minutes=25)),
+                answer("m_6", later(minutes=26)),
+                text("m_7", moment=later(minutes=30)),
+                received_at=later(minutes=30),
             )
         )
 
@@ -430,7 +534,8 @@ class TestConversations:
         )
         assert found == [
             {"asked_at": NOON, "is_first": True, "response_seconds": 600.0},
-            {"asked_at": later(minutes=20), "is_first": False, "response_seconds": None},
+            {"asked_at": later(minutes=20), "is_first": False, "response_seconds": 300.0},
+            {"asked_at": later(minutes=30), "is_first": False, "response_seconds": None},
         ]
 
 
