@@ -19,6 +19,9 @@ REASONS: Final = {
     "_FIXED: Final = 8 * 1023": TUNED,
     "_NOT_WORTH_WEIGHING: Final = 255 * 1024": TUNED,
     "return about if about <= _NOT_WORTH_WEIGHING else": AT_THE_EDGE,
+    # pipelines/bigquery
+    "LARGEST_CHUNK = 8999999": TUNED,
+    "setup_patience: float = 301.0": TUNED,
     # receiver/web
     "WHOLE_BYTES: Final = 64 * 1025": TUNED,
     "ASKING_GRACE_SECONDS: Final = 6.0": TUNED,

@@ -1,8 +1,10 @@
+import datetime as dt
 import logging
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import grpc
 import pytest
@@ -50,6 +52,18 @@ def unless(bad: Callable[[list[str]], bool]) -> api.Answer:
 def test_rows_are_stored_once(write_api: ScriptedWriteApi, appender: Appender) -> None:
     assert appender.append("channels", ROWS).result() == []
     assert stored(write_api) == names(ROWS)
+
+
+def test_rows_say_when_they_were_sent(write_api: ScriptedWriteApi, appender: Appender) -> None:
+    before = dt.datetime.now(dt.UTC)
+    assert appender.append("channels", ROWS).result() == []
+    after = dt.datetime.now(dt.UTC)
+
+    said = {row["processed_at"] for row in write_api.stored}
+    # Clocks of processes and of time_ns may differ by a tick.
+    tick = dt.timedelta(milliseconds=1)
+    assert all(before - tick <= each <= after + tick for each in said)
+    assert said
 
 
 def test_no_rows_need_no_connection(write_api: ScriptedWriteApi, appender: Appender) -> None:
@@ -299,6 +313,22 @@ def test_a_table_that_refuses_everything_is_no_fault_of_the_rows(
     with pytest.raises(TableUnavailableError):
         appender.append("channels", ROWS[:1]).result()
     assert stored(write_api) == []
+
+
+def test_a_table_that_refuses_everything_is_not_asked_for_each_row_at_once(
+    write_api: ScriptedWriteApi,
+) -> None:
+    write_api.habit = api.error(grpc.StatusCode.INVALID_ARGUMENT)
+    target = Target.prefixed("parley-test")
+    rows = [channel(str(index)) for index in range(256)]
+
+    with (
+        closing(Appender(write_client(target), target, Retry(first_delay=0.001, setup_patience=0.0))) as hasty,
+        pytest.raises(TableUnavailableError),
+    ):
+        hasty.append("channels", rows).result()
+    # All of them, then halves, down to sixteen pieces.
+    assert len(write_api.requests) == 1 + 2 + 4 + 8 + 16
 
 
 def test_a_bad_row_that_is_alone_waits_until_the_table_has_taken_another(
