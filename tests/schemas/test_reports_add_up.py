@@ -13,6 +13,7 @@ from webhooks import NOON, asks, fact, meta, pricing, replied, shop, status, tel
 
 from pipelines.dashboard.period import Period
 from pipelines.dashboard.warehouse import Warehouse
+from schemas.raw_event import RawEvent
 
 pytestmark = pytest.mark.thorough
 
@@ -30,6 +31,12 @@ ASKED = (
     ("shop-app", "csat"),
 )
 """Who asks on which scale."""
+WAYS = {"pass": "passed", "take": "taken", "request": "requested", "custom": "passed"}
+"""How a conversation passes to another, and what the view calls it."""
+NAMED = {"901": ("human", "Desk"), "902": ("bot", "Helper")}
+"""Owners of whom somebody says who they are."""
+EXAMPLES = max(2, min(20, settings.default.max_examples // 700))
+"""Each takes seconds of the local BigQuery."""
 EVER = Period(NOON.date() - dt.timedelta(days=1), NOON.date() + dt.timedelta(days=4))
 
 
@@ -78,16 +85,57 @@ class Rated(NamedTuple):
 rated = st.builds(Rated, st.sampled_from(ASKED), st.integers(0, 11))
 
 
+class Handed(NamedTuple):
+    """To whom a conversation passed."""
+
+    way: str
+    owner: str
+
+    @property
+    def kind(self):
+        """What the view calls it."""
+        return WAYS[self.way]
+
+
+handed = st.builds(Handed, st.sampled_from(list(WAYS)), st.sampled_from(["901", "902", "903"]))
+
+
+class Story(NamedTuple):
+    """What happened, and the webhooks about it: in any order, some of them twice."""
+
+    messages: list[Sent]
+    ratings: list[Rated]
+    handovers: list[Handed]
+    told: list[RawEvent]
+
+    def __repr__(self):
+        """Leave out the webhooks, which follow from the others but for their order."""
+        return f"Story({self.messages}, {self.ratings}, {self.handovers}, {len(self.told)} webhooks)"
+
+
 @st.composite
 def stories(draw):
-    """Return messages, ratings, and the webhooks about them: in any order, some of them twice."""
+    """Return a story with something of each kind."""
     messages = draw(st.lists(sent, min_size=12, max_size=20))
     ratings = draw(st.lists(rated, min_size=6, max_size=12))
+    handovers = draw(st.lists(handed, min_size=4, max_size=8))
     told = [event for number, each in enumerate(messages) for event in webhooks(number, each)]
     opinions = [opinion(number, each) for number, each in enumerate(ratings)]
-    again = draw(st.lists(st.sampled_from([*told, *opinions]), max_size=8))
+    passed = [handover(number, each) for number, each in enumerate(handovers)]
+    again = draw(st.lists(st.sampled_from([*told, *opinions, *passed]), max_size=8))
     # One of each kind comes twice in any case.
-    return messages, ratings, draw(st.permutations([*told, *opinions, told[0], opinions[0], *again]))
+    everything = [*told, *opinions, *passed, told[0], opinions[0], passed[0], *again]
+    return Story(messages, ratings, handovers, draw(st.permutations(everything)))
+
+
+def handover(number, each):
+    """Return what is told of a conversation that passed: over two days, so that days differ."""
+    minute = number * 290 + 11
+    if each.way == "custom":
+        passed = fact(minute, "conversation", f"order-{number}", **{"handover.to": each.owner})
+        return shop(minute, metadata=[passed])
+    owner = "requested_owner_app_id" if each.way == "request" else "new_owner_app_id"
+    return meta(minute, **{f"{each.way}_thread_control": {owner: each.owner, "metadata": "note"}})
 
 
 def opinion(number, each):
@@ -127,18 +175,20 @@ def quick(analyst, monkeypatch):
 
 
 def test_sums_are_the_same_however_they_are_grouped_and_told(quick):
-    @settings(max_examples=2, phases=[Phase.generate])
+    @settings(max_examples=EXAMPLES, phases=[Phase.generate])
     @given(stories())
     def check(story):
-        messages, ratings, told = story
         quick.forget()
         rates(quick, *(GERMANY.format(category, "message", price) for category, price in PRICES.items()))
-        tell(quick, *told)
-        costs_add_up(quick, messages)
-        actors_add_up(quick, messages)
-        templates_add_up(quick, messages)
-        acquisitions_add_up(quick, messages)
-        ratings_add_up(quick, ratings)
+        for owner, (kind, name) in NAMED.items():
+            quick.insert("actor_names", f"(actor_id, kind, name) VALUES ('{owner}', '{kind}', '{name}')")
+        tell(quick, *story.told)
+        costs_add_up(quick, story.messages)
+        actors_add_up(quick, story.messages)
+        templates_add_up(quick, story.messages)
+        acquisitions_add_up(quick, story.messages)
+        ratings_add_up(quick, story.ratings)
+        handovers_add_up(quick, story.handovers)
         panels_say_what_the_views_say(quick)
 
     check()
@@ -246,6 +296,20 @@ def ratings_add_up(analyst, ratings):
         assert totals == (len(ratings), len(readable), satisfied)
 
 
+def handovers_add_up(analyst, handovers):
+    columns = "handover_id, kind, to_id, to_kind, to_name, handed_date, channel_id, note"
+    found = analyst.query(f"SELECT {columns} FROM parley.handovers")
+    assert len({row["handover_id"] for row in found}) == len(found) == len(handovers)
+    assert Counter((row["kind"], row["to_id"]) for row in found) == Counter(
+        (each.kind, each.owner) for each in handovers
+    )
+    for row in found:
+        assert (row["to_kind"], row["to_name"]) == NAMED.get(row["to_id"], (None, None))
+    assert sum(row["note"] == "note" for row in found) == sum(each.way != "custom" for each in handovers)
+    for by in ("kind", "to_id", "handed_date", "channel_id"):
+        assert sum(Counter(row[by] for row in found).values()) == len(handovers)
+
+
 PANELS = {
     "report_costs": (
         "SELECT COUNT(*) AS messages, COUNTIF(billable) AS billable, COUNTIF(is_charged) AS charged, "
@@ -259,6 +323,7 @@ PANELS = {
     ),
     "report_actors": "SELECT COUNT(DISTINCT message_id) AS messages FROM parley.actors",
     "report_acquisitions": "SELECT COUNT(*) AS came, COUNT(answered_at) AS answered FROM parley.acquisitions",
+    "report_handovers": "SELECT COUNT(*) AS handovers FROM parley.handovers",
     "report_ratings": (
         "SELECT COUNT(*) AS ratings, COUNTIF(score < 0.5) AS low, COUNTIF(score >= 0.75) AS high, "
         "COUNTIF(score IS NULL) AS unreadable FROM parley.ratings"
@@ -298,6 +363,7 @@ def within(row):
         "messages": ("billable", "charged", "sent", "delivered", "read", "failed", "clicked"),
         "charged": ("unpriced",),
         "came": ("answered", "conversations"),
+        "handovers": ("conversations",),
         "ratings": ("low", "middling", "high", "unreadable"),
         "sessions": ("unanswered", "reopened", "closed", "resolved", "came_back"),
     }
