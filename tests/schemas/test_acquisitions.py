@@ -92,7 +92,7 @@ def test_a_conversion_counts_once_for_the_latest_referral_of_its_click_or_conver
         bought(20, ctwa_clid="clid-1"),
         bought(20, ctwa_clid="clid-1"),
         bought(21, ctwa_clid="clid-1", value=0.000001),
-        bought(22, conversation_id=conversation, value=3),
+        bought(22, conversation_id=conversation, value=3.05),
         # Before anybody came, and of nobody who came.
         bought(-1, ctwa_clid="clid-1"),
         bought(23, ctwa_clid="other"),
@@ -102,7 +102,7 @@ def test_a_conversion_counts_once_for_the_latest_referral_of_its_click_or_conver
     columns = "source, came_at, conversions, value_micros, currency, conversion_name"
     assert ask(analyst, f"SELECT {columns} FROM parley.acquisitions ORDER BY came_at") == [
         ("whatsapp", at(0), 0, None, None, None),
-        ("facebook", at(1), 1, 3_000_000, "EUR", "Purchase"),
+        ("facebook", at(1), 1, 3_050_000, "EUR", "Purchase"),
         ("whatsapp", at(10), 2, 12_500_001, "EUR", "Purchase"),
     ]
     events = [
@@ -110,7 +110,7 @@ def test_a_conversion_counts_once_for_the_latest_referral_of_its_click_or_conver
         for (event,) in ask(analyst, "SELECT event FROM parley.conversion_exports ORDER BY source")
     ]
     assert [(event["messaging_channel"], event["user_data"], event["custom_data"]) for event in events] == [
-        ("messenger", {"page_id": "20", "page_scoped_user_id": PSID}, {"currency": "EUR", "value": 3.0}),
+        ("messenger", {"page_id": "20", "page_scoped_user_id": PSID}, {"currency": "EUR", "value": 3.05}),
         ("whatsapp", {"ctwa_clid": "clid-1"}, {"currency": "EUR", "value": 12.500001}),
     ]
     assert [event["event_time"] for event in events] == [int(at(22).timestamp()), int(at(20).timestamp())]

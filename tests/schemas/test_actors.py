@@ -23,7 +23,7 @@ from webhooks import (
 
 pytestmark = pytest.mark.thorough
 
-BOT, INBOX = 9007199254740993, "263902037430900"
+BOT, INBOX, INSTAGRAM = 9007199254740993, "263902037430900", "1217981644879628"
 
 
 def name(analyst, *rows):
@@ -48,6 +48,7 @@ def test_an_echo_is_by_its_app_or_from_the_inbox(analyst):
         echo(4, app_id=17),
         echo(5, "instagram", app_id=str(BOT)),
         echo(6, "instagram"),
+        echo(7, "instagram", app_id=int(INSTAGRAM)),
     )
 
     assert actors(analyst) == [
@@ -57,6 +58,7 @@ def test_an_echo_is_by_its_app_or_from_the_inbox(analyst):
         (None, "17", None, None),
         ("bot", str(BOT), "Helper", "app"),
         (None, None, None, None),
+        ("human", INSTAGRAM, "Instagram inbox", "app"),
     ]
 
 
@@ -68,6 +70,8 @@ def test_whoever_has_a_conversation_since_it_was_passed_answers_what_says_nothin
         meta(0, "instagram", pass_thread_control=passed),
         echo(1, "instagram"),
         meta(2, "instagram", take_thread_control={"previous_owner_app_id": BOT, "new_owner_app_id": INBOX}),
+        # At the very time of a handover it is the next one who answers.
+        echo(2, "instagram"),
         echo(3, "instagram"),
         echo(-1, "instagram"),
     )
@@ -75,6 +79,7 @@ def test_whoever_has_a_conversation_since_it_was_passed_answers_what_says_nothin
     assert actors(analyst) == [
         (None, None, None, None),
         ("bot", str(BOT), "Helper", "handover"),
+        ("human", INBOX, "Page inbox", "handover"),
         ("human", INBOX, "Page inbox", "handover"),
     ]
     found = ask(analyst, "SELECT kind, handed_at, to_kind, from_id, note FROM parley.handovers ORDER BY handed_at")
@@ -123,6 +128,23 @@ def test_a_person_who_is_asked_for_is_a_handover_requested(analyst):
 
     found = ask(analyst, "SELECT source, kind, to_kind, note FROM parley.handovers ORDER BY handed_at")
     assert found == [("google", "requested", "human", None), ("whatsapp", "passed", None, "Sales")]
+
+
+def test_who_asks_for_no_person_is_handed_to_none(analyst):
+    asked = {"requestedLiveAgent": False, "createTime": "2026-03-02T12:00:00Z"}
+    body = json.dumps({"agent": "a", "conversationId": "c", "userStatus": asked}).encode()
+    tell(analyst, event(0, "google", body))
+
+    assert ask(analyst, "SELECT key, value FROM parley.metadata") == [("source.live_agent_requested", "false")]
+    assert ask(analyst, "SELECT handover_id FROM parley.handovers") == []
+
+
+def test_a_name_of_the_source_itself_says_to_whom_it_passed_a_conversation(analyst):
+    name(analyst, "(NULL, '7', 'bot', 'Helper')", "('shop-app', '7', 'human', 'The desk')")
+    tell(analyst, shop(1, metadata=[fact(1, "conversation", "order-1", handover={"to": "7"})]))
+
+    found = ask(analyst, "SELECT kind, to_id, to_kind, to_name FROM parley.handovers")
+    assert found == [("passed", "7", "human", "The desk")]
 
 
 def survey(rating):

@@ -191,6 +191,31 @@ def test_a_reaction_by_either_id_is_one_persons(analyst):
     assert [(each["emoji"], each["actor_id"]) for each in found] == [("❤", PHONE)]
 
 
+def test_a_webhook_that_tells_an_alias_twice_tells_it_once(analyst):
+    ends = {"from": PHONE, "from_user_id": BSUID}
+    said = [{"id": f"wamid.{n}", "timestamp": at(n), "type": "text", "text": {"body": "?"}} | ends for n in (1, 2)]
+    analyst.tell(whatsapp(1, messages=said), says(3, **ends))
+
+    assert only(analyst.query("SELECT tellings FROM parley.aliases")) == {"tellings": 2}
+
+
+def test_metadata_of_a_conversation_are_about_the_one_whichever_id_was_told(analyst):
+    told = {"user_id": BSUID, "category": "marketing_messages", "value": "stop", "timestamp": at(2)}
+    analyst.tell(
+        says(1, **{"from": PHONE, "from_user_id": BSUID}),
+        whatsapp(2, "user_preferences", user_preferences=[told]),
+    )
+
+    columns = "subject_type, subject_id, conversation_id, contact_id"
+    conversation = ids.conversation_id(ids.channel_id("whatsapp", CHANNEL), PHONE)
+    assert only(analyst.query(f"SELECT {columns} FROM parley.metadata")) == {
+        "subject_type": "conversation",
+        "subject_id": conversation,
+        "conversation_id": conversation,
+        "contact_id": ids.contact_id("whatsapp", "", PHONE),
+    }
+
+
 def test_an_alias_says_who_told_it(analyst):
     analyst.tell(*(says(n, **{"from": PHONE, "from_user_id": BSUID}) for n in (1, 2)))
 

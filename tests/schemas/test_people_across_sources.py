@@ -153,6 +153,21 @@ def test_a_number_that_many_share_links_nobody_unless_somebody_says_so(analyst):
     (one,) = analyst.query("SELECT MIN(contact_id) AS contact_id FROM parley.contacts WHERE source = 'shop-app'")
     decide(analyst, one["contact_id"], "phone:+4930123456", "same")
     assert max(sizes(analyst)) == (2, 1)
+    decide(analyst, one["contact_id"], "phone:+4930123456", "withdrawn", 1)
+    assert len(sizes(analyst)) == 7
+
+
+def test_a_number_of_five_contacts_links_them(analyst):
+    tell(analyst, *(shop(n, f"c{n}", phone_number="+4930123456") for n in range(5)))
+
+    assert sizes(analyst) == [(5, 0)]
+
+
+def test_a_person_has_the_name_that_was_told_last(analyst):
+    facts = {"phone_number": f"+{PHONE}"}
+    tell(analyst, meta(1, PHONE, "Kim"), shop(5, "7", display_name="Kim B.", **facts), twilio(9, PHONE))
+
+    assert analyst.query("SELECT display_name FROM parley.people") == [{"display_name": "Kim B."}]
 
 
 def test_a_chain_of_links_ends_at_one_person(analyst):

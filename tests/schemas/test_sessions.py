@@ -83,7 +83,7 @@ def test_the_first_response_of_each_session_is_its_own(analyst):
 
 
 def test_the_window_of_whatsapp_is_told(analyst):
-    analyst.tell(asks(0), answered(2), answered(24.5), answered(60))
+    analyst.tell(asks(0), answered(2), answered(24), answered(24.5), answered(60))
 
     columns = "begun_by", "window_until", "outside_window_messages", "first_response_seconds", "is_unanswered"
     assert sessions(analyst, *columns) == [

@@ -69,14 +69,15 @@ def test_what_was_sent_is_counted_as_far_as_it_came(analyst):
         tap(20, "t0", phones[0]),
         tap(21, "t0", phones[0]),
         asks(30, phones[1]),
-        # The next day is too late.
+        # A day after is in time, the next day is too late.
+        asks(4 + 24 * 60, phones[4]),
         asks(2 * 24 * 60, phones[2]),
     )
 
     columns = "template, language, messages, sent, delivered, read, failed, clicked, answered_within_day, errors"
     assert template_of(analyst, columns) == [
         ("bye", "en", 1, 0, 0, 0, 0, 0, 0, []),
-        ("welcome", "de", 5, 3, 2, 1, 1, 1, 2, [{"error": "131049", "messages": 1}]),
+        ("welcome", "de", 5, 3, 2, 1, 1, 1, 3, [{"error": "131049", "messages": 1}]),
     ]
     columns = "clicked_at, answered_at, is_answered_within_day"
     sql = f"SELECT {columns} FROM parley.template_messages WHERE template = 'welcome' ORDER BY sent_at"
@@ -85,7 +86,7 @@ def test_what_was_sent_is_counted_as_far_as_it_came(analyst):
         (None, at(30), True),
         (None, at(2 * 24 * 60), False),
         (None, None, False),
-        (None, None, False),
+        (None, at(4 + 24 * 60), True),
     ]
 
 

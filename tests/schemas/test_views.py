@@ -641,6 +641,16 @@ def test_a_run_is_in_its_latest_state(sample_world):
     assert [row["state"] for row in found] == ["applied", "planned"]
 
 
+def test_an_erasure_is_in_its_latest_state(analyst):
+    states = ("a", "applied", 11), ("a", "planned", 9), ("a", "applying", 10), ("b", "planned", 10)
+    for run, state, hour in states:
+        values = f"('{run}', '{state}', TIMESTAMP '2026-03-14 {hour:02}:00:00+00', 'desk', 'k')"
+        analyst.insert("erasures", f"(run_id, state, state_at, actor, key_id) VALUES {values}")
+
+    found = analyst.query("SELECT run_id, state FROM parley.erasures ORDER BY run_id")
+    assert found == [{"run_id": "a", "state": "applied"}, {"run_id": "b", "state": "planned"}]
+
+
 def test_the_activity_of_all_days_is_all_messages(sample_world):
     activity = only(
         sample_world.query(
