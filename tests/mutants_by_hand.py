@@ -22,6 +22,13 @@ REPORT: Final = "tests/schemas/test_conversation_report_rules.py"
 TEMPLATES: Final = "tests/schemas/test_templates.py"
 PEOPLE: Final = "tests/schemas/test_people.py"
 ACROSS: Final = "tests/schemas/test_people_across_sources.py"
+DASHBOARD: Final = "tests/pipelines/dashboard"
+PERSON: Final = f"{DASHBOARD}/test_dashboard_people_across_sources.py"
+BOUNDS: Final = f"{DASHBOARD}/test_dashboard_bounds.py"
+BY_HAND: Final = f"{DASHBOARD}/test_dashboard_reports_by_hand.py"
+LATEST: Final = f"{DASHBOARD}/test_dashboard_latest.py"
+PAGING: Final = f"{DASHBOARD}/test_dashboard_paging.py"
+RESPONSES: Final = f"{DASHBOARD}/test_dashboard_response_times.py"
 SHOP: Final = "tests/pipelines/dashboard/test_dashboard_waiting.py"
 REPROCESS: Final = "tests/pipelines/reprocess"
 
@@ -861,6 +868,305 @@ SQL: Final = (
         ") > @after_id))",
         ") >= @after_id))",
         "tests/pipelines/dashboard/test_dashboard_paging.py",
+    ),
+    # At least one of each: its period, its page or order, and which of several it counts or shows.
+    Change(
+        "pipelines/dashboard/sql/totals.sql",
+        "WHERE sent_date BETWEEN @first_day AND @last_day",
+        "WHERE sent_date >= @first_day",
+        f"{BOUNDS} -k totals",
+    ),
+    Change(
+        "pipelines/dashboard/sql/totals.sql",
+        "COUNT(DISTINCT waits.conversation_id)",
+        "COUNT(waits.conversation_id)",
+        f"{SHOP} -k failed_is_none",
+    ),
+    Change(
+        "pipelines/dashboard/sql/activity.sql",
+        "WHERE sent_date BETWEEN @first_day AND @last_day",
+        "WHERE sent_date <= @last_day",
+        f"{BOUNDS} -k activity",
+    ),
+    Change(
+        "pipelines/dashboard/sql/funnel.sql",
+        "COUNTIF(rank IN (6, 7)) AS delivered",
+        "COUNTIF(rank IN (6)) AS delivered",
+        "tests/pipelines/dashboard/test_dashboard_questions.py -k watermark",
+    ),
+    Change("pipelines/dashboard/sql/responses.sql", "seconds < 60)", "seconds <= 60)", f"{RESPONSES} -k exactly"),
+    Change(
+        "pipelines/dashboard/sql/responses.sql",
+        "COUNTIF(seconds >= 86400)",
+        "COUNTIF(seconds > 86400)",
+        f"{RESPONSES} -k exactly",
+    ),
+    Change(
+        "pipelines/dashboard/sql/response_groups.sql",
+        "turns.sent_at, @zone)",
+        "turns.sent_at, 'UTC')",
+        f"{RESPONSES} -k over_night",
+    ),
+    Change(
+        "pipelines/dashboard/sql/response_groups.sql",
+        "DIV(MOD(answered, 604800), 86400) + 1, 1) = '1'",
+        "DIV(MOD(answered, 604800), 86400) + 1, 1) = '0'",
+        f"{RESPONSES} -k over_night",
+    ),
+    Change(
+        "pipelines/dashboard/sql/turn_list.sql",
+        "turns.seconds < @less_than",
+        "turns.seconds <= @less_than",
+        f"{RESPONSES} -k exactly",
+    ),
+    Change(
+        "pipelines/dashboard/sql/turn_list.sql",
+        "turns.sent_at = @before AND",
+        "FALSE AND",
+        f"{PAGING} -k turn_list",
+    ),
+    Change(
+        "pipelines/dashboard/sql/message_list.sql",
+        "sent_at = @before AND",
+        "FALSE AND",
+        f"{PAGING} -k message_list",
+    ),
+    Change(
+        "pipelines/dashboard/sql/message_list.sql",
+        "sent_date BETWEEN @first_day AND @last_day",
+        "sent_date >= @first_day",
+        f"{BOUNDS} -k message_list",
+    ),
+    Change(
+        "pipelines/dashboard/sql/sent_list.sql", "sent_at = @before AND", "FALSE AND", f"{PAGING} -k sent_list"
+    ),
+    Change("pipelines/dashboard/sql/search.sql", "sent_at = @before AND", "FALSE AND", f"{PAGING} -k search"),
+    Change(
+        "pipelines/dashboard/sql/search.sql",
+        "LOWER(COALESCE(text, ''))",
+        "COALESCE(text, '')",
+        f"{BOUNDS} -k search",
+    ),
+    Change(
+        "pipelines/dashboard/sql/people_list.sql",
+        "last_seen_at = @before AND",
+        "FALSE AND",
+        f"{PAGING} -k people_list",
+    ),
+    Change(
+        "pipelines/dashboard/sql/people_list.sql",
+        "WHERE message.sent_date BETWEEN @first_day AND @last_day",
+        "WHERE message.sent_date <= @last_day",
+        f"{BOUNDS} -k people_list",
+    ),
+    Change(
+        "pipelines/dashboard/sql/person.sql",
+        "told_contact_id = @contact_id OR contact_id",
+        "contact_id",
+        f"{LATEST} -k any_id",
+    ),
+    Change(
+        "pipelines/dashboard/sql/person_days.sql",
+        "IF(seen_date > @last_day",
+        "IF(seen_date >= @last_day",
+        f"{BOUNDS} -k nearest",
+    ),
+    Change(
+        "pipelines/dashboard/sql/person_talks.sql",
+        "WHERE sent_date BETWEEN @first_day AND @last_day",
+        "WHERE sent_date <= @last_day",
+        f"{BOUNDS} -k talks",
+    ),
+    Change(
+        "pipelines/dashboard/sql/person_talks.sql", "last_message_at DESC", "last_message_at", f"{BOUNDS} -k talks"
+    ),
+    Change(
+        "pipelines/dashboard/sql/across.part.sql",
+        "COUNT(DISTINCT contact_id) > 5",
+        "COUNT(DISTINCT contact_id) > 6",
+        f"{PERSON} -k many_have_had",
+    ),
+    Change(
+        "pipelines/dashboard/sql/across.part.sql",
+        "ORDER BY occurred_at DESC, received_at DESC",
+        "ORDER BY occurred_at, received_at",
+        f"{PERSON} -k takes_it_back",
+    ),
+    Change(
+        "pipelines/dashboard/sql/same_conversation.sql",
+        "WHERE same.conversation_id = @conversation_id",
+        "WHERE TRUE",
+        f"{LATEST} -k any_id",
+    ),
+    Change(
+        "pipelines/dashboard/sql/sighting.sql",
+        "seen_at DESC, event_id DESC",
+        "seen_at, event_id",
+        f"{LATEST} -k with_whom",
+    ),
+    Change(
+        "pipelines/dashboard/sql/spoken.sql",
+        "MAX(IF(seen_date < @first_day",
+        "MIN(IF(seen_date < @first_day",
+        f"{BOUNDS} -k nearest",
+    ),
+    Change(
+        "pipelines/dashboard/sql/texts.sql",
+        "ORDER BY sent_at, message_id",
+        "ORDER BY message_id",
+        f"{LATEST} -k texts",
+    ),
+    Change(
+        "pipelines/dashboard/sql/metadata.sql",
+        "DATE_ADD(@last_day, INTERVAL 7 DAY)",
+        "DATE_ADD(@last_day, INTERVAL 6 DAY)",
+        f"{BOUNDS} -k becomes_of",
+    ),
+    Change(
+        "pipelines/dashboard/sql/metadata.sql",
+        "ORDER BY entries.occurred_at, ",
+        "ORDER BY entries.occurred_at DESC, ",
+        f"{BOUNDS} -k becomes_of",
+    ),
+    Change(
+        "pipelines/dashboard/sql/answers.sql",
+        "DATE_SUB(@last_day, INTERVAL 1 DAY)",
+        "@last_day",
+        f"{BOUNDS} -k replies",
+    ),
+    Change("pipelines/dashboard/sql/asked.sql", "AND direction = 'inbound'", "AND TRUE", f"{LATEST} -k window"),
+    Change(
+        "pipelines/dashboard/sql/channel.sql", "MAX_BY(display_name", "MIN_BY(display_name", f"{LATEST} -k channel"
+    ),
+    Change(
+        "pipelines/dashboard/sql/contacts.sql",
+        "MAX_BY(display_name",
+        "MIN_BY(display_name",
+        f"{LATEST} -k a_contact",
+    ),
+    Change("pipelines/dashboard/sql/event.sql", "AND event_id = @event_id", "AND TRUE", f"{LATEST} -k its_own"),
+    Change(
+        "pipelines/dashboard/sql/items.sql", "AND event_id = @event_id\nUNION", "\nUNION", f"{LATEST} -k its_own"
+    ),
+    Change(
+        "pipelines/dashboard/sql/items.sql", "ORDER BY pointer,", "ORDER BY pointer DESC,", f"{LATEST} -k its_own"
+    ),
+    Change(
+        "pipelines/dashboard/sql/item_days.sql",
+        "WHERE sent_date BETWEEN @first_day AND @last_day",
+        "WHERE sent_date <= @last_day",
+        f"{BOUNDS} -k several_days",
+    ),
+    Change(
+        "pipelines/dashboard/sql/event_list.sql", "AND received_at < @until", "AND TRUE", f"{BOUNDS} -k event_list"
+    ),
+    Change(
+        "pipelines/dashboard/sql/event_list.sql",
+        "received_at = @before AND",
+        "FALSE AND",
+        f"{PAGING} -k event_list",
+    ),
+    Change("pipelines/dashboard/sql/outcomes.sql", "received_at < @until", "TRUE", f"{BOUNDS} -k outcomes"),
+    Change("pipelines/dashboard/sql/troubles.sql", "received_at >= @since", "TRUE", f"{BOUNDS} -k troubles"),
+    Change("pipelines/dashboard/sql/letter_days.sql", "received_at < @until", "TRUE", f"{BOUNDS} -k letter_days"),
+    Change("pipelines/dashboard/sql/letter_list.sql", "received_at >= @since", "TRUE", f"{BOUNDS} -k letter_list"),
+    Change(
+        "pipelines/dashboard/sql/latest_day.sql",
+        "SELECT MAX(sent_date)",
+        "SELECT MIN(sent_date)",
+        f"{BOUNDS} -k last_day",
+    ),
+    Change(
+        "pipelines/dashboard/sql/latest_event.sql",
+        "ORDER BY received_at DESC",
+        "ORDER BY received_at",
+        f"{LATEST} -k webhook",
+    ),
+    Change("pipelines/dashboard/sql/runs.sql", "run_id < @before_id", "run_id <= @before_id", f"{LATEST} -k runs"),
+    Change("pipelines/dashboard/sql/runs.sql", "ORDER BY run_id DESC", "ORDER BY run_id", f"{LATEST} -k runs"),
+    Change(
+        "pipelines/dashboard/sql/run_states.sql",
+        "ORDER BY state_at,",
+        "ORDER BY state_at DESC,",
+        f"{LATEST} -k runs",
+    ),
+    Change(
+        "pipelines/dashboard/sql/reported.part.sql",
+        "DATE_ADD(@last_day, INTERVAL ${after} DAY)",
+        "@last_day",
+        f"{BY_HAND} -k read_after",
+    ),
+    Change(
+        "pipelines/dashboard/sql/reported_as_told.part.sql",
+        "DATE_SUB(@first_day, INTERVAL ${before} DAY)",
+        "@first_day",
+        f"{BY_HAND} -k weeks_ago",
+    ),
+    Change(
+        "pipelines/dashboard/sql/report_acquisitions.sql",
+        "WHERE came_date BETWEEN @first_day AND @last_day",
+        "WHERE came_date >= @first_day",
+        f"{BY_HAND} -k who_came",
+    ),
+    Change(
+        "pipelines/dashboard/sql/report_actors.sql",
+        "COUNT(DISTINCT conversation_id)",
+        "COUNT(conversation_id)",
+        f"{BY_HAND} -k wrote_twice",
+    ),
+    Change(
+        "pipelines/dashboard/sql/report_costs.sql",
+        "told_date BETWEEN @first_day AND @last_day",
+        "told_date <= @last_day",
+        f"{BY_HAND} -k costs",
+    ),
+    Change(
+        "pipelines/dashboard/sql/report_first_answers.sql",
+        "WHERE states.message_id IS NULL",
+        "WHERE TRUE",
+        f"{BY_HAND} -k first_answers",
+    ),
+    Change(
+        "pipelines/dashboard/sql/report_first_answers.sql",
+        "WHERE started_date BETWEEN @first_day AND @last_day",
+        "WHERE started_date <= @last_day",
+        f"{BY_HAND} -k first_answers",
+    ),
+    Change(
+        "pipelines/dashboard/sql/report_handovers.sql",
+        "COUNT(DISTINCT conversation_id)",
+        "COUNT(conversation_id)",
+        f"{BY_HAND} -k passed_twice",
+    ),
+    Change(
+        "pipelines/dashboard/sql/report_ratings.sql",
+        "COUNTIF(score >= 0.75)",
+        "COUNTIF(score > 0.75)",
+        f"{BY_HAND} -k rating",
+    ),
+    Change(
+        "pipelines/dashboard/sql/report_sessions.sql",
+        "WHERE started_date BETWEEN @first_day AND @last_day",
+        "WHERE started_date >= @first_day",
+        f"{BOUNDS} -k report_sessions",
+    ),
+    Change(
+        "pipelines/dashboard/sql/report_sessions.sql",
+        "chosen.next_begun_by = 'inbound'",
+        "TRUE",
+        f"{BY_HAND} -k writes_to",
+    ),
+    Change(
+        "pipelines/dashboard/sql/report_templates.sql",
+        "WHERE sent_date BETWEEN @first_day AND @last_day",
+        "WHERE sent_date >= @first_day",
+        f"{BY_HAND} -k read_after",
+    ),
+    Change(
+        "pipelines/dashboard/sql/report_templates.sql",
+        "COUNTIF(state IN ('failed', 'undelivered', 'canceled'))",
+        "COUNTIF(state IN ('undelivered', 'canceled'))",
+        f"{BY_HAND} -k failed_later",
     ),
 )
 """Changed conditions of each view and question."""

@@ -49,6 +49,45 @@ def test_messages_of_the_same_time_are_each_on_one_page(shop: Shop) -> None:
     assert len({row["message_id"] for page in shown for row in page}) == ALIKE
 
 
+LISTS: dict[str, tuple[tuple[str, str, str], dict[str, Any]]] = {
+    "message_list": (
+        ("sent_at", "message_id", "before_id"),
+        {"direction": "inbound", "hour": ""} | WEEK.parameters(),
+    ),
+    "sent_list": (("sent_at", "message_id", "before_id"), {"state": ""} | WEEK.parameters()),
+    "turn_list": (("sent_at", "message_id", "before_id"), {"at_least": 0, "less_than": 60} | WEEK.parameters()),
+    "search": (
+        ("sent_at", "message_id", "before_id"),
+        {"first_day": NOON.date(), "last_day": NOON.date(), "source": "", "direction": "", "text": "QUESTION"},
+    ),
+    "event_list": (
+        ("received_at", "event_id", "before_id"),
+        {"since": WEEK.since, "until": WEEK.until, "source": "", "outcome": ""},
+    ),
+    "people_list": (
+        ("last_seen_at", "person_id", "after_id"),
+        {"contact": "", "several": False} | WEEK.parameters(),
+    ),
+}
+"""Lists by their key, and what else they are asked."""
+
+
+@pytest.mark.parametrize("question", LISTS)
+def test_what_a_list_has_of_the_same_time_is_each_on_one_page(shop: Shop, question: str) -> None:
+    at = before(hours=1)
+    for number in range(ALIKE):
+        order = {"source_conversation_id": f"order {number}"}
+        asked = shop.message(f"question {number}", at, inbound=True) | {"source_sender_id": f"c{number}"}
+        answer = shop.message(f"answer {number}", at, inbound=False) | {"source_recipient_id": f"c{number}"}
+        shop.told("shop-app", {"messages": [asked | order, answer | order]}, at)
+    shop.stored()
+
+    (time, name, after), chosen = LISTS[question]
+    shown = list(pages(shop, question, time, name, after, **chosen))
+    assert [len(page) for page in shown] == [2, 2, 1]
+    assert len({row[name] for page in shown for row in page}) == ALIKE
+
+
 @pytest.mark.parametrize("received", ["together", "apart"])
 def test_dead_letters_of_the_same_time_are_each_on_one_page(shop: Shop, received: str) -> None:
     broken = [{"sender": {"id": "1"}, "recipient": {"id": "2"}, "message": "broken"}] * ALIKE

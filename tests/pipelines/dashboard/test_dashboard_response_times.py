@@ -7,12 +7,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from dashboard_shop import WEEK, Shop
 from dashboard_world import DAYS, START, DashboardWorld
 
 from pipelines.bigquery.target import ConfigurationError
 from pipelines.dashboard.app import create_app
 from pipelines.dashboard.business_hours import BUSINESS_HOURS, BusinessHours
-from pipelines.dashboard.period import Period
+from pipelines.dashboard.period import END_OF_TIME, Period
 
 WHOLE = Period(START.date() - dt.timedelta(days=2), START.date() + dt.timedelta(days=DAYS + 5))
 HOURS = BusinessHours.from_environment({BUSINESS_HOURS: "Mon-Tue,Thu 08:30-16:45"})
@@ -98,6 +99,41 @@ def test_the_page_tells_this_period_beside_the_last_by_the_readers_clock(world: 
     assert "which=unanswered" in text
     assert HOURS.text not in reader.get(f"/response-times/?{period}").text
     assert "No contact wrote" in reader.get("/response-times/?from=2020-01-01&to=2020-01-02").text
+
+
+def test_a_wait_of_exactly_a_bound_is_counted_in_one_place_and_listed_there(shop: Shop) -> None:
+    for number, seconds in enumerate((60, 300, 86_400)):
+        at = dt.datetime(2026, 3, 4 + 2 * number, 12, tzinfo=dt.UTC)
+        shop.wrote(f"question {number}", at, inbound=True)
+        shop.wrote(f"answer {number}", at + dt.timedelta(seconds=seconds), inbound=False)
+    shop.stored()
+
+    (counts,) = shop.warehouse.ask("responses", **WEEK.parameters())
+    told = {name: count for name, count in counts.items() if count and name not in {"median", "p90"}}
+    assert told == {"within_5_minutes": 1, "within_15_minutes": 1, "later": 1}
+    bounds = {"at_least": 60, "less_than": 300, "before": END_OF_TIME, "before_id": "", "page_size": 9}
+    listed = shop.warehouse.ask("turn_list", **WEEK.parameters(), **bounds)
+    assert [row["seconds"] for row in listed] == [60]
+
+
+@pytest.mark.parametrize(
+    ("zone", "hours", "hour", "waited"),
+    [("UTC", "Mon-Tue 09:00-17:00", "16", 7_200), ("Asia/Tokyo", "Tue 18:00-20:00", "1", 3_600)],
+)
+def test_a_wait_over_night_is_of_business_hours_of_the_readers_clock(
+    shop: Shop, zone: str, hours: str, hour: str, waited: float
+) -> None:
+    # By UTC from Monday, 16:00, to Tuesday, 10:00; in Tokyo from Tuesday, 1:00, to Tuesday, 19:00.
+    opened = BusinessHours.from_environment({BUSINESS_HOURS: hours})
+    shop.wrote("question", dt.datetime(2026, 3, 9, 16, tzinfo=dt.UTC), inbound=True)
+    shop.wrote("answer", dt.datetime(2026, 3, 10, 10, tzinfo=dt.UTC), inbound=False)
+    shop.stored()
+
+    told = shop.warehouse.ask(
+        "response_groups", **WEEK.parameters(), zone=zone, in_business_hours=True, **opened.parameters()
+    )
+    assert [row["value"] for row in told if row["dimension"] == "hour"] == [hour]
+    assert {row["median"] for row in told} == {waited}
 
 
 def test_business_hours_are_a_setting() -> None:
