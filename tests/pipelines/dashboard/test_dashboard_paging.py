@@ -16,9 +16,12 @@ PAGE = 2
 
 
 def pages(shop: Shop, question: str, time: str, name: str, after: str, **asked: Any) -> Iterator[list[Row]]:
-    """Yield the pages that a question gives, each asked by the key of the one before."""
+    """Yield the pages that a question gives, each asked by the key of the one before; no more than can be."""
     key = {"before": END_OF_TIME, after: ""}
-    while page := shop.warehouse.ask(question, page_size=PAGE, **key, **asked):
+    for _ in range(ALIKE + 1):
+        page = shop.warehouse.ask(question, page_size=PAGE, **key, **asked)
+        if not page:
+            return
         yield page
         key = {"before": page[-1][time], after: page[-1][name]}
 
