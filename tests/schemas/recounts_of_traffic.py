@@ -69,7 +69,7 @@ def _(views: Views) -> Answers:
 @answers("Which channels are used most?")
 def _(views: Views) -> Answers:
     columns = ("source", "source_channel_id", "contacts", "conversations", "messages", "last_message_at")
-    used = sorted(views.channels, key=lambda row: (-row["messages"], row["source"]))
+    used = sorted(views.channels, key=lambda row: (-row["messages"], row["source"], row["source_channel_id"]))
     return [tuple(row[column] for column in columns) for row in used]
 
 
