@@ -16,7 +16,7 @@ from pipelines.core.dead_letter import dead_letter
 from pipelines.core.rows import TABLE_OF, Row
 from pipelines.core.suppression import Suppression
 from pipelines.sources import registry
-from pipelines.sources.normalization import InvalidRawEventError, normalize, set_aside
+from pipelines.sources.normalization import InvalidRawEventError, every_row, normalize, set_aside
 from pipelines.sources.suppressing import normalize_suppressed
 from schemas import tracing
 from schemas.raw_event import RawEvent
@@ -102,6 +102,11 @@ def normalize_or_dead_letter(event: RawEvent, suppression: Suppression | None = 
     if suppression is None:
         return _or_dead_letter(normalize, event)
     return _or_dead_letter(lambda each: normalize_suppressed(each, suppression), event)
+
+
+def every_row_or_dead_letter(event: RawEvent) -> list[Row]:
+    """Return what `normalize_or_dead_letter` does, and a row for every sighting: for who looks for people."""
+    return _or_dead_letter(every_row, event)
 
 
 def lay_aside(event: RawEvent) -> list[Row]:

@@ -60,7 +60,9 @@ def published() -> list[str]:
     return [
         name
         for name in loader.views()
-        if not name.startswith(loader.COUNTED) and not name.endswith("_as_told") and name not in _INTERNAL
+        if not name.startswith((loader.COUNTED, loader.SEEN))
+        and not name.endswith("_as_told")
+        and name not in _INTERNAL
     ]
 
 

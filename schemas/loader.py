@@ -41,6 +41,10 @@ def tables() -> dict[str, TableSpec]:
 
 COUNTED = "counted_"
 """How the names of the views begin of which every other view is made: of each table the rows that count."""
+SEEN = "seen_"
+"""How the names of the views begin that give every sighting, whether it counts or not."""
+SIGHTINGS = ("channels", "contacts", "conversations")
+"""What is seen: sightings have rows of their own only where no message and no metadata tells them."""
 _LEDGERS = frozenset({"events", "dead_letters"})
 _NOT_COUNTED = frozenset(
     {
@@ -68,7 +72,8 @@ def views() -> dict[str, str]:
     `${rows}` and `${views}` stand for the datasets, as `string.Template` writes placeholders; the
     comment lines at the top are the view's description.
     """
-    counted = {f"{COUNTED}{name}": counted_rows(name) for name in tables() if name not in _NOT_COUNTED}
+    names = [name for name in tables() if name not in _NOT_COUNTED]
+    counted = {f"{COUNTED}{name}": counted_rows(name, seen=name in SIGHTINGS) for name in names}
     return counted | {name: _with_parts(name, sql) for name, sql in _files("views", ".sql")}
 
 
@@ -97,14 +102,15 @@ COUNTS = """(
 """The condition that a row, `stored`, counts in spite of the `entry` of its event in `superseded`."""
 
 
-def counted_rows(table: str, condition: str = "TRUE", *, every: bool = False) -> str:
+def counted_rows(table: str, condition: str = "TRUE", *, every: bool = False, seen: bool = False) -> str:
     """Return the query of a table's rows that count, of those for which a condition on `stored` holds.
 
     Of an event that was stored in several generations, only the newest of each partition counts; `every` gives the
-    others as well. Placeholders are as in `views`.
+    others as well. `seen` gives all `SIGHTINGS`, those that messages and metadata tell among them, and not only
+    the rows that the table has. Placeholders are as in `views`.
     """
     spec, by = tables()[table], [partition(table)]
-    stored = f"`${{rows}}.{table}`"
+    stored = f"`${{views}}.{SEEN}{table}`" if seen else f"`${{rows}}.{table}`"
     columns = [f"stored.{column.name}" for column in spec.columns]
     if by == ["received_at"]:
         # A column of what is read, so that a filter on the day finds its way down as well.

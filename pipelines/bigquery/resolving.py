@@ -75,7 +75,7 @@ def differences(live: Target, chosen: str) -> str:
 WITH
   seen AS (
     SELECT DISTINCT seen_date, channel_id, contact_id
-    FROM `{live.table("contacts")}`
+    FROM `{live.view("seen_contacts")}`
     WHERE {chosen}
   ),
   found AS (

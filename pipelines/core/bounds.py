@@ -21,7 +21,7 @@ ROW_OVERHEAD: Final = 200
 """What a row weighs beside its texts: numbers, times, and its place in a table."""
 _NOT_WORTH_WEIGHING: Final = 256 * 1024
 _FIXED: Final = 8 * 1024
-_ROW_PER_BODY: Final = 8
+_ROW_PER_BODY: Final = 16
 """How often a row holds a body at most: the columns that are text."""
 
 

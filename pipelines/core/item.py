@@ -10,6 +10,7 @@ import msgspec
 from pipelines.core import ids, phones, rows
 from pipelines.core.bounds import MOST_LETTERS, Allowance, TooMuchError
 from pipelines.core.generation import GENERATION
+from pipelines.core.sightings import ELSEWHERE, profile, untold
 from pipelines.core.times import EventTime, Written, event_time, partition_day
 
 JSON = "application/json"
@@ -61,7 +62,6 @@ class Lineage:
         self._allowance = Allowance(body_bytes)
         self._is_erased = is_erased
         self._spans = spans
-        self.is_watched = is_erased or spans is not None
 
     def keep(self, row: rows.Row) -> None:
         """Take a row.
@@ -85,13 +85,19 @@ class Lineage:
             self.unlisted_failures += 1
 
     def left(self, pointer: str, raw: bytes, rows_before: int) -> bool:
-        """Hear that an item was read; tell whether it is nothing, as one that was erased."""
+        """Hear that an item was read; tell whether it is nothing, as one that was erased.
+
+        Sightings that the item's messages and metadata tell as well are dropped, unless every row is watched.
+        """
         if self._is_erased and raw == b"null":
             del self.rows[rows_before:]
             self._allowance.dropped(rows_before)
             return True
         if self._spans is not None:
             self._spans.append(Span(pointer, raw, rows_before, len(self.rows)))
+        elif len(self.rows) > rows_before + 1:
+            self.rows[rows_before:] = untold(self.rows[rows_before:])
+            self._allowance.dropped(len(self.rows))
         return False
 
     def item(
@@ -109,6 +115,9 @@ class Lineage:
         The rows that the item had made before it failed are dropped with it.
         """
         return Item(self, len(self.rows), pointer, raw, source, content_type, time, envelope_time)
+
+
+Sighting = rows.Channel | rows.Contact | rows.Conversation
 
 
 class Item(msgspec.Struct, eq=False):
@@ -131,6 +140,8 @@ class Item(msgspec.Struct, eq=False):
     _day: int = 0
     _content: str | None = None
     _fingerprint: str | None = None
+    _seen: dict[str, Sighting] = {}
+    """What the item, or what it is a part of, has noted last of each channel, contact and conversation."""
 
     def __enter__(self) -> "Item":
         return self
@@ -138,7 +149,7 @@ class Item(msgspec.Struct, eq=False):
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
         if isinstance(error, TooMuchError):
             return False
-        if self._lineage.is_watched and self._lineage.left(self._pointer, self._raw, self._before):
+        if self._lineage.left(self._pointer, self._raw, self._before):
             return True
         if not isinstance(error, Exception):
             return False
@@ -170,6 +181,7 @@ class Item(msgspec.Struct, eq=False):
             self._own_time,
             self._envelope_time,
             self.flags.copy(),
+            _seen=self._seen.copy(),
         )
 
     @property
@@ -203,19 +215,18 @@ class Item(msgspec.Struct, eq=False):
         """Note that the channel was seen, and return its id."""
         channel_id = ids.channel_id(self.source, source_channel_id)
         time = self._time or self.time
-        self._lineage.keep(
-            rows.Channel(
-                channel_id,
-                self.source,
-                source_channel_id,
-                display_name,
-                time.micros,
-                self._day,
-                self._lineage.event_id,
-                self._lineage.received_micros,
-                GENERATION,
-            )
+        seen = self._seen[channel_id] = rows.Channel(
+            channel_id,
+            self.source,
+            source_channel_id,
+            display_name,
+            time.micros,
+            self._day,
+            self._lineage.event_id,
+            self._lineage.received_micros,
+            GENERATION,
         )
+        self._lineage.keep(seen)
         return channel_id
 
     def contact(
@@ -238,27 +249,26 @@ class Item(msgspec.Struct, eq=False):
         """
         contact_id = ids.contact_id(self.source, scope, source_contact_id)
         time = self._time or self.time
-        self._lineage.keep(
-            rows.Contact(
-                contact_id,
-                self.source,
-                source_contact_id,
-                channel_id,
-                display_name,
-                username,
-                phone_number,
-                locale,
-                time_zone,
-                avatar_url,
-                alternative_ids,
-                phones.e164(phone_number) if phone_number else None,
-                time.micros,
-                self._day,
-                self._lineage.event_id,
-                self._lineage.received_micros,
-                GENERATION,
-            )
+        seen = self._seen[contact_id] = rows.Contact(
+            contact_id,
+            self.source,
+            source_contact_id,
+            channel_id,
+            display_name,
+            username,
+            phone_number,
+            locale,
+            time_zone,
+            avatar_url,
+            alternative_ids,
+            phones.e164(phone_number) if phone_number else None,
+            time.micros,
+            self._day,
+            self._lineage.event_id,
+            self._lineage.received_micros,
+            GENERATION,
         )
+        self._lineage.keep(seen)
         return contact_id
 
     def alias(
@@ -303,20 +313,19 @@ class Item(msgspec.Struct, eq=False):
         """Note that the conversation was seen, and return its id."""
         conversation_id = ids.conversation_id(channel_id, source_conversation_id)
         time = self._time or self.time
-        self._lineage.keep(
-            rows.Conversation(
-                conversation_id,
-                channel_id,
-                contact_id,
-                self.source,
-                source_conversation_id,
-                time.micros,
-                self._day,
-                self._lineage.event_id,
-                self._lineage.received_micros,
-                GENERATION,
-            )
+        seen = self._seen[conversation_id] = rows.Conversation(
+            conversation_id,
+            channel_id,
+            contact_id,
+            self.source,
+            source_conversation_id,
+            time.micros,
+            self._day,
+            self._lineage.event_id,
+            self._lineage.received_micros,
+            GENERATION,
         )
+        self._lineage.keep(seen)
         return conversation_id
 
     def message(
@@ -367,6 +376,7 @@ class Item(msgspec.Struct, eq=False):
                 self._lineage.received_micros,
                 GENERATION,
                 reading,
+                *self._own_names(channel_id, contact_id, conversation_id, time.micros),
             )
         )
         return message_id
@@ -420,5 +430,36 @@ class Item(msgspec.Struct, eq=False):
                 self._lineage.event_id,
                 self._lineage.received_micros,
                 GENERATION,
+                *self._own_names(channel_id, contact_id, conversation_id, time.micros),
             )
         )
+
+    def _own_names(
+        self, channel_id: str, contact_id: str | None, conversation_id: str | None, at: int
+    ) -> tuple[str | None, str | None, str | None, str | None, str | None, str | None]:
+        """Return what a row says of its channel, contact and conversation, so far as they were seen at that time.
+
+        The source's id and the name of the channel; the source's id, name and phone number of the contact; and the
+        source's id of the conversation where it is another than the contact's, and `ELSEWHERE` where it was not
+        seen as the contact's own.
+        """
+        seen = self._seen
+        channel = seen.get(channel_id)
+        if not isinstance(channel, rows.Channel) or channel.seen_at != at:
+            return None, None, None, None, None, None
+        own, name = channel.source_channel_id, channel.display_name
+        contact = seen.get(contact_id) if contact_id is not None else None
+        if not isinstance(contact, rows.Contact) or contact.seen_at != at or contact.channel_id != channel_id:
+            return own, name, None, None, None, None
+        who, said = contact.source_contact_id, profile(contact) or (None, None)
+        if conversation_id is None:
+            return own, name, who, *said, None
+        talk = seen.get(conversation_id)
+        if (
+            not isinstance(talk, rows.Conversation)
+            or talk.seen_at != at
+            or talk.contact_id != contact_id
+            or talk.channel_id != channel_id
+        ):
+            return own, name, who, *said, ELSEWHERE
+        return own, name, who, *said, None if talk.source_conversation_id == who else talk.source_conversation_id

@@ -55,6 +55,12 @@ class Message(Row, frozen=True):
     received_at: int
     generation: int
     reading: str | None = None
+    source_channel_id: str | None = None
+    channel_display_name: str | None = None
+    source_contact_id: str | None = None
+    contact_display_name: str | None = None
+    contact_phone_e164: str | None = None
+    source_conversation_id: str | None = None
 
 
 class Conversation(Row, frozen=True):
@@ -132,6 +138,12 @@ class Metadata(Row, frozen=True):
     event_id: str
     received_at: int
     generation: int
+    source_channel_id: str | None = None
+    channel_display_name: str | None = None
+    source_contact_id: str | None = None
+    contact_display_name: str | None = None
+    contact_phone_e164: str | None = None
+    source_conversation_id: str | None = None
 
 
 class Alias(Row, frozen=True):

@@ -21,7 +21,7 @@ from pipelines.erase.person import Person
 from pipelines.erase.plan import NobodyError, Wanted, find_person
 from pipelines.erase.scan import events
 from pipelines.io.archive_damages import Damage
-from pipelines.normalize import normalize_or_dead_letter
+from pipelines.normalize import every_row_or_dead_letter
 from pipelines.reprocess.steps import Steps
 from pipelines.sources.erasing import InseparableError, without
 from schemas.raw_event import EVENT_ID, RECEIVED_AT, SOURCE, InvalidRawEventError, RawEvent
@@ -105,7 +105,7 @@ def _of_event(event: RawEvent, person: Person, spelt: Spellings) -> Received | N
     except InvalidRawEventError:
         removed, is_alone = [], spelt.are_in(event.data)
     except InseparableError:
-        removed, is_alone = list(normalize_or_dead_letter(event)), False
+        removed, is_alone = list(every_row_or_dead_letter(event)), False
     if is_alone:
         try:
             return _received(event, body=event.data.decode())

@@ -24,7 +24,7 @@ from pipelines.erase.holds import Hold, Holds
 from pipelines.erase.person import Person
 from pipelines.erase.segments import rewrite
 from pipelines.io.archive_segments import Selection, find_segments
-from pipelines.normalize import normalize_or_dead_letter
+from pipelines.normalize import every_row_or_dead_letter
 from pipelines.reprocess import cleaning
 from pipelines.reprocess.apply import apply as apply_run
 from pipelines.reprocess.plan import plan_if_different
@@ -199,7 +199,7 @@ class _Expirer:
             return True
         if not self._hashes or self._key is None:
             return False
-        made = normalize_or_dead_letter(event)
+        made = every_row_or_dead_letter(event)
         contacts = {contact for row in made if (contact := getattr(row, "contact_id", None))}
         if any(self._key.hash(CONTACT, each) in self._hashes for each in contacts):
             return True

@@ -11,7 +11,7 @@ from pipelines.core import rows
 from pipelines.erase.person import Person, Told
 from pipelines.io.archive_damages import Damage
 from pipelines.io.archive_segments import Selection, find_segments, read_segment
-from pipelines.normalize import normalize_or_dead_letter
+from pipelines.normalize import every_row_or_dead_letter
 from pipelines.reprocess.steps import Steps
 from pipelines.sources.erasing import InseparableError, Left, tombstone, without
 from schemas.raw_event import ERASED, EVENT_ID, InvalidRawEventError, RawEvent
@@ -53,7 +53,7 @@ def gather(archive: str, person: Person, different: Different, steps: Steps) -> 
     for _ in range(_MOST_PASSES):
         told = Told(person, different)
         for event in events(archive, steps, "looking for ids", []):
-            for row in normalize_or_dead_letter(event):
+            for row in every_row_or_dead_letter(event):
                 told.hear(row)
         grown = told.person()
         if grown == person:
@@ -78,7 +78,7 @@ def events(archive: str, steps: Steps, what: str, damages: list[Damage]) -> Iter
 def received(archive: str, person: Person, steps: Steps) -> Iterator[tuple[str, dt.datetime]]:
     """Yield of every event that has something of a person its source and when it was received."""
     for event in events(archive, steps, "looking for what is held", []):
-        if any(map(person.owns, normalize_or_dead_letter(event))):
+        if any(map(person.owns, every_row_or_dead_letter(event))):
             yield event.source, event.received_at
 
 

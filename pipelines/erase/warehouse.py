@@ -48,7 +48,7 @@ def contacts_of_person(client: bigquery.Client, live: Target, person_id: str) ->
 def contacts_of(client: bigquery.Client, live: Target, source: str, source_contact_id: str) -> list[str]:
     """Return the contacts that a source's own id means, on whatever channel."""
     sql = (
-        f"SELECT DISTINCT contact_id FROM `{live.table('contacts')}` "  # noqa: S608
+        f"SELECT DISTINCT contact_id FROM `{live.view('seen_contacts')}` "  # noqa: S608
         f"WHERE source = {literal(source)} AND source_contact_id = {literal(source_contact_id)}"
     )
     return [row["contact_id"] for row in client.query_and_wait(sql)]

@@ -15,7 +15,7 @@ from pipelines.bigquery import resolving
 from pipelines.core.rows import TABLE_OF, Alias, Contact, DeadLetter, Row
 from pipelines.generate import delivery, people, write_archive
 from pipelines.generate.story import DEFAULT_START, WEIGHTS, World
-from pipelines.sources.normalization import normalize
+from pipelines.sources.normalization import every_row, normalize
 from schemas.raw_event import AVRO_SCHEMA, RawEvent
 from schemas.scans import Scan
 
@@ -82,7 +82,7 @@ def volume(several: int = people.USUAL) -> Volume:
     for event in events:
         for row in normalize(event):
             count(row, 1 / len(events))
-            made.append(row)
+        made += every_row(event)
         torn = RawEvent(event.data[: len(event.data) // 2], event.attributes)
         letters += [row for row in normalize(torn) if isinstance(row, DeadLetter)]
     for letter in letters:

@@ -17,7 +17,7 @@ from google.cloud import bigquery
 from pipelines.bigquery.target import Target
 from pipelines.core.rows import TABLES
 from pipelines.reprocess.runs import Staging
-from pipelines.reprocess.sql import IDENTITY, Extent, compared, counted, literal, partitions
+from pipelines.reprocess.sql import IDENTITY, Extent, compared, counted, literal, partitions, seen
 from pipelines.reprocess.staging import AFFECTED, CHANGES, LETTERS, TOTALS, wait_for
 from pipelines.reprocess.steps import Steps
 from schemas import loader
@@ -153,12 +153,15 @@ def _told(table: str, rows: str) -> str:
 
 
 def _made(table: str, staging: Staging) -> str:
-    return f"`{staging.made(table)}` WHERE {_of_events(staging)}"
+    made = f"`{staging.made(table)}`"
+    if table in loader.SIGHTINGS:
+        made = f"({seen(table, staging.target)})"
+    return f"{made} WHERE {_of_events(staging)}"
 
 
 def _current(table: str, live: Target, staging: Staging, extent: Extent) -> str:
     chosen = f"{partitions(table, extent, 'stored.')} AND {_of_events(staging, 'stored.')}"
-    return f"({counted(live, table, chosen)})"
+    return f"({counted(live, table, chosen, seen=table in loader.SIGHTINGS)})"
 
 
 def _of_events(staging: Staging, alias: str = "") -> str:

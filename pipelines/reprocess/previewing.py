@@ -70,7 +70,7 @@ def make(client: bigquery.Client, live: Target, run: Run) -> Target:
 
 
 def _is_counted(view: str) -> bool:
-    return view.startswith(loader.COUNTED) or view == "superseded"
+    return view.startswith((loader.COUNTED, loader.SEEN)) or view == "superseded"
 
 
 def _view(shown: Target, view: str) -> str:

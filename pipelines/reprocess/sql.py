@@ -22,10 +22,21 @@ IDENTITY: Final = {
     "dead_letters": "pointer",
 }
 """The column by which, within one raw event, a row of before and a row of after are the same row."""
-NOT_COMPARED: Final = UNMADE | {"generation", "traceback", "data", "first_date", "last_date"}
+NOT_COMPARED: Final = UNMADE | {"generation", "traceback", "data", "rows", "first_date", "last_date"}
 """Columns that say when and by which code a row was made, not what it says: they differ in every row that is
 made again (a traceback with every line of code that moves), and would hide what matters. And `data`, which
 is the raw body itself: no code makes it; and what the ledger repeats of the rows, which are compared."""
+_OF_SIGHTINGS: Final = frozenset(
+    {
+        "source_channel_id",
+        "channel_display_name",
+        "source_contact_id",
+        "contact_display_name",
+        "contact_phone_e164",
+        "source_conversation_id",
+    }
+)
+"""Columns of messages and metadata that are compared as sightings, whichever row tells those."""
 
 
 def literal(value: str | int | None) -> str:
@@ -48,7 +59,8 @@ def columns(table: str) -> list[str]:
 
 def compared(table: str) -> list[str]:
     """Return the columns of a table that make two rows the same or different."""
-    return [column.name for column in loader.tables()[table].columns if column.name not in NOT_COMPARED]
+    left_out = NOT_COMPARED if table in loader.SIGHTINGS else NOT_COMPARED | _OF_SIGHTINGS
+    return [column.name for column in loader.tables()[table].columns if column.name not in left_out]
 
 
 def moment(at: dt.datetime) -> str:
@@ -56,14 +68,21 @@ def moment(at: dt.datetime) -> str:
     return f"TIMESTAMP '{at.isoformat()}'"
 
 
-def counted(live: Target, table: str, condition: str, *, every: bool = False) -> str:
+def counted(live: Target, table: str, condition: str, *, every: bool = False, seen: bool = False) -> str:
     """Return a query of a table's rows that count, of those for which a condition on `stored` holds.
 
     The condition is applied before anything else is done with the rows, which it would not be to the view. `every`
-    is as in `counted_rows`.
+    and `seen` are as in `counted_rows`.
     """
     names = {"rows": f"{live.project}.{live.rows_dataset}", "views": f"{live.project}.{live.views_dataset}"}
-    return Template(_uncommented(loader.counted_rows(table, condition, every=every))).substitute(names)
+    return Template(_uncommented(loader.counted_rows(table, condition, every=every, seen=seen))).substitute(names)
+
+
+def seen(table: str, where: Target) -> str:
+    """Return the query of all sightings of a kind that the tables of a target tell."""
+    return Template(_uncommented(loader.views()[loader.SEEN + table])).substitute(
+        rows=f"{where.project}.{where.rows_dataset}"
+    )
 
 
 def superseded(live: Target) -> str:

@@ -55,8 +55,14 @@ def cut(value: Any) -> str:
 
 
 def _outcome(row: Event) -> str:
-    counted = f"{row.rows} rows" + (f", {row.dead_letters} dead letters" if row.dead_letters else "")
+    counted = _several(row.rows, "row") + (
+        f", {_several(row.dead_letters, 'dead letter')}" if row.dead_letters else ""
+    )
     return f"{row.outcome}: {counted}" + (f" ({row.reason})" if row.reason else "")
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _read(row: Message) -> Iterator[str]:

@@ -1,8 +1,7 @@
 """Takes a person out of a raw event: the whole body where nobody else is in it, else item by item.
 
 An item of that person becomes `null`, every other byte stays, so that everybody else's content is still an exact
-slice of the body. Whether it worked is not assumed but checked: what `normalize` makes of the rest is what it made
-of it before.
+slice of the body. Whether it worked is not assumed but checked: what the rest tells is what it told before.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from msgspec import Raw
 from pipelines.core import rows
 from pipelines.core.spellings import Spellings
 from pipelines.sources.json_body import Body
-from pipelines.sources.normalization import LARGEST_DECODED, Trace, normalize, traced
+from pipelines.sources.normalization import LARGEST_DECODED, Trace, every_row, traced
 from schemas.encodings import decoded
 from schemas.raw_event import CONTENT_ENCODING, CONTENT_TYPE, ERASED, EVENT_ID, RECEIVED_AT, SOURCE, RawEvent
 
@@ -174,7 +173,7 @@ def _separable(known: str, cut: _Rest, attributes: dict[str, str], others: list[
 
 def _others_stay(cut: _Rest, attributes: dict[str, str], others: list[rows.Row]) -> bool:
     """Return whether a rest makes the rows of others, but for those of items of which a part was taken out."""
-    made = normalize(RawEvent(cut.data, attributes))[1:]
+    made = every_row(RawEvent(cut.data, attributes))[1:]
     told = {_as_told(row) for row in made if not _holds(row, cut.pointers)}
     holders = {_as_told(row) for row in others if _holds(row, cut.pointers)}
     return told == set(map(_as_told, others)) - holders

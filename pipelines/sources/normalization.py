@@ -49,18 +49,27 @@ def normalize(event: RawEvent) -> list[rows.Row]:
 
 
 class Trace(msgspec.Struct, frozen=True):
-    """What was made of an event, and of which items."""
+    """What an event tells, and which items of it."""
 
     made: list[rows.Row]
-    """What `normalize` returns."""
+    """What `every_row` returns."""
     read: list[rows.Row]
     """The rows of items in the order in which they were made, repetitions among them."""
     spans: list[Span]
     """The items, the inner before the outer; none where an event failed as a whole."""
 
 
+def every_row(event: RawEvent) -> list[rows.Row]:
+    """Return what `normalize` does, and a row for every sighting, also where another row tells it.
+
+    Raises:
+        InvalidRawEventError: as `normalize`.
+    """
+    return traced(event).made
+
+
 def traced(event: RawEvent) -> Trace:
-    """Return what `normalize` makes of an event, and of which items.
+    """Return every row that an event tells, and of which items.
 
     Raises:
         InvalidRawEventError: as `normalize`.
@@ -183,4 +192,12 @@ def _digest(event: RawEvent) -> str:
     return sent.hexdigest()
 
 
-__all__ = ["InvalidRawEventError", "UnknownSourceError", "WorkerDiedError", "normalize", "set_aside", "traced"]
+__all__ = [
+    "InvalidRawEventError",
+    "UnknownSourceError",
+    "WorkerDiedError",
+    "every_row",
+    "normalize",
+    "set_aside",
+    "traced",
+]

@@ -5,9 +5,10 @@ from typing import Final
 import msgspec
 
 from pipelines.core import rows
+from pipelines.core.sightings import untold
 from pipelines.core.suppression import Suppression
 from pipelines.sources.erasing import InseparableError, without
-from pipelines.sources.normalization import normalize
+from pipelines.sources.normalization import every_row, normalize
 from schemas.raw_event import RawEvent
 
 RUN: Final = "suppression"
@@ -27,8 +28,8 @@ def normalize_suppressed(event: RawEvent, suppression: Suppression) -> list[rows
     try:
         left = without(event, theirs, None, RUN)
     except InseparableError:
-        # Others may lose their content's neighbour, but no row.
-        return _without_rows(made, [row for row in made[1:] if not theirs(row)])
+        # Others may lose their content's neighbour, but nothing that they tell.
+        return _without_rows(made, untold([row for row in every_row(event)[1:] if not theirs(row)]))
     return made if left is None else normalize(left.event)
 
 

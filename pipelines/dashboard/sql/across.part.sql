@@ -13,7 +13,7 @@ ${people},
       seen.phone_e164,
       seen.seen_at,
       seen.seen_date
-    FROM `${rows}.contacts` AS seen
+    FROM `${views}.seen_contacts` AS seen
     LEFT JOIN who ON who.contact_id = seen.contact_id
     WHERE seen.seen_date BETWEEN DATE_SUB(@first_day, INTERVAL ${around} DAY) AND DATE_ADD(@last_day, INTERVAL ${around} DAY)
   ),

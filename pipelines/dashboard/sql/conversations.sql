@@ -4,7 +4,7 @@ ${exchanged},
   found AS (
     -- Also by names that count no longer: that is half as much to read.
     SELECT DISTINCT COALESCE(who.resolved_contact_id, seen.contact_id) AS contact_id
-    FROM `${rows}.contacts` AS seen
+    FROM `${views}.seen_contacts` AS seen
     LEFT JOIN who ON who.contact_id = seen.contact_id
     WHERE
       seen.seen_date BETWEEN @first_day AND @last_day

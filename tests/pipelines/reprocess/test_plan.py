@@ -66,14 +66,18 @@ def test_each_kind_of_change_is_told_by_table_source_and_day(warehouse: Warehous
 
 
 def test_a_contact_seen_twice_in_an_event_is_compared_sighting_by_sighting(warehouse: Warehouse):
-    moments = [int(NOON.timestamp() * 1000) + n * 1000 for n in range(3)]
-    items = [
-        {"sender": {"id": "7"}, "recipient": {"id": "1"}, "timestamp": t, "message": {"mid": f"m{t}", "text": "a"}}
+    moments = [int(NOON.timestamp()) + n for n in range(3)]
+    texts = [
+        {"from": "4915550000009", "id": f"m{t}", "timestamp": str(t), "type": "text", "text": {"body": "a"}}
         for t in moments
     ]
-    body = {"object": "page", "entry": [{"id": "1", "time": moments[0], "messaging": items}]}
-    warehouse.received([raw_event(json.dumps(body).encode())])
-    warehouse.query(f"DELETE FROM `T.contacts` WHERE seen_at = TIMESTAMP_MILLIS({moments[0]})")
+    # More is known of the contact than messages can say.
+    described = [{"wa_id": "4915550000009", "user_id": "DE.9"}]
+    value = {"metadata": {"phone_number_id": "1"}, "contacts": described, "messages": texts}
+    entry = {"id": "1", "changes": [{"field": "messages", "value": value}]}
+    body = {"object": "whatsapp_business_account", "entry": [entry]}
+    warehouse.received([raw_event(json.dumps(body).encode(), source="whatsapp")])
+    warehouse.query(f"DELETE FROM `T.contacts` WHERE seen_at = TIMESTAMP_SECONDS({moments[0]})")
 
     assert moved(warehouse.plan()) == {"contacts": {"added": 1, "removed": 0, "changed": 0}}
 

@@ -27,9 +27,9 @@ def run():
 def test_prints_each_row_with_its_table_the_ledger_row_first(run):
     code, lines, _ = run("--source", "twilio", "--received-at", "2026-11-22T18:30:00Z", SMS)
     assert code == 0
-    assert [line["table"] for line in lines] == ["events", "channels", "contacts", "conversations", "messages"]
+    assert [line["table"] for line in lines] == ["events", "messages"]
     ledger, message = lines[0]["row"], lines[-1]["row"]
-    assert (ledger["outcome"], ledger["rows"]) == ("normalized", 4)
+    assert (ledger["outcome"], ledger["rows"]) == ("normalized", 1)
     assert ledger["content_type"] == "application/x-www-form-urlencoded"
     assert message["content"] == Path(SMS).read_text()
     assert (message["sent_at"], message["sent_date"]) == ("2026-11-22T18:30:00.000000Z", "2026-11-22")

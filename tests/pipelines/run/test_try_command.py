@@ -56,7 +56,7 @@ def test_a_request_is_shown_with_proof_rows_texts_and_expressions(run):
     assert code == 0
     assert shown.startswith("proof: accepted, hmac\n")
     for line in (
-        "  normalized: 4 rows",
+        "  normalized: 1 row",
         "    source_message_id        7",
         "    → text                   Grüße",
         '    → attachment             {"type": "file"}',
@@ -123,4 +123,4 @@ def test_a_preview_is_for_a_person_to_read(tmp_path):
     result = CliRunner().invoke(preview, arguments, input=SAID, env=env)
     assert result.exit_code == 0
     assert "  → text                   Grüße" in result.output.splitlines()
-    assert result.output.startswith("normalized: 4 rows\n")
+    assert result.output.startswith("normalized: 1 row\n")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.core.rows import TABLE_OF, TABLES, Row
-from pipelines.sources.normalization import normalize
+from pipelines.sources.normalization import every_row
 from schemas.raw_event import RawEvent, format_received_at
 
 RECEIVED_AT = dt.datetime(2026, 11, 22, 18, 30, 0, 250_000, tzinfo=dt.UTC)
@@ -37,7 +37,7 @@ class Rows(dict[str, list[Any]]):
 
 def rows_of(event: RawEvent) -> Rows:
     made = Rows({table: [] for table in TABLES})
-    for row in normalize(event):
+    for row in every_row(event):
         made[TABLE_OF[type(row)]].append(row)
     return made
 

@@ -13,7 +13,7 @@ from pipelines.core import ids, rows
 from pipelines.core.spellings import Spellings
 from pipelines.sources import registry
 from pipelines.sources.erasing import InseparableError, without
-from pipelines.sources.normalization import normalize, traced
+from pipelines.sources.normalization import every_row, traced
 from schemas.raw_event import ERASED, RawEvent
 from tests.material import samples
 from tests.raw_events import raw_event
@@ -81,12 +81,12 @@ def test_every_other_byte_and_row_stays(senders: list[str], seed: int):
     if left.is_alone:
         assert left.event.data == b""
         assert set(left.event.attributes) == {"event_id", "source", "received_at", ERASED}
-        (ledger,) = normalize(left.event)
+        (ledger,) = every_row(left.event)
         assert (ledger.outcome, ledger.reason) == ("ignored", "erased by run-1")
     else:
         assert left.event.data == expected
-        told = set(normalize(left.event)[1:])
-        assert told == set(normalize(event)[1:]) - set(left.removed)
+        told = set(every_row(left.event)[1:])
+        assert told == set(every_row(event)[1:]) - set(left.removed)
         assert not any(map(is_anns, told))
         assert {row.content for row in told if isinstance(row, rows.Message)} == {
             json.dumps(each) for each in kept if each
@@ -123,7 +123,7 @@ def test_who_has_the_same_number_elsewhere_keeps_what_their_rows_are_made_of():
     left = without(with_more, is_sms, Spellings([f"+{ANN}", ANN]), "run-1")
     assert left is not None
     assert left.event.data == body([item(ANN, 1)], [profile(ANN), None])
-    assert set(normalize(left.event)[1:]) == set(normalize(with_more)[1:])
+    assert set(every_row(left.event)[1:]) == set(every_row(with_more)[1:])
     said_twice = without(left.event, is_sms, Spellings([f"+{ANN}", ANN]), "run-1")
     assert said_twice is not None
     assert said_twice.event is left.event
@@ -132,14 +132,14 @@ def test_who_has_the_same_number_elsewhere_keeps_what_their_rows_are_made_of():
 def test_an_item_that_cannot_be_read_goes_with_whom_it_names_and_no_other():
     broken, others = {"from": ANN, "id": ["x"]}, {"from": BOB, "id": ["y"]}
     event = whatsapp(body([broken, others, item(BOB, 2)], [profile(BOB)]))
-    letters = [row for row in normalize(event) if isinstance(row, rows.DeadLetter)]
+    letters = [row for row in every_row(event) if isinstance(row, rows.DeadLetter)]
     assert len(letters) == 2
 
     left = without(event, is_anns, SPELT, "run-1")
 
     assert left is not None
     assert left.removed == letters[:1]
-    kept = [row for row in normalize(left.event) if isinstance(row, rows.DeadLetter)]
+    kept = [row for row in every_row(left.event) if isinstance(row, rows.DeadLetter)]
     assert [(row.pointer, row.data, row.attributes) for row in kept] == [
         (letters[1].pointer, letters[1].data, letters[1].attributes)
     ]
@@ -154,7 +154,7 @@ def test_a_member_of_a_group_goes_and_the_group_is_told_anew():
 
     assert left is not None
     assert b'[null, {"wa_id": "4915550000102"}]' in left.event.data
-    assert not any(map(is_anns, normalize(left.event)))
+    assert not any(map(is_anns, every_row(left.event)))
 
 
 def test_what_cannot_be_parted_is_refused(monkeypatch: pytest.MonkeyPatch):
@@ -164,7 +164,7 @@ def test_what_cannot_be_parted_is_refused(monkeypatch: pytest.MonkeyPatch):
     form = urlencode({"payload": json.dumps(taps)}).encode()
     event = raw_event(form, source="buttons", number=2)
     event = RawEvent(form, {**event.attributes, "content_type": "application/x-www-form-urlencoded"})
-    one, two = (row.contact_id for row in normalize(event) if isinstance(row, rows.Contact))
+    one, two = (row.contact_id for row in every_row(event) if isinstance(row, rows.Contact))
 
     def owns(row: rows.Row) -> bool:
         return getattr(row, "contact_id", None) == one
@@ -182,7 +182,7 @@ def test_what_cannot_be_parted_is_refused(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize("known", list(samples()), ids=lambda known: known.name)
 def test_each_person_of_every_sample_can_be_taken_out(known):
     trace = traced(known.event)
-    assert trace.made == normalize(known.event)
+    assert trace.made == every_row(known.event)
     people = {row.contact_id for row in trace.made if isinstance(row, rows.Contact)}
     for contact in people:
 
@@ -195,6 +195,6 @@ def test_each_person_of_every_sample_can_be_taken_out(known):
             # Two contacts that are one person by an alias that one item tells.
             continue
         assert left is not None
-        assert not any(map(owns, normalize(left.event)))
+        assert not any(map(owns, every_row(left.event)))
         remaining = {row for row in trace.made[1:] if not owns(row) and row not in left.removed}
-        assert remaining <= set(normalize(left.event))
+        assert remaining <= set(every_row(left.event))

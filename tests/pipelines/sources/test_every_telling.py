@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipelines.core import ids
 from pipelines.core.rows import Alias, Channel, Contact, DeadLetter, Event, Message, Metadata, Row
 from pipelines.sources import PARSERS
-from pipelines.sources.normalization import normalize
+from pipelines.sources.normalization import every_row
 from schemas.raw_event import RawEvent
 from tests import material
 from tests.raw_events import raw_event
@@ -48,7 +48,7 @@ def _keys(value: Any) -> list[Any]:
 
 
 def told(event: RawEvent) -> list[Row]:
-    return [row for row in normalize(event) if not isinstance(row, Event | DeadLetter)]
+    return [row for row in every_row(event) if not isinstance(row, Event | DeadLetter)]
 
 
 def blanks(rows: list[Row]) -> list[Metadata]:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from pipelines.core.rows import Contact, DeadLetter, Event, Message, Metadata
-from pipelines.sources.normalization import normalize
+from pipelines.sources.normalization import every_row, normalize
 from schemas.raw_event import RawEvent
 from schemas.replies import ATTEMPT_TYPE, OUTCOME_TYPE
 from tests import material
@@ -71,7 +71,7 @@ def told_back(name: str) -> RawEvent:
 
 
 def rows(told: RawEvent, kind):
-    made = normalize(told)
+    made = every_row(told)
     assert not [row for row in made if isinstance(row, DeadLetter)]
     return [row for row in made if isinstance(row, kind)]
 
