@@ -14,6 +14,7 @@ SECONDS: Final = 300
 
 DURABLE: Final = "tests/receiver/durable"
 POWER: Final = f"{DURABLE}/test_power_failure.py"
+SEEN: Final = "tests/schemas/test_sightings.py"
 VIEWS: Final = "tests/schemas/test_views.py"
 ACTORS: Final = "tests/schemas/test_actors.py"
 CAME: Final = "tests/schemas/test_acquisitions.py"
@@ -502,6 +503,43 @@ SQL: Final = (
         "BETWEEN UNBOUNDED PRECEDING AND",
         f"{VIEWS} -k each_turn",
     ),
+    # Sightings, whichever row tells them.
+    Change(
+        "schemas/views/seen_channels.sql",
+        "FROM `${rows}.messages`\nWHERE source_channel_id",
+        "FROM `${rows}.messages`\nWHERE channel_display_name",
+        SEEN,
+    ),
+    Change(
+        "schemas/views/seen_channels.sql",
+        "FROM `${rows}.metadata`\nWHERE source_channel_id",
+        "FROM `${rows}.metadata`\nWHERE channel_display_name",
+        SEEN,
+    ),
+    Change(
+        "schemas/views/seen_contacts.sql",
+        "FROM `${rows}.messages`\nWHERE source_contact_id",
+        "FROM `${rows}.messages`\nWHERE contact_display_name",
+        SEEN,
+    ),
+    Change(
+        "schemas/views/seen_contacts.sql",
+        "FROM `${rows}.metadata`\nWHERE source_contact_id",
+        "FROM `${rows}.metadata`\nWHERE contact_display_name",
+        SEEN,
+    ),
+    Change(
+        "schemas/views/seen_conversations.sql",
+        "FROM `${rows}.messages`\nWHERE\n  source_contact_id IS NOT NULL",
+        "FROM `${rows}.messages`\nWHERE\n  source_contact_id IS NULL",
+        SEEN,
+    ),
+    Change(
+        "schemas/views/seen_conversations.sql",
+        "conversation_id IS NOT NULL\n  AND (source_conversation_id IS NULL OR source_conversation_id != '')",
+        "conversation_id IS NOT NULL",
+        f"{SEEN} -k group",
+    ),
     # Contacts, channels, days.
     Change(
         "schemas/views/contacts.sql",
@@ -967,8 +1005,8 @@ SQL: Final = (
     ),
     Change(
         "pipelines/dashboard/sql/person_days.sql",
-        "IF(seen_date > @last_day",
-        "IF(seen_date >= @last_day",
+        "IF(day > @last_day",
+        "IF(day >= @last_day",
         f"{BOUNDS} -k nearest",
     ),
     Change(
@@ -1006,8 +1044,8 @@ SQL: Final = (
     ),
     Change(
         "pipelines/dashboard/sql/spoken.sql",
-        "MAX(IF(seen_date < @first_day",
-        "MIN(IF(seen_date < @first_day",
+        "MAX(IF(day < @first_day",
+        "MIN(IF(day < @first_day",
         f"{BOUNDS} -k nearest",
     ),
     Change(

@@ -10,7 +10,7 @@ import msgspec
 from pipelines.core import ids, phones, rows
 from pipelines.core.bounds import MOST_LETTERS, Allowance, TooMuchError
 from pipelines.core.generation import GENERATION
-from pipelines.core.sightings import ELSEWHERE, profile, untold
+from pipelines.core.sightings import ELSEWHERE, profile
 from pipelines.core.times import EventTime, Written, event_time, partition_day
 
 JSON = "application/json"
@@ -51,7 +51,8 @@ class Lineage:
         """Begin with no row.
 
         `is_erased` says that a `null` in the place of an item was somebody's who is forgotten; `spans`, where it
-        is given, takes every item in the order in which they end, the inner before the outer.
+        is given, takes every item in the order in which they end, the inner before the outer, and every sighting
+        has a row.
         """
         self.event_id = event_id
         self.received_micros = received_micros
@@ -62,6 +63,9 @@ class Lineage:
         self._allowance = Allowance(body_bytes)
         self._is_erased = is_erased
         self._spans = spans
+        self.is_watched = is_erased or spans is not None
+        self.keeps_every_sighting = spans is not None
+        """Whether sightings have rows of their own though other rows of their item tell them."""
 
     def keep(self, row: rows.Row) -> None:
         """Take a row.
@@ -85,19 +89,13 @@ class Lineage:
             self.unlisted_failures += 1
 
     def left(self, pointer: str, raw: bytes, rows_before: int) -> bool:
-        """Hear that an item was read; tell whether it is nothing, as one that was erased.
-
-        Sightings that the item's messages and metadata tell as well are dropped, unless every row is watched.
-        """
+        """Hear that an item was read; tell whether it is nothing, as one that was erased."""
         if self._is_erased and raw == b"null":
             del self.rows[rows_before:]
             self._allowance.dropped(rows_before)
             return True
         if self._spans is not None:
             self._spans.append(Span(pointer, raw, rows_before, len(self.rows)))
-        elif len(self.rows) > rows_before + 1:
-            self.rows[rows_before:] = untold(self.rows[rows_before:])
-            self._allowance.dropped(len(self.rows))
         return False
 
     def item(
@@ -118,6 +116,8 @@ class Lineage:
 
 
 Sighting = rows.Channel | rows.Contact | rows.Conversation
+Names = tuple[str | None, str | None, str | None, str | None, str | None, str | None]
+_NAMELESS: Names = (None, None, None, None, None, None)
 
 
 class Item(msgspec.Struct, eq=False):
@@ -140,8 +140,12 @@ class Item(msgspec.Struct, eq=False):
     _day: int = 0
     _content: str | None = None
     _fingerprint: str | None = None
-    _seen: dict[str, Sighting] = {}
-    """What the item, or what it is a part of, has noted last of each channel, contact and conversation."""
+    # What the item, or what it is a part of, has noted last, by Parley's ids.
+    _channels: dict[str, rows.Channel] = {}
+    _contacts: dict[str, rows.Contact] = {}
+    _conversations: dict[str, rows.Conversation] = {}
+    _untold: dict[str, Sighting] = {}
+    """What the item has noted itself, and no message and no metadata of it has told."""
 
     def __enter__(self) -> "Item":
         return self
@@ -149,7 +153,10 @@ class Item(msgspec.Struct, eq=False):
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
         if isinstance(error, TooMuchError):
             return False
-        if self._lineage.left(self._pointer, self._raw, self._before):
+        if error is None and self._untold:
+            for row in self._untold.values():
+                self._lineage.keep(row)
+        if self._lineage.is_watched and self._lineage.left(self._pointer, self._raw, self._before):
             return True
         if not isinstance(error, Exception):
             return False
@@ -181,7 +188,9 @@ class Item(msgspec.Struct, eq=False):
             self._own_time,
             self._envelope_time,
             self.flags.copy(),
-            _seen=self._seen.copy(),
+            _channels=self._channels.copy(),
+            _contacts=self._contacts.copy(),
+            _conversations=self._conversations.copy(),
         )
 
     @property
@@ -215,7 +224,7 @@ class Item(msgspec.Struct, eq=False):
         """Note that the channel was seen, and return its id."""
         channel_id = ids.channel_id(self.source, source_channel_id)
         time = self._time or self.time
-        seen = self._seen[channel_id] = rows.Channel(
+        seen = self._channels[channel_id] = rows.Channel(
             channel_id,
             self.source,
             source_channel_id,
@@ -226,7 +235,7 @@ class Item(msgspec.Struct, eq=False):
             self._lineage.received_micros,
             GENERATION,
         )
-        self._lineage.keep(seen)
+        self._note(channel_id, seen)
         return channel_id
 
     def contact(
@@ -249,7 +258,7 @@ class Item(msgspec.Struct, eq=False):
         """
         contact_id = ids.contact_id(self.source, scope, source_contact_id)
         time = self._time or self.time
-        seen = self._seen[contact_id] = rows.Contact(
+        seen = self._contacts[contact_id] = rows.Contact(
             contact_id,
             self.source,
             source_contact_id,
@@ -268,7 +277,7 @@ class Item(msgspec.Struct, eq=False):
             self._lineage.received_micros,
             GENERATION,
         )
-        self._lineage.keep(seen)
+        self._note(contact_id, seen)
         return contact_id
 
     def alias(
@@ -313,7 +322,7 @@ class Item(msgspec.Struct, eq=False):
         """Note that the conversation was seen, and return its id."""
         conversation_id = ids.conversation_id(channel_id, source_conversation_id)
         time = self._time or self.time
-        seen = self._seen[conversation_id] = rows.Conversation(
+        seen = self._conversations[conversation_id] = rows.Conversation(
             conversation_id,
             channel_id,
             contact_id,
@@ -325,8 +334,17 @@ class Item(msgspec.Struct, eq=False):
             self._lineage.received_micros,
             GENERATION,
         )
-        self._lineage.keep(seen)
+        self._note(conversation_id, seen)
         return conversation_id
+
+    def _note(self, known: str, seen: Sighting) -> None:
+        """Take a sighting, which has a row of its own only if nothing else of the item tells it."""
+        if self._lineage.keeps_every_sighting:
+            self._lineage.keep(seen)
+            return
+        if (before := self._untold.get(known)) is not None and before != seen:
+            self._lineage.keep(before)
+        self._untold[known] = seen
 
     def message(
         self,
@@ -434,32 +452,32 @@ class Item(msgspec.Struct, eq=False):
             )
         )
 
-    def _own_names(
-        self, channel_id: str, contact_id: str | None, conversation_id: str | None, at: int
-    ) -> tuple[str | None, str | None, str | None, str | None, str | None, str | None]:
+    def _own_names(self, channel_id: str, contact_id: str | None, conversation_id: str | None, at: int) -> Names:
         """Return what a row says of its channel, contact and conversation, so far as they were seen at that time.
 
         The source's id and the name of the channel; the source's id, name and phone number of the contact; and the
         source's id of the conversation where it is another than the contact's, and `ELSEWHERE` where it was not
         seen as the contact's own.
         """
-        seen = self._seen
-        channel = seen.get(channel_id)
-        if not isinstance(channel, rows.Channel) or channel.seen_at != at:
-            return None, None, None, None, None, None
+        channel = self._channels.get(channel_id)
+        if channel is None or channel.seen_at != at:
+            return _NAMELESS
+        self._untold.pop(channel_id, None)
         own, name = channel.source_channel_id, channel.display_name
-        contact = seen.get(contact_id) if contact_id is not None else None
-        if not isinstance(contact, rows.Contact) or contact.seen_at != at or contact.channel_id != channel_id:
+        contact = self._contacts.get(contact_id) if contact_id is not None else None
+        if contact is None or contact.seen_at != at or contact.channel_id != channel_id:
             return own, name, None, None, None, None
-        who, said = contact.source_contact_id, profile(contact) or (None, None)
+        if (said := profile(contact)) is not None:
+            self._untold.pop(contact.contact_id, None)
+            called, number = said
+        else:
+            called = number = None
+        who = contact.source_contact_id
         if conversation_id is None:
-            return own, name, who, *said, None
-        talk = seen.get(conversation_id)
-        if (
-            not isinstance(talk, rows.Conversation)
-            or talk.seen_at != at
-            or talk.contact_id != contact_id
-            or talk.channel_id != channel_id
-        ):
-            return own, name, who, *said, ELSEWHERE
-        return own, name, who, *said, None if talk.source_conversation_id == who else talk.source_conversation_id
+            return own, name, who, called, number, None
+        talk = self._conversations.get(conversation_id)
+        if talk is None or talk.seen_at != at or talk.contact_id != contact_id or talk.channel_id != channel_id:
+            return own, name, who, called, number, ELSEWHERE
+        self._untold.pop(conversation_id, None)
+        theirs = talk.source_conversation_id
+        return own, name, who, called, number, None if theirs == who else theirs

@@ -6,7 +6,8 @@ from there too, so that a row is left only to what tells more: a picture, a user
 no message is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import Any, Final
 
 from pipelines.core import rows
 
@@ -14,10 +15,14 @@ ELSEWHERE = ""
 """What a row says of a conversation that is not its contact's own, such as a group's: that has its own row."""
 
 
-def untold(made: Sequence[rows.Row]) -> list[rows.Row]:
+def untold(made: list[rows.Row]) -> list[rows.Row]:
     """Return rows without the sightings that others among them tell."""
-    told = {key for row in made if isinstance(row, rows.Message | rows.Metadata) for key in _told(row)}
-    return [row for row in made if _key(row) not in told] if told else list(made)
+    told: set[Key] = set()
+    for row in made:
+        kind = type(row)
+        if kind is rows.Message or kind is rows.Metadata:
+            _add_told(told, row)  # type: ignore[arg-type]
+    return [row for row in made if type(row) not in _KEYS or _KEYS[type(row)](row) not in told] if told else made
 
 
 def profile(row: rows.Contact) -> tuple[str | None, str | None] | None:
@@ -40,29 +45,37 @@ def profile(row: rows.Contact) -> tuple[str | None, str | None] | None:
 
 
 Key = tuple[str | int | None, ...]
+"""What stands for a sighting: two of the same key say the same."""
 
 
-def _told(row: rows.Message | rows.Metadata) -> list[Key]:
-    """Return what stands for the sightings that a row tells."""
+def _add_told(told: set[Key], row: rows.Message | rows.Metadata) -> None:
+    """Add what stands for the sightings that a row tells."""
     at = row.sent_at if isinstance(row, rows.Message) else row.occurred_at
-    told: list[Key] = []
+    channel_id = row.channel_id
     if row.source_channel_id is not None:
-        told.append((row.channel_id, row.channel_display_name, at))
+        told.add((channel_id, row.channel_display_name, at))
     if row.source_contact_id is not None:
-        told.append((row.contact_id, row.channel_id, row.contact_display_name, row.contact_phone_e164, at))
+        contact_id = row.contact_id
+        told.add((contact_id, channel_id, row.contact_display_name, row.contact_phone_e164, at))
         if row.conversation_id is not None and row.source_conversation_id != ELSEWHERE:
-            told.append((row.conversation_id, row.channel_id, row.contact_id, None, at))
-    return told
+            told.add((row.conversation_id, channel_id, contact_id, at))
 
 
-def _key(row: rows.Row) -> Key | None:
-    """Return what stands for a sighting; None for every other row."""
-    match row:
-        case rows.Channel():
-            return (row.channel_id, row.display_name, row.seen_at)
-        case rows.Contact():
-            said = profile(row)
-            return said and (row.contact_id, row.channel_id, *said, row.seen_at)
-        case rows.Conversation():
-            return (row.conversation_id, row.channel_id, row.contact_id, None, row.seen_at)
-    return None
+def _of_channel(row: rows.Channel) -> Key:
+    return row.channel_id, row.display_name, row.seen_at
+
+
+def _of_contact(row: rows.Contact) -> Key | None:
+    said = profile(row)
+    return said and (row.contact_id, row.channel_id, *said, row.seen_at)
+
+
+def _of_conversation(row: rows.Conversation) -> Key:
+    return row.conversation_id, row.channel_id, row.contact_id, row.seen_at
+
+
+_KEYS: Final[dict[type[rows.Row], Callable[[Any], Key | None]]] = {
+    rows.Channel: _of_channel,
+    rows.Contact: _of_contact,
+    rows.Conversation: _of_conversation,
+}

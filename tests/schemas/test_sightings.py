@@ -1,6 +1,7 @@
 """Sightings are the same whether they have rows of their own, as until generation 3, or other rows tell them."""
 
 import datetime as dt
+import json
 
 import msgspec
 import pytest
@@ -10,7 +11,7 @@ from pipelines.core import rows
 from pipelines.core.generation import GENERATION
 from pipelines.sources.normalization import every_row, normalize
 from schemas import loader
-from tests import seen
+from tests import material, seen
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 MERGED = (
@@ -23,6 +24,12 @@ NAMES = (
     *("source_channel_id", "channel_display_name", "source_contact_id", "contact_display_name"),
     *("contact_phone_e164", "source_conversation_id"),
 )
+
+
+IN_GROUP = """
+SELECT contacts.source_contact_id, conversations.seen_at
+FROM parley.seen_conversations AS conversations
+INNER JOIN parley.contacts AS contacts ON contacts.contact_id = conversations.contact_id"""
 
 
 def as_earlier(row: rows.Row) -> rows.Row:
@@ -88,3 +95,33 @@ def test_what_a_newer_generation_saw_counts_and_what_an_older_did_not(analyst):
 
     (contact,) = analyst.query("SELECT source_contact_id FROM parley.contacts")
     assert contact["source_contact_id"] != "wrong"
+
+
+def test_what_is_said_in_a_group_is_no_sighting_of_a_conversation_with_the_member(analyst):
+    value = {
+        "metadata": {"phone_number_id": "1"},
+        "statuses": [
+            {
+                **{"id": "wamid.1", "timestamp": "1772434801", "status": "read"},
+                **{
+                    "recipient_id": "group",
+                    "recipient_type": "group",
+                    "recipient_participant_id": "4915550000001",
+                },
+            }
+        ],
+        "messages": [
+            {
+                **{"id": "wamid.2", "timestamp": "1772434802", "from": "4915550000001", "group_id": "group"},
+                **{"type": "text", "text": {"body": "Hello"}},
+            }
+        ],
+    }
+    entry = {"id": "1", "changes": [{"field": "messages", "value": value}]}
+    body = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
+    analyst.tell(material.event("whatsapp", body))
+
+    assert [row["source_contact_id"] for row in analyst.query(f"{IN_GROUP} ORDER BY seen_at")] == [
+        "group",
+        "group",
+    ]

@@ -5,6 +5,7 @@ import pytest
 
 from pipelines.core.item import Lineage
 from pipelines.core.rows import Channel, Message, Metadata
+from pipelines.core.sightings import untold
 from pipelines.core.times import parse
 
 RECEIVED = parse("2026-11-22T18:30:00Z") or 0
@@ -37,7 +38,7 @@ def test_part_that_fails_leaves_the_item_and_its_other_parts(lineage):
         with item.part("1", b"2") as part:
             part.channel("other part")
 
-    assert [row.source_channel_id for row in lineage.rows] == ["whole", "other part"]
+    assert [row.source_channel_id for row in lineage.rows] == ["other part", "whole"]
     assert lineage.failures[0].pointer == "/0/0"
 
 
@@ -70,16 +71,117 @@ def test_part_has_source_flags_and_times_of_its_item_and_flags_of_its_own(lineag
 
 
 def test_rows_are_dated_by_the_item_at_the_time_they_are_made(lineage):
-    item = lineage.item("", b"{}", source="s", time="2026-11-21T23:59:59Z")
-    channel_id = item.channel("c")
-    item.dated(None)
-    item.metadata("channel", channel_id, "source.x", channel_id=channel_id)
+    with lineage.item("", b"{}", source="s", time="2026-11-21T23:59:59Z") as item:
+        channel_id = item.channel("c")
+        item.dated(None)
+        item.metadata("channel", channel_id, "source.x", channel_id=channel_id)
 
-    channel, fact = lineage.rows
+    fact, channel = lineage.rows
     assert isinstance(channel, Channel)
     assert isinstance(fact, Metadata)
     assert fact.occurred_date - channel.seen_date == 1
+    assert fact.source_channel_id is None
     assert (fact.occurred_at, fact.occurred_at_from) == (RECEIVED, "received")
+
+
+def seen(lineage):
+    return [type(row).__name__ for row in lineage.rows]
+
+
+def names(row):
+    return (
+        *(row.source_channel_id, row.channel_display_name, row.source_contact_id, row.contact_display_name),
+        *(row.contact_phone_e164, row.source_conversation_id),
+    )
+
+
+def say(item, channel_id, contact_id, conversation_id):
+    ids = {"channel_id": channel_id, "contact_id": contact_id, "conversation_id": conversation_id}
+    item.message(source_message_id="m", direction="inbound", sender_id=None, **ids)
+
+
+def test_what_a_message_tells_of_its_place_has_no_row_of_its_own(lineage):
+    with lineage.item("", b"{}", source="s") as item:
+        channel_id = item.channel("c", display_name="Shop")
+        who = item.contact(channel_id, "x:+4915550000001", display_name="Ann", phone_number="+4915550000001")
+        say(item, channel_id, who, item.conversation(channel_id, who, "x:+4915550000001"))
+
+    (message,) = lineage.rows
+    assert names(message) == ("c", "Shop", "x:+4915550000001", "Ann", "+4915550000001", None)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"username": "ann"},
+        {"locale": "de"},
+        {"time_zone": "CET"},
+        {"avatar_url": "https://cdn.example/a"},
+        {"alternative_ids": ("wa_id=1",)},
+        {"phone_number": "+4915550000002"},
+        {"phone_number": "5"},
+    ],
+)
+def test_a_contact_of_whom_more_is_known_has_a_row_of_its_own(lineage, more):
+    with lineage.item("", b"{}", source="s") as item:
+        channel_id = item.channel("c")
+        who = item.contact(channel_id, "5", display_name="Ann", **more)
+        say(item, channel_id, who, item.conversation(channel_id, who, "talk"))
+
+    message, contact = lineage.rows
+    assert names(message) == ("c", None, "5", None, None, "talk")
+    assert (contact.contact_id, contact.display_name) == (who, "Ann")
+
+
+def test_a_conversation_with_another_than_the_contact_has_a_row_of_its_own(lineage):
+    with lineage.item("", b"{}", source="s") as item:
+        channel_id = item.channel("c")
+        who, group = item.contact(channel_id, "5"), item.contact(channel_id, "group")
+        say(item, channel_id, who, item.conversation(channel_id, group, "group"))
+
+    assert names(lineage.rows[0]) == ("c", None, "5", None, None, "")
+    assert seen(lineage) == ["Message", "Contact", "Conversation"]
+
+
+def test_a_contact_is_told_on_the_channel_on_which_it_was_seen_alone(lineage):
+    with lineage.item("", b"{}", source="s") as item:
+        here, there = item.channel("here"), item.channel("there")
+        who = item.contact(there, "5")
+        item.metadata("contact", who, "source.x", channel_id=here, contact_id=who)
+
+    assert names(lineage.rows[0]) == ("here", None, None, None, None, None)
+    assert seen(lineage) == ["Metadata", "Channel", "Contact"]
+
+
+def test_a_channel_that_has_two_names_in_an_item_keeps_both(lineage):
+    with lineage.item("", b"{}", source="s") as item:
+        item.channel("c", display_name="Shop")
+        channel_id = item.channel("c", display_name="The shop")
+        item.metadata("channel", channel_id, "source.x", channel_id=channel_id)
+
+    channel, fact = lineage.rows
+    assert (channel.display_name, fact.channel_display_name) == ("Shop", "The shop")
+
+
+def test_what_an_item_tells_is_seen_though_a_part_of_it_fails(lineage):
+    with lineage.item("/0", b"[1,2]", source="s") as item:
+        channel_id = item.channel("c")
+        with item.part("0", b"1") as part:
+            part.metadata("channel", channel_id, "source.x", channel_id=channel_id)
+            raise ValueError("unreadable")
+
+    assert seen(lineage) == ["Channel"]
+
+
+def test_every_sighting_has_a_row_where_items_are_traced():
+    lineage = Lineage("event", RECEIVED, spans=[])
+    with lineage.item("", b"{}", source="s") as item:
+        channel_id = item.channel("c")
+        who = item.contact(channel_id, "5")
+        say(item, channel_id, who, item.conversation(channel_id, who, "5"))
+
+    assert seen(lineage) == ["Channel", "Contact", "Conversation", "Message"]
+    assert [type(row).__name__ for row in untold(lineage.rows)] == ["Message"]
 
 
 def test_item_has_told_something_once_it_made_a_message_or_a_fact(lineage):

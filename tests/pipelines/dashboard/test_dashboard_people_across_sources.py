@@ -203,7 +203,7 @@ def test_a_person_who_was_seen_on_other_days_is_led_to(shop: Shop, visitor: Flas
     assert f"day={NOON.date()}" in between.text
     nobody = visitor.get("/people/nobody")
     assert nobody.status_code == 404
-    assert "Nor do the 45 days" in nobody.text
+    assert "Nor do the 42 days" in nobody.text
 
 
 def test_an_empty_list_says_what_to_do(visitor: FlaskClient) -> None:
