@@ -145,7 +145,11 @@ class Item(msgspec.Struct, eq=False):
     _contacts: dict[str, rows.Contact] = {}
     _conversations: dict[str, rows.Conversation] = {}
     _untold: dict[str, Sighting] = {}
-    """What the item has noted itself, and no message and no metadata of it has told."""
+    """What the item has noted itself, and no message and no metadata of it or of its parts has told."""
+    _whole: "Item | None" = None
+    """What the item is a part of."""
+    _told: list[tuple[str, Sighting]] = []
+    """What a part has told, which the whole may have noted: heard there once the part is read."""
 
     def __enter__(self) -> "Item":
         return self
@@ -153,7 +157,9 @@ class Item(msgspec.Struct, eq=False):
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
         if isinstance(error, TooMuchError):
             return False
-        if error is None and self._untold:
+        if error is None:
+            if self._whole is not None and self._told:
+                self._whole.hear(self._told)
             for row in self._untold.values():
                 self._lineage.keep(row)
         if self._lineage.is_watched and self._lineage.left(self._pointer, self._raw, self._before):
@@ -191,6 +197,7 @@ class Item(msgspec.Struct, eq=False):
             _channels=self._channels.copy(),
             _contacts=self._contacts.copy(),
             _conversations=self._conversations.copy(),
+            _whole=self,
         )
 
     @property
@@ -224,7 +231,7 @@ class Item(msgspec.Struct, eq=False):
         """Note that the channel was seen, and return its id."""
         channel_id = ids.channel_id(self.source, source_channel_id)
         time = self._time or self.time
-        seen = self._channels[channel_id] = rows.Channel(
+        seen = rows.Channel(
             channel_id,
             self.source,
             source_channel_id,
@@ -235,7 +242,8 @@ class Item(msgspec.Struct, eq=False):
             self._lineage.received_micros,
             GENERATION,
         )
-        self._note(channel_id, seen)
+        self._note(channel_id, seen, self._channels.get(channel_id))
+        self._channels[channel_id] = seen
         return channel_id
 
     def contact(
@@ -258,7 +266,7 @@ class Item(msgspec.Struct, eq=False):
         """
         contact_id = ids.contact_id(self.source, scope, source_contact_id)
         time = self._time or self.time
-        seen = self._contacts[contact_id] = rows.Contact(
+        seen = rows.Contact(
             contact_id,
             self.source,
             source_contact_id,
@@ -277,7 +285,8 @@ class Item(msgspec.Struct, eq=False):
             self._lineage.received_micros,
             GENERATION,
         )
-        self._note(contact_id, seen)
+        self._note(contact_id, seen, self._contacts.get(contact_id))
+        self._contacts[contact_id] = seen
         return contact_id
 
     def alias(
@@ -322,7 +331,7 @@ class Item(msgspec.Struct, eq=False):
         """Note that the conversation was seen, and return its id."""
         conversation_id = ids.conversation_id(channel_id, source_conversation_id)
         time = self._time or self.time
-        seen = self._conversations[conversation_id] = rows.Conversation(
+        seen = rows.Conversation(
             conversation_id,
             channel_id,
             contact_id,
@@ -334,17 +343,30 @@ class Item(msgspec.Struct, eq=False):
             self._lineage.received_micros,
             GENERATION,
         )
-        self._note(conversation_id, seen)
+        self._note(conversation_id, seen, self._conversations.get(conversation_id))
+        self._conversations[conversation_id] = seen
         return conversation_id
 
-    def _note(self, known: str, seen: Sighting) -> None:
+    def _note(self, known: str, seen: Sighting, before: Sighting | None) -> None:
         """Take a sighting, which has a row of its own only if nothing else of the item tells it."""
         if self._lineage.keeps_every_sighting:
             self._lineage.keep(seen)
-            return
-        if (before := self._untold.get(known)) is not None and before != seen:
-            self._lineage.keep(before)
-        self._untold[known] = seen
+        elif before != seen:
+            if (other := self._untold.get(known)) is not None:
+                self._lineage.keep(other)
+            self._untold[known] = seen
+
+    def _tell(self, known: str, seen: Sighting) -> None:
+        if self._untold.pop(known, None) is None and self._whole is not None:
+            self._told.append((known, seen))
+
+    def hear(self, told: list[tuple[str, Sighting]]) -> None:
+        """Hear what a part has told: it needs no row of its own where the item has noted it."""
+        for known, seen in told:
+            if self._untold.get(known) == seen:
+                del self._untold[known]
+            elif self._whole is not None:
+                self._told.append((known, seen))
 
     def message(
         self,
@@ -462,13 +484,13 @@ class Item(msgspec.Struct, eq=False):
         channel = self._channels.get(channel_id)
         if channel is None or channel.seen_at != at:
             return _NAMELESS
-        self._untold.pop(channel_id, None)
+        self._tell(channel_id, channel)
         own, name = channel.source_channel_id, channel.display_name
         contact = self._contacts.get(contact_id) if contact_id is not None else None
         if contact is None or contact.seen_at != at or contact.channel_id != channel_id:
             return own, name, None, None, None, None
         if (said := profile(contact)) is not None:
-            self._untold.pop(contact.contact_id, None)
+            self._tell(contact.contact_id, contact)
             called, number = said
         else:
             called = number = None
@@ -478,6 +500,6 @@ class Item(msgspec.Struct, eq=False):
         talk = self._conversations.get(conversation_id)
         if talk is None or talk.seen_at != at or talk.contact_id != contact_id or talk.channel_id != channel_id:
             return own, name, who, called, number, ELSEWHERE
-        self._untold.pop(conversation_id, None)
+        self._tell(conversation_id, talk)
         theirs = talk.source_conversation_id
         return own, name, who, called, number, None if theirs == who else theirs

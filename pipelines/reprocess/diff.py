@@ -22,6 +22,8 @@ from pipelines.reprocess.staging import AFFECTED, CHANGES, LETTERS, TOTALS, wait
 from pipelines.reprocess.steps import Steps
 from schemas import loader
 
+SIGHTINGS_TOLD_SINCE: Final = 4
+"""The generation since which messages and metadata tell sightings: those before count other numbers of rows."""
 _FIRST: Final = (
     "messages",
     "metadata",
@@ -161,7 +163,17 @@ def _made(table: str, staging: Staging) -> str:
 
 def _current(table: str, live: Target, staging: Staging, extent: Extent) -> str:
     chosen = f"{partitions(table, extent, 'stored.')} AND {_of_events(staging, 'stored.')}"
-    return f"({counted(live, table, chosen, seen=table in loader.SIGHTINGS)})"
+    current = counted(live, table, chosen, seen=table in loader.SIGHTINGS)
+    if table != "events":
+        return f"({current})"
+    # Older generations counted rows of sightings that the same rows tell now, and are none the worse.
+    told = (
+        f"COALESCE(IF(current_rows.generation < {SIGHTINGS_TOLD_SINCE}, made.`rows`, NULL), current_rows.`rows`)"
+    )
+    return (
+        f"(SELECT current_rows.* REPLACE ({told} AS `rows`) FROM ({current}) AS current_rows "  # noqa: S608
+        f"LEFT JOIN `{staging.made('events')}` AS made ON made.event_id = current_rows.event_id)"
+    )
 
 
 def _of_events(staging: Staging, alias: str = "") -> str:

@@ -22,7 +22,7 @@ IDENTITY: Final = {
     "dead_letters": "pointer",
 }
 """The column by which, within one raw event, a row of before and a row of after are the same row."""
-NOT_COMPARED: Final = UNMADE | {"generation", "traceback", "data", "rows", "first_date", "last_date"}
+NOT_COMPARED: Final = UNMADE | {"generation", "traceback", "data", "first_date", "last_date"}
 """Columns that say when and by which code a row was made, not what it says: they differ in every row that is
 made again (a traceback with every line of code that moves), and would hide what matters. And `data`, which
 is the raw body itself: no code makes it; and what the ledger repeats of the rows, which are compared."""

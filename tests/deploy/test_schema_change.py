@@ -10,7 +10,7 @@ from pipelines.bigquery import arrow, deploy
 from pipelines.bigquery.appender import Appender
 from pipelines.bigquery.target import Target, write_client
 from pipelines.core import rows
-from pipelines.sources.normalization import normalize
+from pipelines.sources.normalization import every_row
 from schemas import loader
 from tests.raw_events import text_message
 
@@ -27,7 +27,7 @@ class ColouredChannel(rows.Channel, frozen=True):
 
 def channel(number: int) -> rows.Channel:
     """Return the channel that the pipeline makes of an event, told by the number."""
-    (made,) = (row for row in normalize(text_message(number)) if isinstance(row, rows.Channel))
+    (made,) = (row for row in every_row(text_message(number)) if isinstance(row, rows.Channel))
     return made
 
 

@@ -120,7 +120,7 @@ class Product:
 
     def people(self) -> None:
         """Decide who is who, and look."""
-        names = self.warehouse.query("SELECT DISTINCT contact_id FROM `T.contacts` ORDER BY contact_id LIMIT 2")
+        names = self.warehouse.query("SELECT DISTINCT contact_id FROM `V.contacts` ORDER BY contact_id LIMIT 2")
         one, other = (str(row["contact_id"]) for row in names)
         for words in (("link", one, other), ("unlink", one, other), ("withdraw", one, other)):
             self._parley(people, *words, "--apply")
@@ -192,7 +192,7 @@ class Product:
         # The archive does not have this one: only its rows can be deleted.
         self.warehouse.live([text_message(70)])
         (row,) = self.warehouse.query(
-            "SELECT DISTINCT contact_id FROM `T.contacts` WHERE source_contact_id = 'contact-0'"
+            "SELECT DISTINCT contact_id FROM `V.seen_contacts` WHERE source_contact_id = 'contact-0'"
         )
         self._parley(erase, "plan", "--person", row["contact_id"], "--reason", "request 6")
         self._parley(erase, "plan", "--contact", row["contact_id"], "--reason", "request 7")

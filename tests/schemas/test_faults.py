@@ -9,7 +9,7 @@ from analyst import Analyst
 
 from pipelines.core.rows import TABLE_OF, TABLES
 from pipelines.sources import PARSERS
-from pipelines.sources.normalization import normalize
+from pipelines.sources.normalization import every_row
 from schemas.raw_event import RawEvent
 from tests import material
 
@@ -28,7 +28,7 @@ class Fault:
 
     def __init__(self, event: RawEvent, analyst: Analyst) -> None:
         self.rows: dict[str, list[Any]] = {table: [] for table in TABLES}
-        for row in normalize(event):
+        for row in every_row(event):
             self.rows[TABLE_OF[type(row)]].append(row)
         self._analyst = analyst
 

@@ -13,7 +13,7 @@ from erased_world import NUMBER, profile, status, text
 from histories import history
 
 from pipelines.core.rows import Contact
-from pipelines.normalize import normalize_or_dead_letter
+from pipelines.normalize import every_row_or_dead_letter
 from schemas.archive_layout import folder
 from schemas.raw_event import CONTENT_ENCODING, EVENT_ID, RECEIVED_AT, RawEvent, format_received_at
 from tests.raw_events import NOON, raw_event, write_segment
@@ -38,7 +38,7 @@ def people(events: list[RawEvent]) -> list[frozenset[str]]:
     """Return the contacts of every person; who has the same number in several sources is one."""
     found: dict[str, set[str]] = {}
     for event in events:
-        for row in normalize_or_dead_letter(event):
+        for row in every_row_or_dead_letter(event):
             if isinstance(row, Contact) and not is_group(row):
                 found.setdefault(row.phone_e164 or row.contact_id, set()).add(row.contact_id)
     return sorted(map(frozenset, found.values()), key=sorted)

@@ -24,7 +24,7 @@ _MADE = re.compile(
     r"decided_at|processed_at|generation|traceback|placed_at|run_id|\w*(processed|processing)(_delay|_at)?|days_until_processed"
 )
 _OTHERWISE = {"runs", "superseded"}
-"""What tells of the way itself; so do the counted rows, among which what is told twice is twice."""
+"""What tells of the way itself; so do counted rows and sightings, among which what is told twice is twice."""
 _VIEWS = re.compile(r"(?<![\w.`])parley\.(\w+)")
 _DIGITS = 6
 
@@ -69,7 +69,7 @@ def _rounded(value: Any) -> Any:
 
 def _views(target: Target) -> Iterator[tuple[str, str]]:
     for view in loader.views():
-        if view not in _OTHERWISE and not view.startswith("counted_"):
+        if view not in _OTHERWISE and not view.startswith((loader.COUNTED, loader.SEEN)):
             yield view, f"SELECT * FROM `{target.view(view)}`"
 
 

@@ -9,6 +9,7 @@ from reprocess_support import ACTOR, InterruptAt, Warehouse, options, reaction
 from pipelines.core.generation import GENERATION
 from pipelines.reprocess import RefusedError, State
 from pipelines.reprocess.settle import settle
+from schemas import loader
 from tests.raw_events import NOON, raw_event, text_message
 
 pytestmark = pytest.mark.thorough
@@ -94,12 +95,16 @@ def test_an_event_that_live_stores_after_the_run_survives_the_rollback(warehouse
 def test_readers_see_all_of_the_old_or_all_of_the_new_in_every_view(warehouse: Warehouse):
     warehouse.received([*EVENTS, reaction(1), raw_event(b"no json", number=90)])
     for table, column in WRONG.items():
-        warehouse.query(f"UPDATE `T.{table}` SET {column} = 'wrong' WHERE TRUE")
+        if table not in loader.SIGHTINGS:
+            warehouse.query(f"UPDATE `T.{table}` SET {column} = 'wrong' WHERE TRUE")
+    names = "channel_display_name = 'wrong', contact_display_name = 'wrong', source_conversation_id = 'wrong'"
+    for table in ("messages", "metadata"):
+        warehouse.query(f"UPDATE `T.{table}` SET {names} WHERE TRUE")
     needed = "source, channel_id, contact_id, source_contact_id, event_id, received_at, generation, processed_at"
     warehouse.query(
         f"INSERT INTO `T.aliases` ({needed}, alias_id, kind, other_contact_id, other_source_contact_id, told_at, "
         f"told_date, pointer) SELECT {needed}, contact_id, 'wrong', 'o', 'o', seen_at, seen_date, '' "
-        "FROM `T.contacts`"
+        "FROM `V.seen_contacts`"
     )
     run = warehouse.plan()
     numbers = ", ".join(

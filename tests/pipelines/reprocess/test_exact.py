@@ -25,7 +25,7 @@ from pipelines.core import rows
 from pipelines.reprocess import State, superseding
 from pipelines.reprocess.runs import Runs
 from pipelines.reprocess.settle import settle
-from pipelines.sources.normalization import normalize
+from pipelines.sources.normalization import every_row, normalize
 from schemas.raw_event import RawEvent
 from tests.schemas.analyst import Analyst
 
@@ -51,7 +51,7 @@ def recounted(archived: Iterable[RawEvent]) -> dict[str, set[str]]:
     """Return the ids that the archive tells, by view."""
     found: dict[str, set[str]] = {view: set() for view in KEYS}
     for event in archived:
-        for row in normalize(event):
+        for row in every_row(event):
             if (view := rows.TABLE_OF[type(row)]) in KEYS:
                 found[view].add(getattr(row, KEYS[view]))
     return found

@@ -52,7 +52,7 @@ def test_what_is_missing_or_too_much_is_told(warehouse: Warehouse, reconciled):
     warehouse.received(EVENTS)
     warehouse.query(f"DELETE FROM `T.dead_letters` WHERE event_id = '{EVENTS[2].event_id}'")
     warehouse.query(
-        f"INSERT INTO `T.contacts` SELECT * REPLACE ('other' AS contact_id) FROM `T.contacts` "
+        f"INSERT INTO `T.messages` SELECT * REPLACE ('other' AS message_id) FROM `T.messages` "
         f"WHERE event_id = '{EVENTS[0].event_id}'"
     )
 
