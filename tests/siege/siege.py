@@ -238,7 +238,7 @@ def _account(
         (row,) = warehouse.query(f"SELECT COUNT(DISTINCT event_id) FROM `{where.view('events')}`").result()
         return int(row[0])
 
-    _while_it_gets_on(ledger, len(archived), lambda: stack.keep_up(accidents))
+    _while_it_gets_on(ledger, len(archived), lambda: stack.keep_up(accidents), accidents)
     rows = warehouse.query(f"SELECT event_id FROM `{where.view('events')}`").result()
     known = {row[0] for row in rows}
     messages, letters = where.view("messages"), where.view("dead_letters")
@@ -266,17 +266,26 @@ def _account(
     )
 
 
-def _while_it_gets_on(ask: Callable[[], int], wanted: int, keep_up: Callable[[], None]) -> None:
-    """Wait for a number as long as it grows: how fast it does is the machine's business."""
+def _while_it_gets_on(
+    ask: Callable[[], int], wanted: int, keep_up: Callable[[], None], happened: Counter[str]
+) -> None:
+    """Wait for a number as long as it grows: how fast it does is the machine's business.
+
+    Where the wait is given up, the account says so, and how often the number was not to be had.
+    """
     reached, since = -1, time.monotonic()
     while reached < wanted and time.monotonic() - since < PATIENCE:
         keep_up()
         asked = time.monotonic()
         now = _quietly(ask)
+        if now < 0:
+            happened["ledger not counted"] += 1
         if now > reached:
             reached, since = now, time.monotonic()
         # Counting takes from the pipeline what it needs to get on: a tenth of the time, and no more.
         time.sleep(min(0.2 + 10 * (time.monotonic() - asked), 30.0))
+    if reached < wanted:
+        happened["ledger did not grow"] += 1
 
 
 def _quietly(ask: Callable[[], int]) -> int:
