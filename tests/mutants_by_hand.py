@@ -518,14 +518,14 @@ SQL: Final = (
     ),
     Change(
         "schemas/views/seen_contacts.sql",
-        "FROM `${rows}.messages`\nWHERE source_contact_id",
-        "FROM `${rows}.messages`\nWHERE contact_display_name",
+        "FROM `${rows}.messages`\nWHERE\n  source_contact_id",
+        "FROM `${rows}.messages`\nWHERE\n  contact_display_name",
         SEEN,
     ),
     Change(
         "schemas/views/seen_contacts.sql",
-        "FROM `${rows}.metadata`\nWHERE source_contact_id",
-        "FROM `${rows}.metadata`\nWHERE contact_display_name",
+        "FROM `${rows}.metadata`\nWHERE\n  source_contact_id",
+        "FROM `${rows}.metadata`\nWHERE\n  contact_display_name",
         SEEN,
     ),
     Change(

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from pipelines.core import rows
 
 Sighting = tuple[Any, ...]
@@ -50,14 +52,28 @@ def _hear(found: dict[str, set[Sighting]], row: rows.Message | rows.Metadata, at
     who = row.source_contact_id
     if who is None:
         return
-    number = who.split(":")[-1] if row.contact_phone_e164 else None
-    known = (row.contact_id, row.source, who, row.channel_id, row.contact_display_name, None, number)
-    found["contacts"].add((*known, None, None, None, (), row.contact_phone_e164, at, day))
+    if row.contact_display_name != "":
+        number = who.split(":")[-1] if row.contact_phone_e164 else None
+        known = (row.contact_id, row.source, who, row.channel_id, row.contact_display_name, None, number)
+        found["contacts"].add((*known, None, None, None, (), row.contact_phone_e164, at, day))
     if row.conversation_id is not None and row.source_conversation_id != "":
         own = row.source_conversation_id or who
         found["conversations"].add((row.conversation_id, row.channel_id, row.contact_id, row.source, own, at, day))
 
 
-def bare(contacts: Iterable[Sighting]) -> set[Sighting]:
-    """Return sightings of contacts without what is known of them beside the id."""
-    return {(*seen[:4], *(None,) * 6, (), None, *seen[-2:]) for seen in contacts}
+NAMES = (
+    *("source_channel_id", "channel_display_name", "source_contact_id", "contact_display_name"),
+    *("contact_phone_e164", "source_conversation_id"),
+)
+"""What messages and metadata say of their place since generation 4."""
+
+
+def as_earlier(made: Iterable[rows.Row]) -> list[rows.Row]:
+    """Return every row of one event as generation 3 made it."""
+    made = list(made)
+    counted = sum(not isinstance(row, rows.Event | rows.DeadLetter) for row in made)
+    more: dict[type[rows.Row], dict[str, Any]] = {
+        rows.Event: {"rows": counted},
+        **dict.fromkeys((rows.Message, rows.Metadata), dict.fromkeys(NAMES)),
+    }
+    return [msgspec.structs.replace(row, generation=3, **more.get(type(row), {})) for row in made]

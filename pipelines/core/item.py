@@ -493,7 +493,7 @@ class Item(msgspec.Struct, eq=False):
             self._tell(contact.contact_id, contact)
             called, number = said
         else:
-            called = number = None
+            called, number = ELSEWHERE, None
         who = contact.source_contact_id
         if conversation_id is None:
             return own, name, who, called, number, None

@@ -12,7 +12,8 @@ from typing import Any, Final
 from pipelines.core import rows
 
 ELSEWHERE = ""
-"""What a row says of a conversation that is not its contact's own, such as a group's: that has its own row."""
+"""What a row says of a conversation that is not its contact's own, as a group's, and instead of the name of a
+contact of whom more is known: these have rows of their own."""
 
 
 def untold(made: list[rows.Row]) -> list[rows.Row]:
@@ -31,7 +32,8 @@ def profile(row: rows.Contact) -> tuple[str | None, str | None] | None:
     None where it cannot: anything else is known, or the number is not what the source's own id is, or ends in.
     """
     if (
-        row.username is not None
+        row.display_name == ELSEWHERE
+        or row.username is not None
         or row.locale is not None
         or row.time_zone is not None
         or row.avatar_url is not None
@@ -56,7 +58,8 @@ def _add_told(told: set[Key], row: rows.Message | rows.Metadata) -> None:
         told.add((channel_id, row.channel_display_name, at))
     if row.source_contact_id is not None:
         contact_id = row.contact_id
-        told.add((contact_id, channel_id, row.contact_display_name, row.contact_phone_e164, at))
+        if row.contact_display_name != ELSEWHERE:
+            told.add((contact_id, channel_id, row.contact_display_name, row.contact_phone_e164, at))
         if row.conversation_id is not None and row.source_conversation_id != ELSEWHERE:
             told.add((row.conversation_id, channel_id, contact_id, at))
 

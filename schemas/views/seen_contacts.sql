@@ -46,7 +46,10 @@ SELECT
   placed_at,
   run_id
 FROM `${rows}.messages`
-WHERE source_contact_id IS NOT NULL
+WHERE
+  source_contact_id IS NOT NULL
+  -- More is known of the contact: it has a row of its own.
+  AND (contact_display_name IS NULL OR contact_display_name != '')
 UNION ALL
 SELECT
   contact_id,
@@ -70,4 +73,6 @@ SELECT
   placed_at,
   run_id
 FROM `${rows}.metadata`
-WHERE source_contact_id IS NOT NULL
+WHERE
+  source_contact_id IS NOT NULL
+  AND (contact_display_name IS NULL OR contact_display_name != '')

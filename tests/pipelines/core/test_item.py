@@ -113,6 +113,7 @@ def test_what_a_message_tells_of_its_place_has_no_row_of_its_own(lineage):
 @pytest.mark.parametrize(
     "more",
     [
+        {"display_name": ""},
         {"username": "ann"},
         {"locale": "de"},
         {"time_zone": "CET"},
@@ -125,12 +126,12 @@ def test_what_a_message_tells_of_its_place_has_no_row_of_its_own(lineage):
 def test_a_contact_of_whom_more_is_known_has_a_row_of_its_own(lineage, more):
     with lineage.item("", b"{}", source="s") as item:
         channel_id = item.channel("c")
-        who = item.contact(channel_id, "5", display_name="Ann", **more)
+        who = item.contact(channel_id, "5", **{"display_name": "Ann"} | more)
         say(item, channel_id, who, item.conversation(channel_id, who, "talk"))
 
     message, contact = lineage.rows
-    assert names(message) == ("c", None, "5", None, None, "talk")
-    assert (contact.contact_id, contact.display_name) == (who, "Ann")
+    assert names(message) == ("c", None, "5", "", None, "talk")
+    assert (contact.contact_id, contact.display_name) == (who, more.get("display_name", "Ann"))
 
 
 def test_a_conversation_with_another_than_the_contact_has_a_row_of_its_own(lineage):
