@@ -138,6 +138,24 @@ KNOWN: Final = (
         "tests/pipelines/run/test_shares.py",
     ),
     Change(
+        "pipelines/run/shares.py",
+        "    threading.Thread(target=_end_with_parent, daemon=True).start()\n",
+        "",
+        "tests/pipelines/run/test_shares.py",
+    ),
+    Change(
+        "pipelines/run/shares.py",
+        'sys.platform != "linux" or threading.active_count() > 1',
+        'sys.platform != "linux"',
+        "tests/pipelines/run/test_shares.py",
+    ),
+    Change(
+        "pipelines/run/shares.py",
+        "return {(task",
+        "return True or {(task",
+        "tests/pipelines/run/test_shares.py",
+    ),
+    Change(
         "pipelines/io/read_pubsub.py",
         "(mark.pull, mark.batch) == (pull.id, pull.batch)",
         "mark.pull == pull.id",

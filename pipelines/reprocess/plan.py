@@ -125,8 +125,15 @@ def _make(
     staging.create(client, Staging.of(live, run_id), again=again)
     steps.reached("prepared")
     selection = narrowed(request.selection)
-    with watched(request.archive, selection, f"{output}/events", "normalizing", steps):
-        batch.run(request.archive, selection, output, options, again=again, suppressed=Suppressed(live))
+    batch.run(
+        request.archive,
+        selection,
+        output,
+        options,
+        again=again,
+        suppressed=Suppressed(live),
+        meanwhile=watched(request.archive, selection, f"{output}/events", "normalizing", steps),
+    )
     steps.reached("normalized")
 
 

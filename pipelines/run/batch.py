@@ -1,6 +1,7 @@
 """Runs the pipeline over the archive: into Parquet files, and these into tables."""
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import apache_beam as beam
@@ -41,12 +42,14 @@ def run(
     *,
     again: bool = False,
     suppressed: Suppressed | None = None,
+    meanwhile: AbstractContextManager[object] | None = None,
 ) -> BatchResult:
     """Normalize the selected events of an archive into `<output>/<table>/*.parquet`.
 
     Where the runner runs in this process, a large archive is divided into shares with a pipeline for each, among
     processes, this one among them. `again` leaves out the shares that an earlier run into `output`, with the same
-    selection, has finished. `suppressed` is as in `pipelines.normalize.build`.
+    selection, has finished. `suppressed` is as in `pipelines.normalize.build`. `meanwhile` is entered while
+    events are read, and may start threads.
 
     Raises:
         FileNotFoundError: there is no archive, or what workers elsewhere have written is not in `output` here.
@@ -59,14 +62,12 @@ def run(
     earlier = finished.pick_up(output, groups) if again else []
     left = sorted(set(groups).difference(*(one.groups for one in earlier)), key=groups.index)
     processes = processes_worth(left, options.view_as(ParleyOptions).most_processes())
-    if not left:
-        results = []
-    elif processes > 1:
-        results = work_through(divide(left, processes), processes, run_share)
-    elif options.view_as(ParleyOptions).runs_here() and sum(group.size for group in left) > LARGEST_SHARE:
-        results = [run_share(share) for share in divide(left, processes)]
+    if processes > 1:
+        results = work_through(divide(left, processes), processes, run_share, meanwhile)
     else:
-        results = [run_share(left)]
+        here = options.view_as(ParleyOptions).runs_here() and sum(group.size for group in left) > LARGEST_SHARE
+        with meanwhile or nullcontext():
+            results = [run_share(share) for share in (divide(left, processes) if here else [left]) if share]
     done = _sum([*map(_result, earlier), *results])
     if done.events and not any(parquet_files(f"{output.rstrip('/')}/{table}") for table in TABLES):
         raise FileNotFoundError(

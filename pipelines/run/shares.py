@@ -1,16 +1,24 @@
 """Divides an archive among processes, each of which takes the next share when it is done with one."""
 
+import os
+import sys
+import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from multiprocessing.context import SpawnContext
+from contextlib import AbstractContextManager, nullcontext
+from multiprocessing import connection, get_context, parent_process
+from multiprocessing.context import ForkContext, SpawnContext
+from pathlib import Path
 from typing import TypeVar
 
 from pipelines.io.archive_segments import Group
 from pipelines.run.logs import quiet_beam
 
-WORTH_A_PROCESS = 32 * 1024 * 1024
-"""Bytes of archive for each process: with less, it takes as long to start as it saves."""
+WORTH_A_SPAWN = 32 * 1024 * 1024
+"""Bytes of archive for each process that imports Beam anew: with less, it takes as long to start as it saves."""
+WORTH_A_FORK = 8 * 1024 * 1024
+"""Bytes of archive for each process that is forked, which starts at once."""
 SMALLEST_SHARE = 8 * 1024 * 1024
 """Bytes of archive: a second of work, beside which a pipeline's own tenth of a second is little."""
 LARGEST_SHARE = 64 * 1024 * 1024
@@ -23,7 +31,22 @@ T = TypeVar("T")
 
 def processes_worth(groups: Sequence[Group], most: int) -> int:
     """Return how many processes it takes to read groups soonest."""
-    return max(1, min(most, sum(group.size for group in groups) // WORTH_A_PROCESS, len(groups)))
+    worth = WORTH_A_FORK if may_fork() else WORTH_A_SPAWN
+    return max(1, min(most, sum(group.size for group in groups) // worth, len(groups)))
+
+
+def may_fork() -> bool:
+    """Return whether a forked process would be as sound as one that is spawned: here is nothing but this thread.
+
+    What another thread has locked at a fork stays locked in the new process for ever. gRPC's threads are such;
+    those of NumPy and of Arrow's allocator are there from the import on, and both see to forks themselves. On
+    macOS nobody forks without danger: the system's own libraries have threads.
+    """
+    if sys.platform != "linux" or threading.active_count() > 1:
+        return False
+    tasks = Path("/proc/self/task")
+    own = (tasks / str(os.getpid()) / "comm").read_text()
+    return {(task / "comm").read_text() for task in tasks.iterdir()} <= {own, "jemalloc_bg_thd\n"}
 
 
 def divide(groups: Sequence[Group], processes: int) -> list[Share]:
@@ -47,26 +70,36 @@ def divide(groups: Sequence[Group], processes: int) -> list[Share]:
     return list(shares)
 
 
-def work_through(shares: Sequence[Share], processes: int, work: Callable[[Share], T]) -> list[T]:
+def work_through(
+    shares: Sequence[Share],
+    processes: int,
+    work: Callable[[Share], T],
+    meanwhile: AbstractContextManager[object] | None = None,
+) -> list[T]:
     """Do some work for every share, in this process and in others; return what each gave, in no order.
 
-    The work must be a function that can be pickled. After a failure no other share is begun.
+    The work must be a function that can be pickled. After a failure no other share is begun; the other processes
+    end with this one. `meanwhile` is entered when they have started: it may start threads, which a fork would not
+    survive.
 
     Raises:
         concurrent.futures.process.BrokenProcessPool: a process was killed.
         Exception: whatever the work raises.
     """
-    # Spawned, not forked: this process may have threads of gRPC, which do not survive a fork.
-    context = get_context("spawn")
+    context: ForkContext | SpawnContext = get_context("fork") if may_fork() else get_context("spawn")
     turns = _Turns(context, len(shares))
     others = ProcessPoolExecutor(processes - 1, context, _join, (turns,))
-    running = [others.submit(_work_in_turns, shares, work) for _ in range(processes - 1)]
+    with warnings.catch_warnings():
+        # From Python 3.12 on each fork beside threads warns, whosever they are: may_fork has looked at them.
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+        running = [others.submit(_work_in_turns, shares, work) for _ in range(processes - 1)]
     for each in running:
         # Also where a process was killed, which could not say so itself.
         each.add_done_callback(lambda ended: turns.end() if ended.exception() else None)
     try:
-        done = _work(shares, work, turns)
-        done += [one for each in running for one in each.result()]
+        with meanwhile or nullcontext():
+            done = _work(shares, work, turns)
+            done += [one for each in running for one in each.result()]
     except BaseException:
         # What the others have begun they do to its end, and nobody is to be surprised by it.
         others.shutdown()
@@ -79,7 +112,7 @@ def work_through(shares: Sequence[Share], processes: int, work: Callable[[Share]
 class _Turns:
     """Counts the shares that are taken, for all processes."""
 
-    def __init__(self, context: SpawnContext, count: int) -> None:
+    def __init__(self, context: ForkContext | SpawnContext, count: int) -> None:
         self._taken = context.Value("l", 0)
         self._count = count
 
@@ -107,6 +140,14 @@ def _join(turns: _Turns) -> None:
     global _turns  # noqa: PLW0603
     _turns = turns
     quiet_beam()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End where the process that started this one was killed, and could tell nobody."""
+    if parent := parent_process():
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _work_in_turns(shares: Sequence[Share], work: Callable[[Share], T]) -> list[T]:

@@ -1,10 +1,15 @@
 """Shares of an archive: their sizes, and that processes take them in turns."""
 
+import contextlib
+import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context
@@ -25,16 +30,35 @@ def groups(*sizes: int) -> list[Group]:
     return [Group((f"{n}.avro",), size) for n, size in enumerate(sizes)]
 
 
+def wait_until(reached: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def names(share: shares.Share) -> list[str]:
     return [name for group in share for name in group.segments]
 
 
 @pytest.mark.parametrize(
-    ("count", "size", "most", "processes"),
-    [(6, 20 * MB, 8, 3), (6, 20 * MB, 2, 2), (1, 200 * MB, 8, 1), (100, MB // 4, 8, 1), (2, 500 * MB, 8, 2)],
+    ("count", "size", "most", "forked", "spawned"),
+    [
+        (6, 20 * MB, 8, 6, 3),
+        (6, 20 * MB, 2, 2, 2),
+        (7, 8 * MB, 2, 2, 1),
+        (1, 200 * MB, 8, 1, 1),
+        (60, MB // 4, 8, 1, 1),
+        (2, 500 * MB, 8, 2, 2),
+    ],
 )
-def test_only_what_is_worth_it_is_given_a_process_of_its_own(count, size, most, processes):
-    assert shares.processes_worth(groups(*[size] * count), most) == processes
+def test_only_what_is_worth_it_is_given_a_process_of_its_own(monkeypatch, count, size, most, forked, spawned):
+    archive = groups(*[size] * count)
+
+    monkeypatch.setattr(shares, "may_fork", lambda: True)
+    assert shares.processes_worth(archive, most) == forked
+    monkeypatch.setattr(shares, "may_fork", lambda: False)
+    assert shares.processes_worth(archive, most) == spawned
 
 
 def test_shares_become_smaller_and_hold_every_group_once():
@@ -116,6 +140,90 @@ def test_a_killed_process_is_told_and_ends_the_others(tmp_path: Path):
     assert len(list(tmp_path.iterdir())) < len(MANY)
 
 
+def _says(script: str) -> str:
+    """Return what a script prints that runs in a process of its own, as a command does."""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nowhere else is there a fork")
+@pytest.mark.parametrize(
+    ("before", "may"),
+    [
+        ("", "True"),
+        ("import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()", "False"),
+        (
+            "import grpc; channel = grpc.insecure_channel('localhost:1'); grpc.channel_ready_future(channel)",
+            "False",
+        ),
+    ],
+    ids=["nothing", "a thread", "a channel"],
+)
+def test_a_process_forks_only_where_no_thread_may_hold_a_lock(before: str, may: str):
+    assert _says(f"import pipelines.cli, pipelines.run.batch\n{before}\n{_ASKED}") == may
+
+
+_ASKED = "from pipelines.run import shares\nimport os\nprint(shares.may_fork(), flush=True)\nos._exit(0)"
+
+
+def _script(forks: bool, work: str) -> str:
+    """Return a script that does some work in two processes more, of one kind: pytest-xdist's have a thread."""
+    return (
+        "from functools import partial\nfrom pathlib import Path\nfrom pipelines.run import shares\n"
+        "from tests.pipelines.run import test_shares as here\n"
+        f"shares.may_fork = shares.may_fork if {forks} else lambda: False\n"
+        f"assert shares.may_fork() is {forks}\n"
+        f"print(len(set(shares.work_through(here.MANY[:9], 3, {work}))))"
+    )
+
+
+FORKED = pytest.param(
+    True, marks=pytest.mark.skipif(sys.platform != "linux", reason="nowhere else is there a fork")
+)
+
+
+@pytest.mark.parametrize("forks", [FORKED, False])
+def test_processes_of_both_kinds_share_the_work(tmp_path: Path, forks: bool):
+    work = f"partial(here._meet, folder=Path({str(tmp_path)!r}))"
+
+    assert int(_says(_script(forks, work))) >= 2
+
+
+def test_what_is_to_be_done_meanwhile_begins_when_the_processes_have_started(tmp_path: Path):
+    entered: list[str] = []
+    before = multiprocessing.active_children()
+
+    @contextlib.contextmanager
+    def meanwhile() -> Iterator[None]:
+        entered.append(f"{len(set(multiprocessing.active_children()).difference(before))} other")
+        yield
+        entered.append("done")
+
+    shares.work_through([groups(1) for _ in range(9)], 2, partial(_meet, folder=tmp_path), meanwhile())
+
+    assert entered == ["1 other", "done"]
+
+
+@pytest.mark.parametrize("forks", [FORKED, False])
+def test_the_other_processes_end_where_this_one_is_killed(tmp_path: Path, forks: bool):
+    work = f"partial(here._stay, folder=Path({str(tmp_path)!r}))"
+    with subprocess.Popen([sys.executable, "-c", _script(forks, work)]) as main:
+        wait_until(lambda: len(list(tmp_path.iterdir())) == 3, seconds=60)
+        main.kill()
+
+    others = {int(path.name) for path in tmp_path.iterdir()} - {main.pid}
+    wait_until(lambda: not any(_runs(pid) for pid in others), seconds=30)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 # What processes do: functions that can be pickled. Each share leaves a file.
 
 
@@ -125,6 +233,11 @@ def _meet(_: shares.Share, folder: Path) -> int:
     while len({path.name.partition("-")[0] for path in folder.iterdir()}) < 2:
         time.sleep(0.001)
     return os.getpid()
+
+
+def _stay(_: shares.Share, folder: Path) -> None:
+    (folder / str(os.getpid())).touch()
+    time.sleep(300)
 
 
 def _fail(share: shares.Share, here: bool, main: int, folder: Path) -> None:
