@@ -575,7 +575,7 @@ SQL: Final = (
         "schemas/views/contacts.sql",
         "`${views}.counted_contacts`",
         "`${rows}.contacts`",
-        f"{VIEWS} -k one_reader",
+        SEEN,
     ),
     Change(
         "schemas/views/channels.sql",
@@ -1180,6 +1180,12 @@ SQL: Final = (
         "pipelines/dashboard/sql/report_first_answers.sql",
         "WHERE states.message_id IS NULL",
         "WHERE TRUE",
+        f"{BY_HAND} -k first_answers",
+    ),
+    Change(
+        "pipelines/dashboard/sql/report_first_answers.sql",
+        "is_answer AND sent_at >= first_inbound_at",
+        "is_answer",
         f"{BY_HAND} -k first_answers",
     ),
     Change(

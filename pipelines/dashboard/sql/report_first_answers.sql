@@ -38,39 +38,44 @@ ${actors}
     FROM bounds
     WHERE started_date BETWEEN @first_day AND @last_day AND (@source = '' OR source = @source)
   ),
-  answers AS (
-    SELECT reported_actors.conversation_id, reported_actors.actor_kind, reported_actors.sent_at
+  -- What contacts wrote, and what answered: joined with the sessions once and together, since an engine that joins by times
+  -- before it joins by conversations compares each with each.
+  spoken AS (
+    SELECT conversation_id, sent_at, FALSE AS is_answer, CAST(NULL AS STRING) AS actor_kind
+    FROM reported_messages
+    WHERE direction = 'inbound'
+    UNION ALL
+    SELECT reported_actors.conversation_id, reported_actors.sent_at, TRUE AS is_answer, reported_actors.actor_kind
     FROM reported_actors
     LEFT JOIN reported_delivery_states AS states
       ON states.message_id = reported_actors.message_id AND states.state IN ('failed', 'undelivered', 'canceled')
     WHERE states.message_id IS NULL
   ),
-  asked AS (
-    SELECT chosen.session_id, MIN(inbound.sent_at) AS first_inbound_at
-    FROM chosen
-    INNER JOIN reported_messages AS inbound
-      ON
-        inbound.conversation_id = chosen.conversation_id
-        AND inbound.sent_at >= chosen.started_at
-        AND inbound.sent_at < chosen.until_at
-    WHERE inbound.direction = 'inbound'
-    GROUP BY chosen.session_id
-  ),
-  answered AS (
+  placed AS (
     SELECT
       chosen.session_id,
       chosen.source,
-      asked.first_inbound_at,
-      MIN(IF(answers.actor_kind = 'human', answers.sent_at, NULL)) AS first_human_at,
-      MIN(IF(answers.actor_kind = 'bot', answers.sent_at, NULL)) AS first_bot_at
+      spoken.sent_at,
+      spoken.is_answer,
+      spoken.actor_kind,
+      MIN(IF(spoken.is_answer, NULL, spoken.sent_at)) OVER (PARTITION BY chosen.session_id) AS first_inbound_at
     FROM chosen
-    INNER JOIN asked ON asked.session_id = chosen.session_id
-    INNER JOIN answers
+    INNER JOIN spoken
       ON
-        answers.conversation_id = chosen.conversation_id
-        AND answers.sent_at >= asked.first_inbound_at
-        AND answers.sent_at < chosen.until_at
-    GROUP BY chosen.session_id, chosen.source, asked.first_inbound_at
+        spoken.conversation_id = chosen.conversation_id
+        AND spoken.sent_at >= chosen.started_at
+        AND spoken.sent_at < chosen.until_at
+  ),
+  answered AS (
+    SELECT
+      session_id,
+      source,
+      first_inbound_at,
+      MIN(IF(actor_kind = 'human', sent_at, NULL)) AS first_human_at,
+      MIN(IF(actor_kind = 'bot', sent_at, NULL)) AS first_bot_at
+    FROM placed
+    WHERE is_answer AND sent_at >= first_inbound_at
+    GROUP BY session_id, source, first_inbound_at
   ),
   waited AS (
     SELECT

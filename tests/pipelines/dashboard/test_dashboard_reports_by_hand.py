@@ -71,6 +71,8 @@ def test_who_came_in_the_period_counts_and_was_answered_after_it(shop: Shop) -> 
 
 def test_first_answers_are_those_of_sessions_of_the_period_and_none_that_failed(shop: Shop) -> None:
     for name, at in (("before", BEFORE), ("within", WITHIN), ("after", AFTER)):
+        # What a bot says before anybody asks is no answer, and belongs to the session that it begins.
+        replied(shop, f"{name}-greeting", at - MINUTES, "bot")
         shop.asked(at)
         replied(shop, f"{name}-bot", at + MINUTES, "bot")
         shop.receipt(f"wamid.{name}-bot", "failed", at + MINUTES)
