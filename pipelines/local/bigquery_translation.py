@@ -11,6 +11,8 @@ the beginning of one. Here comments are gone before it looks.
 It moves indexes into APPROX_QUANTILES by one: a median was the 51st percentile. And it lets TIMESTAMP_DIFF count
 how often an hour strikes, where BigQuery counts whole hours.
 
+Whether an array has a value, it asks by a subquery, which DuckDB joins for each row; here by a function.
+
 And a computation in steps, each over the rows of the step before, is told to DuckDB as such.
 
 It asks each constraint of a column for its kind, which sqlglot, compiled, refuses of a description.
@@ -52,6 +54,7 @@ def apply() -> None:
     _replace(ApproxQuantilesDiscreteRule, "rewrite", _typed_as_before)
     _replace(ddl_result, "_has_not_null_constraint", lambda _: _is_required)
     DuckDB.Generator.TRANSFORMS[exp.TimestampDiff] = _whole_parts
+    DuckDB.Generator.TRANSFORMS[exp.In] = _array_has
 
 
 class _Translator(SQLTranslator):
@@ -154,6 +157,19 @@ def _whole_parts(generator: Any, node: exp.TimestampDiff) -> str:
     https://cloud.google.com/bigquery/docs/reference/standard-sql/timestamp_functions#timestamp_diff
     """
     return str(generator.func("DATESUB", exp.Literal.string(node.unit), node.expression, node.this))
+
+
+def _array_has(generator: Any, node: exp.In) -> str:
+    """Return whether an array has a literal; where NULL may be looked for, as sqlglot writes it.
+
+    No array has nothing in it, and a stored one no NULL:
+    https://cloud.google.com/bigquery/docs/reference/standard-sql/operators#in_operators
+    """
+    array = node.args.get("unnest")
+    if array is None or not isinstance(node.this, exp.Literal):
+        return str(generator.in_sql(node))
+    found = generator.func("LIST_CONTAINS", array.expressions[0], node.this)
+    return str(generator.func("COALESCE", found, "FALSE"))
 
 
 def _replace(owner: Any, name: str, replacement: Callable[[Any], Any]) -> None:

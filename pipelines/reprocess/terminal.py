@@ -34,7 +34,7 @@ class ShownSteps(Steps):
         """Move the bar; a new kind of work gets a new one."""
         if what != self._what or self._task is None:
             self._task, self._what = self._progress.add_task(f"{what} {_amount(total, unit)}", total=total), what
-        self._progress.update(self._task, completed=done, total=total)
+        self._progress.update(self._task, completed=done, total=total, refresh=True)
 
 
 @contextmanager
@@ -49,7 +49,8 @@ def steps(quiet: bool) -> Iterator[Steps]:
         TaskProgressColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    # Drawn as it moves, by no thread of its own: beside one, no process can be forked to read the archive.
+    with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as progress:
         yield ShownSteps(progress)
 
 

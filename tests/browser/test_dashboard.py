@@ -90,11 +90,30 @@ def look(new_visitor, site: Site, complaints: list[str]):
         page.goto(site.url + path)
         for name in PANELS if path == "/" else ():
             page.locator(f".{name}:not([aria-busy])").wait_for()
-        if path.startswith("/reports/"):
-            expect(page.locator("[aria-busy]")).to_have_count(0, timeout=120_000)
+        for report in page.locator("[data-when-seen]").all():
+            report.scroll_into_view_if_needed()
+            expect(report).not_to_have_attribute("aria-busy", "true", timeout=120_000)
         return page
 
     return go
+
+
+def test_a_report_is_asked_for_when_somebody_comes_to_it(site: Site, new_visitor) -> None:
+    page = new_visitor(viewport=SIZES["desk"]).new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: "/panels/reports/" in request.url and asked.append(request.url))
+    page.goto(next(site.url + path for path in site.paths if path.startswith("/reports/")))
+    reports = page.locator("[data-when-seen]")
+    expect(reports.first).not_to_have_attribute("aria-busy", "true", timeout=60_000)
+    expect(reports.last).to_have_attribute("aria-busy", "true")
+    assert 0 < len(asked) < reports.count()
+    last = reports.last.get_attribute("data-panel") or "none"
+    assert not any(url.endswith(last) for url in asked)
+
+    reports.last.scroll_into_view_if_needed()
+
+    expect(reports.last).not_to_have_attribute("aria-busy", "true", timeout=60_000)
+    assert sum(url.endswith(last) for url in asked) == 1
 
 
 def test_every_chart_is_drawn_from_its_table(look) -> None:

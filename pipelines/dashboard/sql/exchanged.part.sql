@@ -57,7 +57,7 @@ ${people},
   -- What was written long before may be read only now: that is no answer of now. A receipt comes within a month, which
   -- is how long the sources try; and who has read something only now was sent it before.
   known AS (
-    SELECT DISTINCT message_id
+    SELECT message_id
     FROM `${rows}.messages`
     WHERE sent_date BETWEEN DATE_SUB(@first_day, INTERVAL 34 DAY) AND DATE_ADD(@last_day, INTERVAL 3 DAY)
   ),

@@ -236,7 +236,21 @@ function offer(table) {
   (table.closest(".scroll") ?? table).after(link);
 }
 
-document.querySelectorAll("[data-panel]").forEach(load);
+// What lies further down is asked for when somebody comes there: each panel costs what its question reads, and those that
+// are looked at need not wait for the others.
+const coming = new IntersectionObserver((seen) => seen.forEach((each) => each.isIntersecting && ask(each.target)));
+const asked = new WeakSet();
+
+function ask(panel) {
+  coming.unobserve(panel);
+  if (!asked.has(panel)) load(panel);
+  asked.add(panel);
+}
+
+document.querySelectorAll("[data-panel]:not([data-when-seen])").forEach(load);
+document.querySelectorAll("[data-when-seen]").forEach((panel) => coming.observe(panel));
+// Paper shows all there is, as far as it comes in time.
+addEventListener("beforeprint", () => document.querySelectorAll("[data-when-seen]").forEach(ask));
 document.querySelectorAll("main > section [data-chart]").forEach((figure) => figure.closest("[data-panel]") || draw(figure));
 document.querySelectorAll("main > section:not([data-panel]) table").forEach(offer);
 dark.addEventListener("change", () => document.querySelectorAll("[data-chart]").forEach((figure) => draw(figure)));

@@ -116,3 +116,20 @@ def test_a_difference_of_timestamps_is_in_whole_parts(
     sql = f"SELECT TIMESTAMP_DIFF({', '.join(moments[::sign])}, {unit}) AS found"
 
     assert [row.found for row in bigquery_client.query_and_wait(sql)] == [sign * count]
+
+
+def test_whether_an_array_has_a_value_is_told_as_googlesql_does(bigquery_client: bigquery.Client):
+    rows = _rows(
+        bigquery_client,
+        "SELECT n, 'a' IN UNNEST(x) AS has, 'a' NOT IN UNNEST(x) AS lacks, "
+        "IF(n = 1, NULL, 'a') IN UNNEST(x) AS perhaps, n IN UNNEST([1, 2]) AS counted "
+        "FROM (SELECT 1 AS n, ['a', 'b'] AS x UNION ALL SELECT 2, ['b'] UNION ALL "
+        "SELECT 3, CAST([] AS ARRAY<STRING>) UNION ALL SELECT 4, NULL) ORDER BY n",
+    )
+
+    assert rows == [
+        {"n": 1, "has": True, "lacks": False, "perhaps": None, "counted": True},
+        {"n": 2, "has": False, "lacks": True, "perhaps": False, "counted": True},
+        {"n": 3, "has": False, "lacks": True, "perhaps": False, "counted": False},
+        {"n": 4, "has": False, "lacks": True, "perhaps": False, "counted": False},
+    ]
