@@ -45,8 +45,11 @@ def may_fork() -> bool:
     if sys.platform != "linux" or threading.active_count() > 1:
         return False
     tasks = Path("/proc/self/task")
-    own = (tasks / str(os.getpid()) / "comm").read_text()
-    return {(task / "comm").read_text() for task in tasks.iterdir()} <= {own, "jemalloc_bg_thd\n"}
+    try:
+        own = (tasks / str(os.getpid()) / "comm").read_text()
+        return {(task / "comm").read_text() for task in tasks.iterdir()} <= {own, "jemalloc_bg_thd\n"}
+    except OSError:
+        return False  # A thread that has just ended, or no /proc: who knows what else there is.
 
 
 def divide(groups: Sequence[Group], processes: int) -> list[Share]:

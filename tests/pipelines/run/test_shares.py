@@ -164,6 +164,13 @@ def test_a_process_forks_only_where_no_thread_may_hold_a_lock(before: str, may: 
     assert _says(f"import pipelines.cli, pipelines.run.batch\n{before}\n{_ASKED}") == may
 
 
+def test_where_threads_cannot_be_counted_nobody_forks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(shares, "Path", lambda _: tmp_path / "no such folder")
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+
+    assert not shares.may_fork()
+
+
 _ASKED = "from pipelines.run import shares\nimport os\nprint(shares.may_fork(), flush=True)\nos._exit(0)"
 
 
