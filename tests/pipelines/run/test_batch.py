@@ -133,7 +133,8 @@ def test_a_large_archive_is_divided_among_processes_with_the_same_rows(tmp_path:
     for n, events in enumerate(segments):
         write_segment(tmp_path / "archive", events, f"{n}.avro")
     monkeypatch.setattr(archive_segments, "GROUP_BYTES", 1)
-    monkeypatch.setattr(shares, "WORTH_A_PROCESS", 1)
+    monkeypatch.setattr(shares, "WORTH_A_FORK", 1)
+    monkeypatch.setattr(shares, "WORTH_A_SPAWN", 1)
     monkeypatch.setattr(shares, "SMALLEST_SHARE", 1)
     here = PipelineOptions(["--runner=FnApiRunner", "--processes=1"])
     two = PipelineOptions(["--runner=FnApiRunner", "--processes=2"])
