@@ -959,8 +959,8 @@ SQL: Final = (
     ),
     Change(
         "pipelines/dashboard/sql/response_groups.sql",
-        "turns.sent_at, @zone)",
-        "turns.sent_at, 'UTC')",
+        "DATE(turns.sent_at, @zone)",
+        "DATE(turns.sent_at, 'UTC')",
         f"{RESPONSES} -k over_night",
     ),
     Change(

@@ -8,14 +8,10 @@ ${turns},
     SELECT
       told.source,
       turns.seconds,
-      TIMESTAMP_DIFF(
-        CAST(FORMAT_TIMESTAMP('%Y-%m-%d %H:%M:%S', turns.sent_at, @zone) AS TIMESTAMP), TIMESTAMP '1990-01-01 00:00:00+00', SECOND
-      ) AS asked,
-      TIMESTAMP_DIFF(
-        CAST(FORMAT_TIMESTAMP('%Y-%m-%d %H:%M:%S', turns.answered_at, @zone) AS TIMESTAMP),
-        TIMESTAMP '1990-01-01 00:00:00+00',
-        SECOND
-      ) AS answered
+      DATE_DIFF(DATE(turns.sent_at, @zone), DATE '1990-01-01', DAY) * 86400
+      + TIME_DIFF(TIME(turns.sent_at, @zone), TIME '00:00:00', SECOND) AS asked,
+      DATE_DIFF(DATE(turns.answered_at, @zone), DATE '1990-01-01', DAY) * 86400
+      + TIME_DIFF(TIME(turns.answered_at, @zone), TIME '00:00:00', SECOND) AS answered
     FROM turns
     INNER JOIN told ON told.message_id = turns.message_id
   ),

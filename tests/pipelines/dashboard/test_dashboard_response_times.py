@@ -117,11 +117,11 @@ def test_a_wait_of_exactly_a_bound_is_counted_in_one_place_and_listed_there(shop
 
 
 @pytest.mark.parametrize(
-    ("zone", "hours", "hour", "waited"),
-    [("UTC", "Mon-Tue 09:00-17:00", "16", 7_200), ("Asia/Tokyo", "Tue 18:00-20:00", "1", 3_600)],
+    ("zone", "hours", "weekday", "hour", "waited"),
+    [("UTC", "Mon-Tue 09:00-17:00", "0", "16", 7_200), ("Asia/Tokyo", "Tue 18:00-20:00", "1", "1", 3_600)],
 )
 def test_a_wait_over_night_is_of_business_hours_of_the_readers_clock(
-    shop: Shop, zone: str, hours: str, hour: str, waited: float
+    shop: Shop, zone: str, hours: str, weekday: str, hour: str, waited: float
 ) -> None:
     # By UTC from Monday, 16:00, to Tuesday, 10:00; in Tokyo from Tuesday, 1:00, to Tuesday, 19:00.
     opened = BusinessHours.from_environment({BUSINESS_HOURS: hours})
@@ -132,6 +132,7 @@ def test_a_wait_over_night_is_of_business_hours_of_the_readers_clock(
     told = shop.warehouse.ask(
         "response_groups", **WEEK.parameters(), zone=zone, in_business_hours=True, **opened.parameters()
     )
+    assert [row["value"] for row in told if row["dimension"] == "weekday"] == [weekday]
     assert [row["value"] for row in told if row["dimension"] == "hour"] == [hour]
     assert {row["median"] for row in told} == {waited}
 
