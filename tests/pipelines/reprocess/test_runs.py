@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from pipelines.reprocess.runs import Change, Run, State, UnknownRunError, find
+from pipelines.reprocess.runs import Change, Run, State, UnknownRunError, find, made_at
 
 PLANNED = (Change(State.PLANNED, dt.datetime(2026, 3, 14, tzinfo=dt.UTC), "test", None),)
 FIRST, SECOND, THIRD = (
@@ -50,3 +50,16 @@ def test_a_part_of_several_ids_names_none(name: str):
 def test_what_no_id_begins_or_ends_with_names_none(name: str, runs: tuple[Run, ...]):
     with pytest.raises(UnknownRunError, match="no run of that name"):
         find(runs, name)
+
+
+@pytest.mark.parametrize(
+    ("identity", "made"),
+    [
+        # The example of a version 7 in appendix A of RFC 9562.
+        ("017F22E2-79B0-7CC3-98C4-DC0C0C07398F", dt.datetime(2022, 2, 22, 19, 22, 22, tzinfo=dt.UTC)),
+        ("919108f7-52d1-4320-9bac-f847db4148a8", None),
+        ("latest", None),
+    ],
+)
+def test_an_id_tells_when_it_was_made(identity: str, made: dt.datetime | None) -> None:
+    assert made_at(identity) == made
