@@ -65,9 +65,10 @@ def run(
     if processes > 1:
         results = work_through(divide(left, processes), processes, run_share, meanwhile)
     else:
-        here = options.view_as(ParleyOptions).runs_here() and sum(group.size for group in left) > LARGEST_SHARE
+        is_large = sum(group.size for group in left) > LARGEST_SHARE
+        one_by_one = divide(left, 1) if is_large and options.view_as(ParleyOptions).runs_here() else [left]
         with meanwhile or nullcontext():
-            results = [run_share(share) for share in (divide(left, processes) if here else [left]) if share]
+            results = [run_share(share) for share in one_by_one if share]
     done = _sum([*map(_result, earlier), *results])
     if done.events and not any(parquet_files(f"{output.rstrip('/')}/{table}") for table in TABLES):
         raise FileNotFoundError(

@@ -154,7 +154,9 @@ def _says(script: str) -> str:
         ("", "True"),
         ("import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()", "False"),
         (
-            "import grpc; channel = grpc.insecure_channel('localhost:1'); grpc.channel_ready_future(channel)",
+            # Once it has been refused, only threads are left that Python does not know of.
+            "import grpc; channel = grpc.insecure_channel('localhost:1')\n"
+            "channel.unary_unary('/a/b').future(b'').exception()",
             "False",
         ),
     ],
