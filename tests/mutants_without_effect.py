@@ -17,6 +17,8 @@ REASONS: Final = {
     # pipelines/core
     "( 9**17, 1, 1)": "between the two limits lies no time of our years in any unit",
     "_FIXED: Final = 8 * 1023": TUNED,
+    "_DIGITS = { 11: MICROS_PER_SECOND": "the shorter way: numbers that do not take it are read the same",
+    "if self._untold.pop(known, None) is None or": "nothing is noted of the whole while a part of it is read",
     "_NOT_WORTH_WEIGHING: Final = 255 * 1024": TUNED,
     "return about if about <= _NOT_WORTH_WEIGHING else": AT_THE_EDGE,
     # pipelines/bigquery

@@ -5,6 +5,7 @@ bqemulator has one connection, so that whatever runs while a transaction is open
 
 import asyncio
 import datetime as dt
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -34,6 +35,8 @@ class Engine(DuckDBEngine):
 
     async def start(self) -> None:
         """Open the database, and make what the rules remember."""
+        # DuckDB looks for pandas on the disk at each statement with parameters, as long as there is none to be found.
+        sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
         await super().start()
         super().connection.execute(f"SET checkpoint_threshold = '{_CHECKPOINT_THRESHOLD}'")
         self.streamed = StreamingBuffer(self.buffer_length, lambda: self.connection)

@@ -122,3 +122,23 @@ def test_views_are_read_through_and_a_table_without_partitions_has_no_days():
     assert scan.days == {PARAMETERS["day"]}
     assert "content" in scan.columns
     assert days("SELECT run_id FROM `views.runs`") == [("runs", None)]
+
+
+@pytest.mark.timeout(60)
+def test_an_array_that_many_parts_of_a_query_may_have_is_looked_for_in_none():
+    parts = ["step_0 AS (SELECT message_id, flags FROM `rows.messages` WHERE sent_date = @day)"]
+    parts += [
+        f"step_{n} AS (SELECT one.message_id, other.flags FROM step_{n - 1} AS one "
+        f"INNER JOIN step_{n - 1} AS other ON other.message_id = one.message_id)"
+        for n in range(1, 40)
+    ]
+    made = "made AS (SELECT ARRAY(SELECT AS STRUCT each FROM UNNEST(flags) AS each) AS found FROM step_39)"
+
+    (scan,) = scans(
+        f"WITH {', '.join(parts)}, {made} SELECT (SELECT MAX(one.each) FROM UNNEST(found) AS one) FROM made",
+        PARAMETERS,
+        DAYS,
+    )
+
+    assert scan.columns == {"message_id", "flags", "sent_date"}
+    assert scan.days == {PARAMETERS["day"]}

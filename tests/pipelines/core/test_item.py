@@ -3,7 +3,7 @@ import weakref
 
 import pytest
 
-from pipelines.core.item import Lineage
+from pipelines.core.item import Lineage, Span
 from pipelines.core.rows import Channel, Message, Metadata
 from pipelines.core.sightings import untold
 from pipelines.core.times import parse
@@ -183,6 +183,32 @@ def test_every_sighting_has_a_row_where_items_are_traced():
 
     assert seen(lineage) == ["Channel", "Contact", "Conversation", "Message"]
     assert [type(row).__name__ for row in untold(lineage.rows)] == ["Message"]
+
+
+def test_a_conversation_seen_at_another_time_than_its_contact_has_a_row_of_its_own(lineage):
+    with lineage.item("", b"{}", source="s", time="2026-11-22T18:00:00Z") as item:
+        channel_id = item.channel("c")
+        talk = item.conversation(channel_id, item.contact(channel_id, "5"), "5")
+        item.dated("2026-11-22T17:00:00Z")
+        who = item.contact(item.channel("c"), "5")
+        say(item, channel_id, who, talk)
+
+    message = next(row for row in lineage.rows if isinstance(row, Message))
+    assert names(message) == ("c", None, "5", None, None, "")
+    assert seen(lineage).count("Conversation") == 1
+
+
+def test_items_are_traced_with_what_they_made_and_those_that_failed_are_not():
+    spans: list[Span] = []
+    lineage = Lineage("0193aaaa-0000-7000-8000-000000000001", RECEIVED, spans=spans)
+    with lineage.item("/0", b"0", source="s") as item:
+        item.channel("first")
+    with lineage.item("/1", b"1", source="s") as item:
+        item.channel("second")
+        raise ValueError("unreadable")
+
+    assert spans == [Span("/0", b"0", 0, 1)]
+    assert [each.pointer for each in lineage.failures] == ["/1"]
 
 
 def test_item_has_told_something_once_it_made_a_message_or_a_fact(lineage):
