@@ -72,8 +72,8 @@ def _qualified(sql: str) -> exp.Expr:
         }
     }
     for unnest in tree.find_all(exp.Unnest):
-        # sqlglot looks for the type of a column that is unnested along every path through the parts of a query, which
-        # are thousands where views read views; nothing here asks for it.
+        # sqlglot looks for the type of a column that is unnested along every path through the parts of a query,
+        # which are thousands where views read views; nothing here asks for it.
         unnest.set("expressions", [exp.Paren(this=each) for each in unnest.expressions])
     qualified = qualify(tree, schema=schema, dialect=view_columns.DIALECT, quote_identifiers=False)
     return pushdown_projections(qualified, schema=schema, dialect=view_columns.DIALECT)
