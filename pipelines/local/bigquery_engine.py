@@ -35,7 +35,7 @@ class Engine(DuckDBEngine):
 
     async def start(self) -> None:
         """Open the database, and make what the rules remember."""
-        # At each statement with parameters DuckDB looks for pandas on the disk, unless it is known that there is none.
+        # At each statement with parameters DuckDB looks for pandas on the disk, unless told that there is none.
         sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
         await super().start()
         super().connection.execute(f"SET checkpoint_threshold = '{_CHECKPOINT_THRESHOLD}'")
