@@ -60,7 +60,10 @@ AREAS: Final = {
         ),
     ),
     "core": Area(
-        ("pipelines/core/bounds.py", "pipelines/core/ids.py", "pipelines/core/times.py", "pipelines/core/item.py"),
+        (
+            *("pipelines/core/bounds.py", "pipelines/core/ids.py", "pipelines/core/times.py"),
+            *("pipelines/core/item.py", "pipelines/core/noted.py"),
+        ),
         ("tests/pipelines/core",),
     ),
     "sink": Area(

@@ -10,7 +10,7 @@ import msgspec
 from pipelines.core import ids, phones, rows
 from pipelines.core.bounds import MOST_LETTERS, Allowance, TooMuchError
 from pipelines.core.generation import GENERATION
-from pipelines.core.sightings import ELSEWHERE, profile
+from pipelines.core.noted import Noted, SightingT
 from pipelines.core.times import EventTime, Written, event_time, partition_day
 
 JSON = "application/json"
@@ -115,11 +115,6 @@ class Lineage:
         return Item(self, len(self.rows), pointer, raw, source, content_type, time, envelope_time)
 
 
-Sighting = rows.Channel | rows.Contact | rows.Conversation
-Names = tuple[str | None, str | None, str | None, str | None, str | None, str | None]
-_NAMELESS: Names = (None, None, None, None, None, None)
-
-
 class Item(msgspec.Struct, eq=False):
     """One item of a body: makes the rows of the item. `Lineage.item` and `part` give them."""
 
@@ -140,16 +135,7 @@ class Item(msgspec.Struct, eq=False):
     _day: int = 0
     _content: str | None = None
     _fingerprint: str | None = None
-    # What the item, or what it is a part of, has noted last, by Parley's ids.
-    _channels: dict[str, rows.Channel] = {}
-    _contacts: dict[str, rows.Contact] = {}
-    _conversations: dict[str, rows.Conversation] = {}
-    _untold: dict[str, Sighting] = {}
-    """What the item has noted itself, and no message and no metadata of it or of its parts has told."""
-    _whole: "Item | None" = None
-    """What the item is a part of."""
-    _told: list[tuple[str, Sighting]] = []
-    """What a part has told, which the whole may have noted: heard there once the part is read."""
+    _noted: Noted = msgspec.field(default_factory=Noted)
 
     def __enter__(self) -> "Item":
         return self
@@ -158,9 +144,7 @@ class Item(msgspec.Struct, eq=False):
         if isinstance(error, TooMuchError):
             return False
         if error is None:
-            if self._whole is not None and self._told:
-                self._whole.hear(self._told)
-            for row in self._untold.values():
+            for row in self._noted.left():
                 self._lineage.keep(row)
         if self._lineage.is_watched and self._lineage.left(self._pointer, self._raw, self._before):
             return True
@@ -194,10 +178,7 @@ class Item(msgspec.Struct, eq=False):
             self._own_time,
             self._envelope_time,
             self.flags.copy(),
-            _channels=self._channels.copy(),
-            _contacts=self._contacts.copy(),
-            _conversations=self._conversations.copy(),
-            _whole=self,
+            _noted=self._noted.of_a_part(),
         )
 
     @property
@@ -242,8 +223,7 @@ class Item(msgspec.Struct, eq=False):
             self._lineage.received_micros,
             GENERATION,
         )
-        self._note(channel_id, seen, self._channels.get(channel_id))
-        self._channels[channel_id] = seen
+        self._note(channel_id, seen, self._noted.channels)
         return channel_id
 
     def contact(
@@ -285,8 +265,7 @@ class Item(msgspec.Struct, eq=False):
             self._lineage.received_micros,
             GENERATION,
         )
-        self._note(contact_id, seen, self._contacts.get(contact_id))
-        self._contacts[contact_id] = seen
+        self._note(contact_id, seen, self._noted.contacts)
         return contact_id
 
     def alias(
@@ -343,30 +322,16 @@ class Item(msgspec.Struct, eq=False):
             self._lineage.received_micros,
             GENERATION,
         )
-        self._note(conversation_id, seen, self._conversations.get(conversation_id))
-        self._conversations[conversation_id] = seen
+        self._note(conversation_id, seen, self._noted.conversations)
         return conversation_id
 
-    def _note(self, known: str, seen: Sighting, before: Sighting | None) -> None:
+    def _note(self, known: str, seen: SightingT, those: dict[str, SightingT]) -> None:
         """Take a sighting, which has a row of its own only if nothing else of the item tells it."""
         if self._lineage.keeps_every_sighting:
             self._lineage.keep(seen)
-        elif before != seen:
-            if (other := self._untold.get(known)) is not None:
-                self._lineage.keep(other)
-            self._untold[known] = seen
-
-    def _tell(self, known: str, seen: Sighting) -> None:
-        if self._untold.pop(known, None) is None and self._whole is not None:
-            self._told.append((known, seen))
-
-    def hear(self, told: list[tuple[str, Sighting]]) -> None:
-        """Hear what a part has told: it needs no row of its own where the item has noted it."""
-        for known, seen in told:
-            if self._untold.get(known) == seen:
-                del self._untold[known]
-            elif self._whole is not None:
-                self._told.append((known, seen))
+            those[known] = seen
+        elif (other := self._noted.note(known, seen, those)) is not None:
+            self._lineage.keep(other)
 
     def message(
         self,
@@ -416,7 +381,7 @@ class Item(msgspec.Struct, eq=False):
                 self._lineage.received_micros,
                 GENERATION,
                 reading,
-                *self._own_names(channel_id, contact_id, conversation_id, time.micros),
+                *self._noted.names(channel_id, contact_id, conversation_id, time.micros),
             )
         )
         return message_id
@@ -470,36 +435,6 @@ class Item(msgspec.Struct, eq=False):
                 self._lineage.event_id,
                 self._lineage.received_micros,
                 GENERATION,
-                *self._own_names(channel_id, contact_id, conversation_id, time.micros),
+                *self._noted.names(channel_id, contact_id, conversation_id, time.micros),
             )
         )
-
-    def _own_names(self, channel_id: str, contact_id: str | None, conversation_id: str | None, at: int) -> Names:
-        """Return what a row says of its channel, contact and conversation, so far as they were seen at that time.
-
-        The source's id and the name of the channel; the source's id, name and phone number of the contact; and the
-        source's id of the conversation where it is another than the contact's, and `ELSEWHERE` where it was not
-        seen as the contact's own.
-        """
-        channel = self._channels.get(channel_id)
-        if channel is None or channel.seen_at != at:
-            return _NAMELESS
-        self._tell(channel_id, channel)
-        own, name = channel.source_channel_id, channel.display_name
-        contact = self._contacts.get(contact_id) if contact_id is not None else None
-        if contact is None or contact.seen_at != at or contact.channel_id != channel_id:
-            return own, name, None, None, None, None
-        if (said := profile(contact)) is not None:
-            self._tell(contact.contact_id, contact)
-            called, number = said
-        else:
-            called, number = ELSEWHERE, None
-        who = contact.source_contact_id
-        if conversation_id is None:
-            return own, name, who, called, number, None
-        talk = self._conversations.get(conversation_id)
-        if talk is None or talk.seen_at != at or talk.contact_id != contact_id or talk.channel_id != channel_id:
-            return own, name, who, called, number, ELSEWHERE
-        self._tell(conversation_id, talk)
-        theirs = talk.source_conversation_id
-        return own, name, who, called, number, None if theirs == who else theirs

@@ -135,13 +135,14 @@ def pages(warehouse: Warehouse, last: dt.date, days: int) -> Iterator[tuple[str,
     for name, query in lists.items():
         yield name, [f"/{name.split()[0]}/?{period}&{query}"]
     (talk,) = warehouse.client.query_and_wait(
-        "SELECT conversation_id, event_id, DATE(MAX(received_at)) AS day "
+        "SELECT conversation_id, contact_id, event_id, DATE(MAX(received_at)) AS day "
         f"FROM `{warehouse.target.views_dataset}.messages_as_told` WHERE sent_date = '{last}' "
-        "GROUP BY conversation_id, event_id ORDER BY conversation_id LIMIT 1"
+        "GROUP BY conversation_id, contact_id, event_id ORDER BY conversation_id LIMIT 1"
     )
     if days == DAYS:
         return
     yield "conversation", [f"/conversations/{talk['conversation_id']}?day={last}"]
+    yield "person", [f"/people/{talk['contact_id']}?day={last}"]
     yield "raw event", [f"/events/{talk['day']}/{talk['event_id']}"]
     yield "runs", ["/runs/"]
 
