@@ -927,13 +927,13 @@ SQL: Final = (
     ),
     # At least one of each: its period, its page or order, and which of several it counts or shows.
     Change(
-        "pipelines/dashboard/sql/totals.sql",
+        "pipelines/dashboard/sql/overview.sql",
         "WHERE sent_date BETWEEN @first_day AND @last_day",
         "WHERE sent_date >= @first_day",
-        f"{BOUNDS} -k totals",
+        f"{BOUNDS} -k overview",
     ),
     Change(
-        "pipelines/dashboard/sql/totals.sql",
+        "pipelines/dashboard/sql/overview.sql",
         "COUNT(DISTINCT waits.conversation_id)",
         "COUNT(waits.conversation_id)",
         f"{SHOP} -k failed_is_none",
@@ -945,14 +945,14 @@ SQL: Final = (
         f"{BOUNDS} -k activity",
     ),
     Change(
-        "pipelines/dashboard/sql/funnel.sql",
+        "pipelines/dashboard/sql/overview.sql",
         "COUNTIF(rank IN (6, 7)) AS delivered",
         "COUNTIF(rank IN (6)) AS delivered",
         "tests/pipelines/dashboard/test_dashboard_questions.py -k watermark",
     ),
-    Change("pipelines/dashboard/sql/responses.sql", "seconds < 60)", "seconds <= 60)", f"{RESPONSES} -k exactly"),
+    Change("pipelines/dashboard/sql/overview.sql", "seconds < 60)", "seconds <= 60)", f"{RESPONSES} -k exactly"),
     Change(
-        "pipelines/dashboard/sql/responses.sql",
+        "pipelines/dashboard/sql/overview.sql",
         "COUNTIF(seconds >= 86400)",
         "COUNTIF(seconds > 86400)",
         f"{RESPONSES} -k exactly",

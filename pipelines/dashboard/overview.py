@@ -1,4 +1,4 @@
-"""The first page, and the panels that it fetches: each one question, so that none waits for another."""
+"""The first page, and the panels that it fetches: each comes as soon as what it shows is answered."""
 
 import datetime as dt
 from collections import defaultdict
@@ -7,6 +7,7 @@ from flask import Blueprint, render_template
 
 from pipelines.dashboard.context import period, today, warehouse
 from pipelines.dashboard.messages import WAITS
+from pipelines.dashboard.warehouse import Row
 from pipelines.dashboard.words import endpoint_of
 
 pages = Blueprint("overview", __name__)
@@ -26,9 +27,9 @@ def overview() -> str:
 def totals() -> str:
     """Count messages, people and who waits."""
     chosen = period()
-    counts = warehouse().first("totals", **chosen.parameters())
+    counts = _counted()["totals"]
     latest_day: dt.date | None = None
-    if counts and not counts["messages"]:
+    if not counts["messages"]:
         latest = warehouse().first("latest_day", last_day=chosen.last_day)
         latest_day = latest["latest_day"] if latest else None
     return render_template("panels/totals.html", period=chosen, counts=counts, latest_day=latest_day)
@@ -59,7 +60,7 @@ def activity() -> str:
 def funnel() -> str:
     """Count how far messages to contacts came."""
     chosen = period()
-    rows = warehouse().ask("funnel", **chosen.parameters())
+    rows = _counted()["funnel"]
     sums = {step: sum(row[step] for row in rows) for step in (*STEPS, "without_receipt")}
     return render_template("panels/funnel.html", period=chosen, steps=STEPS, rows=rows, sums=sums)
 
@@ -68,7 +69,7 @@ def funnel() -> str:
 def responses() -> str:
     """Count how long contacts waited for an answer."""
     chosen = period()
-    counts = warehouse().first("responses", **chosen.parameters())
+    counts = _counted()["responses"]
     return render_template("panels/responses.html", period=chosen, counts=counts, buckets=BUCKETS)
 
 
@@ -84,3 +85,9 @@ def troubles() -> str:
             outcomes[row["source"]][row["outcome"]] = row["events"]
     letters = [row for row in warehouse().ask("troubles", **when) if chosen_endpoint in {"", row["source"]}]
     return render_template("panels/troubles.html", period=chosen, outcomes=outcomes, letters=letters)
+
+
+def _counted() -> Row:
+    """Return what is counted of what was exchanged in the period: three panels show each a part of it."""
+    (counted,) = warehouse().together("overview", **period().parameters())
+    return counted

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from importlib import resources
 from string import Template
+from threading import Lock
 from typing import Any, TypeVar
 
 import requests
@@ -38,6 +39,7 @@ _STEP = 8
 _TOO_MANY = re.compile(r"limit for bytes billed: \d+\. (?P<needed>\d+) or higher required")
 
 Row = dict[str, Any]
+_Asked = tuple[str, tuple[tuple[str, Any], ...]]
 _T = TypeVar("_T")
 
 
@@ -60,6 +62,8 @@ class Warehouse:
         self._max_bytes = max_bytes
         self._connect = cache(connect)
         self._others = ThreadPoolExecutor(_AT_ONCE, "question")
+        self._under_way: dict[_Asked, Future[list[Row]]] = {}
+        self._together = Lock()
 
     @property
     def client(self) -> bigquery.Client:
@@ -88,6 +92,16 @@ class Warehouse:
     def begin(self, question: str, **parameters: Any) -> Future[list[Row]]:
         """Ask as `ask` does, beside what else is asked; the result has the rows, or raises what `ask` does."""
         return self._others.submit(self.ask, question, **parameters)
+
+    def together(self, question: str, **parameters: Any) -> list[Row]:
+        """Ask as `ask` does, once for all who ask the same before it is answered."""
+        asked = (question, tuple(sorted(parameters.items())))
+        with self._together:
+            answer = self._under_way.get(asked)
+            if answer is None:
+                answer = self._under_way[asked] = self.begin(question, **parameters)
+                answer.add_done_callback(lambda _: self._under_way.pop(asked, None))
+        return answer.result()
 
     def first(self, question: str, **parameters: Any) -> Row | None:
         """Return the first row that `sql/<question>.sql` gives, None where there is none."""

@@ -11,6 +11,8 @@ the beginning of one. Here comments are gone before it looks.
 It moves indexes into APPROX_QUANTILES by one: a median was the 51st percentile. And it lets TIMESTAMP_DIFF count
 how often an hour strikes, where BigQuery counts whole hours.
 
+What COUNTIF counts, to which DuckDB gives 128 bits, it makes an INT64 in a column, but not within a STRUCT.
+
 Whether an array has a value, it asks by a subquery, which DuckDB joins for each row; here by a function.
 
 And a computation in steps, each over the rows of the step before, is told to DuckDB as such.
@@ -55,6 +57,7 @@ def apply() -> None:
     _replace(ddl_result, "_has_not_null_constraint", lambda _: _is_required)
     DuckDB.Generator.TRANSFORMS[exp.TimestampDiff] = _whole_parts
     DuckDB.Generator.TRANSFORMS[exp.In] = _array_has
+    DuckDB.Generator.TRANSFORMS[exp.CountIf] = _count_if
 
 
 class _Translator(SQLTranslator):
@@ -170,6 +173,11 @@ def _array_has(generator: Any, node: exp.In) -> str:
         return str(generator.in_sql(node))
     found = generator.func("LIST_CONTAINS", array.expressions[0], node.this)
     return str(generator.func("COALESCE", found, "FALSE"))
+
+
+def _count_if(generator: Any, node: exp.CountIf) -> str:
+    """Return how many rows are as wanted, as an INT64 wherever it stands."""
+    return f"CAST({generator.func('COUNT_IF', node.this)} AS BIGINT)"
 
 
 def _replace(owner: Any, name: str, replacement: Callable[[Any], Any]) -> None:

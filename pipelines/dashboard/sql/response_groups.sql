@@ -1,4 +1,4 @@
--- How long contacts waited for turns that began in the period, as responses.sql has them: all, by source, and by weekday and
+-- How long contacts waited for turns that began in the period, as overview.sql has them: all, by source, and by weekday and
 -- hour of the reader's clock; on demand of each wait only the part that lies in business hours.
 WITH
 ${exchanged},

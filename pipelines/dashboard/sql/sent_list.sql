@@ -1,4 +1,4 @@
--- Messages to contacts that came so far, the latest first, as funnel.sql counts them; the next page begins after a key.
+-- Messages to contacts that came so far, the latest first, as overview.sql counts them; the next page begins after a key.
 WITH
 ${exchanged},
 ${outbound}

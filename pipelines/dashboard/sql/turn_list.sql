@@ -1,4 +1,4 @@
--- What contacts wrote who waited so long for an answer, the latest first, as responses.sql counts them: from some seconds to
+-- What contacts wrote who waited so long for an answer, the latest first, as overview.sql counts them: from some seconds to
 -- less than others, or without an answer (below 0); the next page begins after a key.
 WITH
 ${exchanged},

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from dashboard_shop import Shop
 
+from pipelines.dashboard.overview import BUCKETS
 from pipelines.dashboard.period import END_OF_TIME, Period
 
 pytestmark = pytest.mark.thorough
@@ -18,11 +19,20 @@ PAGE = {"before": END_OF_TIME, "page_size": 50}
 MOMENTS = {"since": PERIOD.since, "until": PERIOD.until}
 LIST = PERIOD.parameters() | PAGE | {"before_id": ""}
 DAYS = PERIOD.parameters()
+COUNTS = {"messages": 2, "inbound": 1, "outbound": 1, "contacts": 1, "conversations": 1}
+NONE = {"read": 0, "failed": 0, "without_receipt": 0}
 CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
-    "totals": (DAYS, [{"messages": 2, "inbound": 1, "outbound": 1, "contacts": 1}]),
+    "overview": (
+        DAYS,
+        [
+            {
+                "totals": COUNTS | {"waiting": 0},
+                "funnel": [{"source": "shop-app", "messages": 1, "sent": 1, "delivered": 1} | NONE],
+                "responses": dict.fromkeys(BUCKETS, 0) | {"within_1_hour": 1, "median": 1_800.0, "p90": 1_800.0},
+            }
+        ],
+    ),
     "activity": (DAYS | {"by_hour": False}, [{"moment": "2026-03-08", "messages": 2, "inbound": 1}]),
-    "funnel": (DAYS, [{"messages": 1, "delivered": 1}]),
-    "responses": (DAYS, [{"within_1_hour": 1}]),
     "message_list": (LIST | {"direction": "", "hour": ""}, [{"sent_date": DAY}] * 2),
     "search": (LIST | {"direction": "", "text": "YES"}, [{"sent_date": DAY}]),
     "sent_list": (LIST | {"state": ""}, [{"sent_date": DAY}]),

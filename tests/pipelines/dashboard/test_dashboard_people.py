@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from dashboard_shop import NOON, WEEK, Shop, before
+from dashboard_shop import NOON, Shop, before, counted
 from flask.testing import FlaskClient
 
 from pipelines.bigquery import resolving
@@ -49,9 +49,7 @@ def both(shop: Shop) -> tuple[list[bool], list[bool]]:
     """Return who waits, by the dashboard and by the view, after both agreed on how many there are."""
     listed = shop.waiting()
     (counts,) = shop.analyst.query("SELECT COUNT(DISTINCT contact_id) AS contacts FROM parley.messages")
-    totals = shop.warehouse.first("totals", **WEEK.parameters())
-    assert totals is not None
-    assert totals["contacts"] == counts["contacts"]
+    assert counted(shop.warehouse)["totals"]["contacts"] == counts["contacts"]
     return sorted(listed), sorted(shop.view())
 
 
@@ -66,7 +64,7 @@ def test_what_was_told_today_needs_no_settling(shop: Shop) -> None:
     was_answered(shop, before(hours=3), "answer", PHONE)
 
     assert both(shop) == ([False], [False])
-    (counts,) = shop.warehouse.ask("responses", **WEEK.parameters())
+    counts = counted(shop.warehouse)["responses"]
     assert (counts["unanswered"], counts["within_4_hours"]) == (0, 1)
 
 

@@ -2,7 +2,7 @@ import datetime as dt
 
 import pytest
 import sqlglot
-from dashboard_shop import WEEK, Shop, before
+from dashboard_shop import Shop, before, counted
 from dashboard_world import DAYS, START, DashboardWorld
 
 from pipelines.bigquery.target import Target
@@ -46,7 +46,7 @@ def test_the_funnel_says_what_the_view_says(world: DashboardWorld) -> None:
         "SUM(read) AS read, SUM(failed) AS failed, SUM(without_receipt) AS without_receipt "
         "FROM parley.delivery_funnel GROUP BY source ORDER BY source"
     )
-    told = world.warehouse.ask("funnel", **WHOLE.parameters())
+    told = counted(world.warehouse, WHOLE)["funnel"]
     assert sorted(told, key=lambda row: row["source"]) == expected
     assert sum(row["read"] for row in told) > 10
     assert any(row["failed"] for row in told)
@@ -58,7 +58,7 @@ def test_a_watermark_of_the_very_time_of_a_message_covers_it(shop: Shop, receipt
     shop.messenger(before(minutes=59), **{receipt: {"watermark": int(before(hours=1).timestamp() * 1000)}})
     shop.stored()
 
-    (row,) = shop.warehouse.ask("funnel", **WEEK.parameters())
+    (row,) = counted(shop.warehouse)["funnel"]
     assert (row["messages"], row["delivered"], row["read"]) == (1, 1, int(receipt == "read"))
 
 
@@ -67,7 +67,7 @@ def test_response_times_are_those_of_the_view(world: DashboardWorld) -> None:
         "SELECT COUNT(*) AS turns, COUNTIF(response_seconds IS NULL) AS unanswered, "
         "COUNTIF(response_seconds < 60) AS fast FROM parley.response_times"
     )
-    (told,) = world.warehouse.ask("responses", **WHOLE.parameters())
+    told = counted(world.warehouse, WHOLE)["responses"]
     counts = {name: count for name, count in told.items() if name not in {"median", "p90"}}
     assert sum(counts.values()) == expected["turns"]
     assert counts["unanswered"] == expected["unanswered"] > 0
@@ -82,8 +82,7 @@ def test_totals_are_those_of_the_views(world: DashboardWorld) -> None:
         "(SELECT COUNT(DISTINCT contact_id) FROM parley.messages) AS contacts "
         "FROM parley.conversations"
     )
-    told = world.warehouse.first("totals", **WHOLE.parameters())
-    assert told is not None
+    told = counted(world.warehouse, WHOLE)["totals"]
     assert {name: told[name] for name in expected} == expected
     assert told["outbound"] == told["messages"] - told["inbound"]
 
@@ -107,5 +106,5 @@ def test_a_source_can_be_chosen(world: DashboardWorld) -> None:
 def test_tables_that_are_not_there_yet_will_be(world: DashboardWorld) -> None:
     nowhere = Warehouse(Target.prefixed(world.target.project, "nowhere_"), lambda: world.client)
     with pytest.raises(UnansweredError) as caught:
-        nowhere.ask("totals", **WHOLE.parameters())
+        nowhere.ask("overview", **WHOLE.parameters())
     assert caught.value.will_pass

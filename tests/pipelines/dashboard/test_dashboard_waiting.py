@@ -3,7 +3,7 @@
 import datetime as dt
 
 import pytest
-from dashboard_shop import WEEK, Shop, before
+from dashboard_shop import WEEK, Shop, before, counted
 
 from pipelines.dashboard.conversations import END_OF_TIME
 from pipelines.dashboard.period import Period
@@ -49,7 +49,7 @@ def test_an_answer_that_failed_is_none_however_it_is_known(
         shop.receipt("wamid.new", state, before(hours=2))
 
     assert shop.waiting() == shop.view() == [waits]
-    (counts,) = shop.warehouse.ask("responses", **WEEK.parameters())
+    counts = counted(shop.warehouse)["responses"]
     assert (counts["unanswered"], counts["within_4_hours"]) == (int(waits), int(not waits))
 
 
@@ -71,7 +71,7 @@ def test_what_went_out_at_the_very_time_of_a_question_answers_it(shop: Shop) -> 
         "SELECT message_id FROM parley.messages ORDER BY sent_at DESC, message_id DESC LIMIT 1"
     )
     assert row["last_message_id"] == last["message_id"]
-    (counts,) = shop.warehouse.ask("responses", **WEEK.parameters())
+    counts = counted(shop.warehouse)["responses"]
     assert {name: count for name, count in counts.items() if count} == {"within_1_minute": 1}
 
 

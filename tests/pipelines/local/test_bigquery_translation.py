@@ -133,3 +133,13 @@ def test_whether_an_array_has_a_value_is_told_as_googlesql_does(bigquery_client:
         {"n": 3, "has": False, "lacks": True, "perhaps": False, "counted": False},
         {"n": 4, "has": False, "lacks": True, "perhaps": False, "counted": False},
     ]
+
+
+def test_what_is_counted_is_an_integer_within_a_struct_too(bigquery_client: bigquery.Client):
+    (row,) = bigquery_client.query_and_wait(
+        "SELECT COUNTIF(n > 1) AS plain, "
+        "(SELECT AS STRUCT COUNTIF(n > 1) AS n FROM UNNEST([1, 2, 3]) AS n) AS held FROM UNNEST([1, 2, 3]) AS n"
+    )
+
+    assert dict(row) == {"plain": 2, "held": {"n": 2}}
+    assert {type(row["plain"]), type(row["held"]["n"])} == {int}
