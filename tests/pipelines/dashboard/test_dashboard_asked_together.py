@@ -1,6 +1,8 @@
 """Panels that show parts of one answer ask for it together."""
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -21,11 +23,11 @@ class Answer(Future[list[Row]]):
 
     def result(self, timeout: float | None = None) -> list[Row]:
         self._waits.release()
-        return super().result(timeout)
+        return super().result(60 if timeout is None else timeout)
 
     def until_waited_for(self, times: int) -> None:
         for _ in range(times):
-            assert self._waits.acquire(timeout=60)
+            assert self._waits.acquire(timeout=20)
 
 
 class Asked(Warehouse):
@@ -43,10 +45,22 @@ class Asked(Warehouse):
         return answer
 
 
+@contextlib.contextmanager
+def panels(warehouse: Asked) -> Iterator[ThreadPoolExecutor]:
+    """Threads that ask; whoever still waits in the end is let go, so that a test can fail."""
+    with ThreadPoolExecutor(4) as asking:
+        try:
+            yield asking
+        finally:
+            for answer in [each for day in warehouse.answers.values() for each in day]:
+                if not answer.done():
+                    answer.cancel()
+
+
 def test_who_asks_while_the_same_is_asked_gets_the_same_answer() -> None:
     warehouse = Asked()
-    with ThreadPoolExecutor(4) as panels:
-        waiting = [panels.submit(warehouse.together, "overview", day=day) for day in (1, 1, 2, 1)]
+    with panels(warehouse) as asking:
+        waiting = [asking.submit(warehouse.together, "overview", day=day) for day in (1, 1, 2, 1)]
         for _ in range(2):
             assert warehouse.begun.acquire(timeout=60)
         ((one,), (other,)) = warehouse.answers.values()
@@ -59,9 +73,9 @@ def test_who_asks_while_the_same_is_asked_gets_the_same_answer() -> None:
 @pytest.mark.parametrize("fails", [False, True])
 def test_an_answer_and_a_failure_are_not_kept_for_who_asks_later(fails: bool) -> None:
     warehouse = Asked()
-    with ThreadPoolExecutor(2) as panels:
+    with panels(warehouse) as asking:
         for number in range(2):
-            waiting = [panels.submit(warehouse.together, "overview", day=1) for _ in range(2)]
+            waiting = [asking.submit(warehouse.together, "overview", day=1) for _ in range(2)]
             assert warehouse.begun.acquire(timeout=60)
             answer = warehouse.answers[1][number]
             answer.until_waited_for(2)
