@@ -16,6 +16,10 @@ from pipelines.dashboard.period import Period
 from pipelines.dashboard.warehouse import rendered
 from pipelines.dashboard.widest import widest
 from pipelines.generate.volume import volume
+from pipelines.reprocess.extent import DAYS_BEFORE
+from pipelines.reprocess.replacement import TOLD, told_within
+from pipelines.reprocess.sql import Extent
+from pipelines.reprocess.superseding import LOOKS_BACK
 from schemas import loader, view_columns
 from schemas.scans import Scan, scans
 
@@ -84,8 +88,10 @@ ASSUMPTIONS = {
     "whether there is a smallest amount is not known",
     "the nightly run": f"plans yesterday on a machine like a receiver's, {PLAN_EVENTS:,} events a second "
     "(`make bench-batch`); its queries read the rows of the day and those made again, once each, and, to find what"
-    " is told in two partitions, the ids of messages and facts of a year, and, to keep who is who, those of "
-    f"contacts of {resolving.LATE.days} days and the aliases of a year; nothing differs, so nothing is kept",
+    f" is told in two partitions, the ids of messages and facts of {LOOKS_BACK.days + DAYS_BEFORE + 2} days, once "
+    "a month of a year, and, to keep who is who, those of contacts of "
+    f"{LOOKS_BACK.days + 1} days, on Sundays {resolving.LATE.days}, and the aliases of a year; nothing differs, "
+    "so nothing is kept",
     "the dashboard": f"{VISITS} visits, each of them every question once, for a week",
     "analysts": f"each view of the cookbook {LOOKS} times, after a year: a week of it where its dates prune, "
     "else all of it",
@@ -161,7 +167,7 @@ def queries(rate: int) -> Iterator[Line]:
     """Yield what a month of queries costs at so many events a second, by the bytes that they read."""
     rows = rate * SECONDS * volume().bytes_of(volume().columns) / GIB
     # What is free is so only once: here, since these queries are made every night.
-    told = NIGHTS * sum(_read(query, rate) for query in (*TOLD_TWICE, WHO)) / GIB
+    told = sum(often * _read(query, rate) for query, often in NIGHTLY) / GIB
     tib = {"the nightly run's": max(0, (2 * rows + told) / 1024 - 1)}
     tib["the dashboard's"] = VISITS * sum(_read(question, rate) for question in QUESTIONS) / 2**40
     tib["analysts'"] = LOOKS * sum(_read(view, rate) for view in VIEWS) / 2**40
@@ -215,25 +221,31 @@ def _read(query: Query, rate: int) -> float:
 
 
 QUESTIONS = _questions()
-TOLD_TWICE = [
-    Query(table, "nightly", scans(f"SELECT {known_by}, {date} FROM `views.counted_{table}`", {}, YEAR))  # noqa: S608
-    for table, known_by, date in (
-        ("messages", "message_id", "sent_date"),
-        ("metadata", "metadata_id", "occurred_date"),
-    )
-]
-NIGHT = {"first_day": LAST - resolving.LATE, "last_day": LAST}
-WHO = Query(
-    "who is who",
-    "nightly",
-    scans(
-        resolving.differences(
-            Target("some-project", "rows", "views"), "seen_date BETWEEN @first_day AND @last_day"
-        ),
-        NIGHT,
-        YEAR,
-    ),
-)
+
+
+def _nights() -> list[tuple[Query, float]]:
+    """Return what nights ask for beyond the rows of the day, and how often in a month that is."""
+    target = Target("some-project", "rows", "views")
+    day = dt.datetime.combine(LAST, dt.time(), dt.UTC)
+    lately = (day - LOOKS_BACK).date()
+    where = Extent(lately, LAST, lately - dt.timedelta(days=DAYS_BEFORE), LAST + dt.timedelta(days=1))
+    of_days = "seen_date BETWEEN @first_day AND @last_day"
+    nights = []
+    for name, first, often in (
+        ("who is who", lately, NIGHTS * 6 / 7),
+        ("who is who, of long ago", LAST - resolving.LATE, NIGHTS / 7),
+    ):
+        bounds = {"first_day": first, "last_day": LAST}
+        nights.append((Query(name, "nightly", scans(resolving.differences(target, of_days), bounds, YEAR)), often))
+    for table, (known_by, date, *_) in TOLD.items():
+        within = told_within(target, table, where, day)
+        everything = f"SELECT {known_by}, {date} FROM `views.counted_{table}`"  # noqa: S608
+        nights.append((Query(table, "nightly", scans(within, {}, YEAR)), NIGHTS - 1))
+        nights.append((Query(f"{table}, anywhere", "nightly", scans(everything, {}, YEAR)), 1))
+    return nights
+
+
+NIGHTLY = _nights()
 VIEWS = _views()
 
 

@@ -2,8 +2,9 @@
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from apache_beam.io.filesystem import FileMetadata
@@ -21,10 +22,7 @@ YEARS = 3 * 365
 MOST_DAYS = 20
 """Partitions that settling a day may read: events wait for a week at most, and tell of a week before that."""
 WHOLE = {
-    "messages": "in which partition a message is shown that sources without times tell in two",
-    "metadata": "the same of facts",
     "aliases": "who is one person",
-    "contacts": "who is one person",
     "resolved_contacts": "who was said to be one person",
 }
 """What is read of all partitions, a few columns without content, and what for."""
@@ -77,8 +75,8 @@ class Archive:
             yield FileMetadata(f"{folder}/hour={hour:02}/host-1-0-0.avro", SEGMENT_BYTES)
 
 
-def days_read(sql: str, where: Target, day: dt.date) -> dict[str, int]:
-    """Return how many days' partitions a query that is about a day reads of each table.
+def days_read(sql: str, given: Mapping[str, Any], where: Target, day: dt.date) -> dict[str, int]:
+    """Return how many days' partitions a query that is about a day, with its parameters, reads of each table.
 
     Tables of a run, or of a comparison, hold what is in its range: one day stands for them.
     """
@@ -89,7 +87,6 @@ def days_read(sql: str, where: Target, day: dt.date) -> dict[str, int]:
     if "`rows." not in sql and "`views." not in sql:
         return {}
     days = frozenset(day - n * DAY for n in range(-3, YEARS))
-    given = {"first_day": day - 8 * DAY, "last_day": day + DAY}
     read: dict[str, int] = {}
     for scan in scans(_OF_A_RUN.sub(lambda found: _of_a_day(found[1], day), sql), given, days):
         if scan.days is not None:

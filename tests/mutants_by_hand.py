@@ -32,6 +32,7 @@ PAGING: Final = f"{DASHBOARD}/test_dashboard_paging.py"
 RESPONSES: Final = f"{DASHBOARD}/test_dashboard_response_times.py"
 SHOP: Final = "tests/pipelines/dashboard/test_dashboard_waiting.py"
 REPROCESS: Final = "tests/pipelines/reprocess"
+SETTLE: Final = f"{REPROCESS}/test_settle.py"
 
 
 class Change(NamedTuple):
@@ -199,6 +200,38 @@ KNOWN: Final = (
     ),
     # Reprocessing, and the ledger.
     Change("pipelines/reprocess/runs.py", "if len(found) != 1:", "if not found:", f"{REPROCESS}/test_runs.py"),
+    Change(
+        "pipelines/reprocess/replacement.py",
+        "OR known.id IS NULL AND told.days > 1",
+        "",
+        f"{SETTLE} -k shown_in_the_first",
+    ),
+    Change(
+        "pipelines/reprocess/replacement.py",
+        "FROM known WHERE {outside}",
+        "FROM known WHERE FALSE",
+        f"{SETTLE} -k found_holds",
+    ),
+    Change(
+        "pipelines/reprocess/replacement.py",
+        '"occurred_at_from": "\'received\'"',
+        '"occurred_at_from": "\'item\'"',
+        f"{SETTLE} -k without_a_time",
+    ),
+    Change("pipelines/reprocess/settle.py", "day.day == 1", "day.day == 2", f"{SETTLE} -k first_of_a_month"),
+    Change(
+        "pipelines/reprocess/settle.py",
+        "anywhere=anywhere)",
+        "anywhere=True)",
+        f"{SETTLE} -k however_long",
+    ),
+    Change("pipelines/reprocess/settle.py", "_SUNDAY: Final = 7", "_SUNDAY: Final = 6", f"{SETTLE} -k sunday"),
+    Change(
+        "pipelines/reprocess/settle.py",
+        "resolving.LATE if long_ago",
+        "resolving.LATE if True",
+        f"{SETTLE} -k however_long",
+    ),
     Change(
         "pipelines/bigquery/bundle.py",
         "self._store_dead_letters(letters)\n        unlisted = self._store(LEDGER, ledger)",

@@ -161,7 +161,7 @@ def _retold(client: bigquery.Client, live: Target, place: Staging, run: Run) -> 
     others = f"{known} LEFT JOIN ({every}) AS moved ON moved.id = known.id WHERE moved.id IS NULL"
     again = []
     for table in found:
-        known_by, date, first = TOLD[table]
+        known_by, date, first, _ = TOLD[table]
         again.append(
             f"SELECT {known_by}, {first}, CURRENT_TIMESTAMP() FROM `{shown.view(loader.COUNTED + table)}` AS told "  # noqa: S608
             f"INNER JOIN ({moved[table]}) AS moved ON moved.id = told.{known_by} "

@@ -4,6 +4,8 @@ Every step is safe to be interrupted and to be said again, and changes nothing w
 """
 
 import datetime as dt
+from collections.abc import Callable
+from typing import Final
 
 import msgspec
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -20,6 +22,9 @@ from pipelines.reprocess.runs import RefusedError, Request, Staging
 from pipelines.reprocess.steps import Steps
 from pipelines.reprocess.streamed import buffered_for
 from pipelines.sources import PARSERS
+
+_SUNDAY: Final = 7
+_MONTH: Final = dt.timedelta(days=31)
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -78,9 +83,14 @@ def settle(
         apply(client, live, run.run_id, actor, reason="settle")
     lately = start - superseding.LOOKS_BACK
     older = superseding.older_generations(client, live, lately, end)
-    retold = superseding.retold_lately(client, live, lately, end)
-    days = (start - resolving.LATE).date(), (end + dt.timedelta(hours=1)).date()
-    resolved = resolving.keep(client, live, days)
+    # What a night reads must not grow with the archive. So what was told long ago waits: for a Sunday where it is
+    # bounded as well, for the first of a month where it is not.
+    anywhere = _includes(start, end, lambda day: day.day == 1)
+    since = lately - _MONTH if anywhere else lately
+    retold = superseding.retold_lately(client, live, since, end, anywhere=anywhere)
+    long_ago = _includes(start, end, lambda day: day.isoweekday() == _SUNDAY)
+    first = start - resolving.LATE if long_ago else lately
+    resolved = resolving.keep(client, live, (first.date(), (end + dt.timedelta(hours=1)).date()))
     deleted = cleaning.clean(client, live, steps)
     found = reconcile(client, live, archive, Selection(start, end), options, files=files, steps=steps)
     return Summary(
@@ -99,6 +109,12 @@ def settle(
         stray=len(found.stray),
         damages=len(found.damages),
     )
+
+
+def _includes(start: dt.datetime, end: dt.datetime, is_one: Callable[[dt.date], bool]) -> bool:
+    """Return whether one of the days of a range is such a day."""
+    days = max(1, -(-(end - start) // dt.timedelta(days=1)))
+    return any(is_one((start + dt.timedelta(days=number)).date()) for number in range(days))
 
 
 def _check_sources(client: bigquery.Client, live: Target, start: dt.datetime) -> None:

@@ -13,7 +13,7 @@ from pipelines.bigquery.target import Target
 from pipelines.core.rows import TABLES
 from pipelines.reprocess import extent, moves
 from pipelines.reprocess.moves import Lock
-from pipelines.reprocess.replacement import BEGINNING, ENTRY, TOLD, retold
+from pipelines.reprocess.replacement import BEGINNING, ENTRY, TOLD, retold, told_anywhere, told_within
 from pipelines.reprocess.sql import Extent, counted, moment, partitions
 
 Statement = Callable[[dt.datetime], str]
@@ -54,8 +54,13 @@ def older_generations(client: bigquery.Client, live: Target, start: dt.datetime,
     return count
 
 
-def retold_lately(client: bigquery.Client, live: Target, start: dt.datetime, end: dt.datetime) -> int:
+def retold_lately(
+    client: bigquery.Client, live: Target, start: dt.datetime, end: dt.datetime, *, anywhere: bool = False
+) -> int:
     """Say in which partition what was received in a range is shown; return for how many ids that is new.
+
+    It is looked for in the partitions in which the range tells something; `anywhere` looks in all others as well,
+    which finds what was told long before and costs with the archive.
 
     Raises:
         RefusedError: others move all the time.
@@ -63,15 +68,17 @@ def retold_lately(client: bigquery.Client, live: Target, start: dt.datetime, end
     where = _extent(client, live, start, end)
     statements: list[Statement] = []
     count = 0
-    for table, (known_by, *_) in TOLD.items():
+    for table, told in TOLD.items():
         chosen = counted(live, table, _received(table, where, start, end))
-        ids = f"SELECT DISTINCT {known_by} AS id FROM ({chosen})"  # noqa: S608
+        ids = f"SELECT DISTINCT {told.known_by} AS id FROM ({chosen})"  # noqa: S608
 
-        def statement(at: dt.datetime, table: str = table, ids: str = ids) -> str:
-            return retold(live, table, ids, at)
+        def entries(at: dt.datetime, table: str = table, ids: str = ids) -> str:
+            return told_anywhere(live, table, ids, at) if anywhere else told_within(live, table, where, at)
 
-        new = statement(start).partition("\n")[2].partition("\n")[2]
-        found = int(next(iter(client.query_and_wait(f"SELECT COUNT(*) FROM ({new})")))[0])  # noqa: S608
+        def statement(at: dt.datetime, entries: Statement = entries) -> str:
+            return retold(live, entries(at))
+
+        found = int(next(iter(client.query_and_wait(f"SELECT COUNT(*) FROM ({entries(start)})")))[0])  # noqa: S608
         count += found
         statements += [statement] if found else []
     if statements:

@@ -98,6 +98,9 @@ class Product:
             f"WHERE event_id = '{text_message(50).event_id}'"
         )
         self._parley(settle, "--from", DAY, "--to", "2026-03-15")
+        # What was told long ago is looked for on the first of a month.
+        self.warehouse.received([_sms(62, NOON + dt.timedelta(days=40))])
+        self._parley(settle, "--from", "2026-05-01", "--to", "2026-05-02")
 
     def live(self) -> None:
         """Ask what live has stored."""

@@ -7,23 +7,27 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from google.cloud import bigquery
-from reprocess_support import ACTOR, Warehouse, options
+from reprocess_support import ACTOR, Warehouse, options, reaction
 from sms import sms
 
 from pipelines import sources
+from pipelines.bigquery import resolving
 from pipelines.core.generation import GENERATION
 from pipelines.core.rows import TABLES
-from pipelines.reprocess import RefusedError, State, streamed
+from pipelines.reprocess import RefusedError, State, streamed, superseding
 from pipelines.reprocess.settle import Summary, settle
 from pipelines.reprocess.settle_command import settle as settle_command
 from schemas import loader
+from schemas.raw_event import RawEvent, format_received_at
 from tests.long_archive import MOST_DAYS, WHOLE, YEARS, Archive, days_read
 from tests.raw_events import NOON, raw_event, text_message
+from tests.schemas.sample_world import whatsapp_event
 
 pytestmark = pytest.mark.thorough
 
 EVENTS = [text_message(n) for n in range(4)]
 DAY = dt.datetime(2026, 3, 14, tzinfo=dt.UTC)
+SUNDAY, FIRST = dt.datetime(2026, 3, 15, tzinfo=dt.UTC), dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
 NOTHING = {
     "run_id": None,
     "changed_events": 0,
@@ -136,6 +140,76 @@ def test_what_is_told_in_two_partitions_is_shown_in_the_first(warehouse: Warehou
     assert shown["sent_date"] == DAY.date()
 
 
+def test_what_is_told_again_long_after_is_found_on_the_first_of_a_month(warehouse: Warehouse):
+    later = DAY + dt.timedelta(days=40)
+    warehouse.received([sms(1, DAY, 1), sms(1, later, 2)])
+
+    assert told(settled(warehouse, later)) == {}
+    assert len(warehouse.query("SELECT * FROM `V.messages`")) == 2
+
+    assert told(settled(warehouse, FIRST)) == {"retold": 1}
+    (shown,) = warehouse.query("SELECT sent_date FROM `V.messages`")
+    assert shown["sent_date"] == DAY.date()
+
+
+def test_what_was_found_holds_for_partitions_that_are_not_read_again(warehouse: Warehouse):
+    later = DAY + dt.timedelta(days=40)
+    warehouse.received([sms(1, DAY, 1), sms(1, DAY + dt.timedelta(days=1), 2)])
+    assert told(settled(warehouse, days=2)) == {"retold": 1}
+    warehouse.received([sms(1, later, 3)])
+
+    assert told(settled(warehouse, later)) == {}
+    (shown,) = warehouse.query("SELECT sent_date FROM `V.messages`")
+    assert shown["sent_date"] == DAY.date()
+
+
+@pytest.mark.parametrize(("key", "shown"), [("app.mode", 40), ("source.delivery_state", 0)])
+def test_metadata_without_a_time_is_shown_where_it_is_told_last_unless_it_is_a_state(
+    warehouse: Warehouse, key: str, shown: int
+):
+    warehouse.received([reaction(1)])
+    warehouse.query(f"UPDATE `T.metadata` SET key = '{key}', occurred_at_from = 'received' WHERE TRUE")
+    for days in (1, 40):
+        later = DAY + dt.timedelta(days=days)
+        event = reaction(2 + days)
+        warehouse.received([RawEvent(b"", {**event.attributes, "received_at": format_received_at(later)})])
+        warehouse.query(
+            f"INSERT INTO `T.metadata` SELECT * REPLACE ('{event.event_id}' AS event_id, "
+            f"DATE '{later.date()}' AS occurred_date, TIMESTAMP '{later}' AS received_at) "
+            f"FROM `T.metadata` WHERE occurred_date = '{DAY.date()}'"
+        )
+        superseding.retold_lately(
+            warehouse.client, warehouse.target, later - superseding.LOOKS_BACK, later + dt.timedelta(days=1)
+        )
+
+    (found,) = warehouse.query("SELECT occurred_date FROM `V.metadata`")
+    assert found["occurred_date"] == DAY.date() + dt.timedelta(days=shown)
+
+
+def test_who_somebody_turns_out_to_be_is_kept_of_long_ago_on_a_sunday(warehouse: Warehouse):
+    def wrote(number: int, at: dt.datetime, **sender: str) -> RawEvent:
+        text = {"id": f"wamid.{number}", "timestamp": str(int(at.timestamp())), "type": "text"}
+        message = text | {"text": {"body": "hello"}} | sender
+        return raw_event(
+            whatsapp_event(at, messages=[message])[2], source="whatsapp", received_at=at, number=number
+        )
+
+    long_ago, lately = DAY - dt.timedelta(days=50), DAY - dt.timedelta(days=3)
+    by_id = {"from_user_id": "DE.1"}
+    warehouse.received([wrote(1, long_ago, **by_id), wrote(2, lately, **by_id)])
+    warehouse.received([wrote(3, DAY, **by_id, **{"from": "4915550000101"})])
+
+    def kept() -> list[dt.date]:
+        return [
+            row["seen_date"] for row in warehouse.query("SELECT seen_date FROM `V.resolved_contacts` ORDER BY 1")
+        ]
+
+    settled(warehouse)
+    assert kept() == [lately.date()]
+    assert told(settled(warehouse, SUNDAY)) == {"resolved": 1}
+    assert kept() == [long_ago.date(), lately.date()]
+
+
 def test_what_is_in_the_write_buffer_is_deleted_later(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch):
     warehouse.received(EVENTS)
     warehouse.query("UPDATE `T.messages` SET kind = 'wrong' WHERE TRUE")
@@ -196,23 +270,38 @@ def test_the_command_says_what_it_did_and_its_exit_code(warehouse: Warehouse):
     assert run(*days, PARLEY_SOURCES_FILE="/no/such/file").exit_code == 2
 
 
+Asked = list[tuple[str, dict[str, Any]]]
+
+
 @pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every statement that BigQuery is given."""
-    said: list[str] = []
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """Every statement that BigQuery is given, and its parameters."""
+    said: Asked = []
     for name in ("query", "query_and_wait"):
         ask = getattr(bigquery.Client, name)
 
         def heard(client, sql, *rest, ask=ask, **more):
-            said.append(sql)
+            config = more.get("job_config")
+            said.append((sql, {each.name: each.value for each in config.query_parameters} if config else {}))
             return ask(client, sql, *rest, **more)
 
         monkeypatch.setattr(bigquery.Client, name, heard)
     return said
 
 
+def most_read(asked: Asked, warehouse: Warehouse, day: dt.datetime) -> dict[str, int]:
+    """Return of each table how many days' partitions the query reads that reads most of them."""
+    read: dict[str, int] = {}
+    for sql, given in asked:
+        # A script moves, in one transaction, what the statements before it have found.
+        if not sql.startswith("BEGIN"):
+            for table, days in days_read(sql, given, warehouse.target, day.date()).items():
+                read[table] = max(days, read.get(table, 0))
+    return read
+
+
 def test_a_day_costs_its_own_size_however_long_the_archive(
-    warehouse: Warehouse, statements: list[str], monkeypatch: pytest.MonkeyPatch
+    warehouse: Warehouse, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ):
     warehouse.archived(EVENTS)
     archive = Archive(warehouse.archive, DAY, YEARS)
@@ -224,12 +313,20 @@ def test_a_day_costs_its_own_size_however_long_the_archive(
     assert (done.agrees, done.changed_events) == (True, len(EVENTS))
     # Nothing else is listed, and what has only a name cannot be read.
     assert set(archive.listed) == {DAY.date().isoformat()}
-    # A script moves, in one transaction, what the statements before it have found.
-    queries = [sql for sql in statements if not sql.startswith("BEGIN")]
-    read = [
-        (table, days, sql)
-        for sql in queries
-        for table, days in days_read(sql, warehouse.target, DAY.date()).items()
-    ]
-    assert {table for table, *_ in read} >= {*TABLES}
-    assert [each for each in read if each[1] > MOST_DAYS and each[0] not in WHOLE] == []
+    read = most_read(asked, warehouse, DAY)
+    assert read.keys() >= {*TABLES}
+    assert {table for table, days in read.items() if days > MOST_DAYS} == set(WHOLE)
+
+
+def test_a_sunday_costs_a_hundred_days_and_the_first_of_a_month_two_tables(warehouse: Warehouse, asked: Asked):
+    warehouse.archived(EVENTS)
+    settled(warehouse, SUNDAY)
+
+    read = most_read(asked, warehouse, SUNDAY)
+    assert {table for table, days in read.items() if days > resolving.LATE.days + MOST_DAYS} == set(WHOLE)
+    assert read["messages"] > resolving.LATE.days
+
+    asked.clear()
+    settled(warehouse, FIRST)
+    read = most_read(asked, warehouse, FIRST)
+    assert {table for table, days in read.items() if days > 3 * MOST_DAYS} == {*WHOLE, "messages", "metadata"}
