@@ -1124,15 +1124,10 @@ SQL: Final = (
         f"{BOUNDS} -k replies",
     ),
     Change("pipelines/dashboard/sql/asked.sql", "AND direction = 'inbound'", "AND TRUE", f"{LATEST} -k window"),
-    Change(
-        "pipelines/dashboard/sql/channel.sql", "MAX_BY(display_name", "MIN_BY(display_name", f"{LATEST} -k channel"
-    ),
-    Change(
-        "pipelines/dashboard/sql/contacts.sql",
-        "MAX_BY(display_name",
-        "MIN_BY(display_name",
-        f"{LATEST} -k a_contact",
-    ),
+    Change("pipelines/dashboard/sql/channel.sql", "seen_at DESC", "seen_at", f"{LATEST} -k channel"),
+    Change("pipelines/dashboard/sql/channel.sql", "event_id DESC", "event_id", f"{LATEST} -k names_of_one_time"),
+    Change("pipelines/dashboard/sql/contacts.sql", "seen_at DESC", "seen_at", f"{LATEST} -k a_contact"),
+    Change("pipelines/dashboard/sql/contacts.sql", "event_id DESC", "event_id", f"{LATEST} -k names_of_one_time"),
     Change("pipelines/dashboard/sql/event.sql", "AND event_id = @event_id", "AND TRUE", f"{LATEST} -k its_own"),
     Change(
         "pipelines/dashboard/sql/items.sql", "AND event_id = @event_id\nUNION", "\nUNION", f"{LATEST} -k its_own"

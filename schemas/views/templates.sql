@@ -6,6 +6,7 @@ WITH
     SELECT
       metadata_id,
       occurred_at,
+      occurred_date,
       CASE key
         WHEN 'source.message_template_status_update' THEN 'status'
         WHEN 'source.message_template_quality_update' THEN 'quality'
@@ -50,7 +51,8 @@ WITH
       ) AS category
     FROM told
     WHERE TRUE
-    QUALIFY ROW_NUMBER() OVER (PARTITION BY metadata_id ORDER BY occurred_at) = 1
+    -- Told in two partitions, it is one all the same, also where both tell the same time.
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY metadata_id ORDER BY occurred_at, occurred_date) = 1
   ),
   -- Some changes name the id alone.
   named AS (

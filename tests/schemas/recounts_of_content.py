@@ -19,8 +19,9 @@ def _(views: Views) -> Answers:
 def _(views: Views) -> Answers:
     lately = [row for row in views.message_texts if row["sent_date"] >= days_ago(14)]
     words = [(row, set(re.findall(r"[a-z0-9_]+", (row["text"] or "").lower()))) for row in lately]
-    found = [(row["sent_at"], row["source"], row["text"]) for row, said in words if "return" in said]
-    return sorted(found)
+    found = [row for row, said in words if "return" in said]
+    found.sort(key=lambda row: (row["sent_at"], row["message_id"]))
+    return [(row["sent_at"], row["source"], row["text"]) for row in found]
 
 
 @answers("Which questions come again and again?")
@@ -66,7 +67,7 @@ def _(views: Views) -> Answers:
 def _(views: Views) -> Answers:
     first = {row["message_id"]: row["text"] for row in views.message_texts}
     found = []
-    for row in views.messages_current:
+    for row in sorted(views.messages_current, key=lambda row: str(row["message_id"])):
         if row["is_deleted"] or row["edits"]:
             at = row["deleted_at"] or row["edited_at"]
             told = (row["source"], row["text"], first[row["message_id"]], row["edits"], row["is_deleted"], at)

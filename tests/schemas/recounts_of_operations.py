@@ -23,7 +23,8 @@ def _(views: Views) -> Answers:
 def _(views: Views) -> Answers:
     columns = ("source", "stage", "pointer", "error_class", "error_message", "received_at")
     lately = [row for row in views.dead_letters if row["received_date"] >= days_ago(30)]
-    lately.sort(key=lambda row: row["received_at"])
+    placed = ("event_id", "stage", "table_name", "pointer", "error_class", "error_message")
+    lately.sort(key=lambda row: (row["received_at"], *(nulls_first(row[column]) for column in placed)))
     return [tuple(row[column] for column in columns) for row in lately]
 
 
@@ -38,7 +39,7 @@ def _(views: Views) -> Answers:
 @answers("Which messages came late?")
 def _(views: Views) -> Answers:
     found = []
-    for row in views.messages:
+    for row in sorted(views.messages, key=lambda row: str(row["message_id"])):
         late = seconds(row["received_at"], row["sent_at"])
         if row["sent_at_from"] == "item" and late >= 3600 and row["sent_date"] >= days_ago(14):
             found.append((row["source"], row["source_message_id"], row["sent_at"], int(late // 60)))
@@ -61,7 +62,7 @@ def _(views: Views) -> Answers:
 def _(views: Views) -> Answers:
     lately = [row for row in views.events if row["received_date"] >= days_ago(30)]
     found = []
-    for (source, _), rows in by(lately, "source", "body_sha256").items():
+    for (source, _), rows in sorted(by(lately, "source", "body_sha256").items()):
         if len(rows) > 1:
             times = [row["received_at"] for row in rows]
             found.append((source, len(rows), min(times), max(times)))
@@ -104,7 +105,7 @@ def _(views: Views) -> Answers:
 @answers("What was reprocessed, by whom, and what did it change?")
 def _(views: Views) -> Answers:
     found = []
-    for run in sorted(views.runs, key=lambda row: row["state_at"]):
+    for run in sorted(views.runs, key=lambda row: (row["state_at"], row["run_id"])):
         sources = json.loads(run["selection"]).get("sources") or [None]
         changed = json.loads(run["counts"])["messages"]["changed"]
         who = (run["run_id"], run["state"], run["state_at"], run["actor"])

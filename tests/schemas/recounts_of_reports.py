@@ -150,7 +150,7 @@ def _(views: Views) -> Answers:
     columns = ("changed_at", "kind", "previous", "value", "reason")
     found = [
         (row["template"], *(change[column] for column in columns))
-        for row in views.templates
+        for row in sorted(views.templates, key=lambda row: row["language"] or "")
         for change in row["history"]
     ]
     found.sort(key=lambda each: (each[0], each[2]))

@@ -19,5 +19,5 @@ SELECT
   received_at
 FROM (${texts})
 WHERE sent_date IN (${days}) AND message_id IN (${message_ids})
-ORDER BY sent_at, message_id
+ORDER BY sent_at, message_id, sent_date
 LIMIT 500

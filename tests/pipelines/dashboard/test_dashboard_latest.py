@@ -8,6 +8,7 @@ import pytest
 from dashboard_shop import NOON, PHONE, WEEK, Shop, before
 
 from pipelines.core import ids
+from pipelines.dashboard.period import END_OF_TIME
 from tests.schemas import sample_world
 
 pytestmark = pytest.mark.thorough
@@ -45,6 +46,30 @@ def test_a_contact_has_the_name_that_was_told_last(shop: Shop) -> None:
 
     (row,) = shop.warehouse.ask("contacts", days=[TODAY], contact_ids=[who["contact_id"]])
     assert row["display_name"] == "Kim"
+
+
+def test_of_names_of_one_time_those_are_shown_that_the_views_have(shop: Shop) -> None:
+    for number, name in (("15550100022", "Kim"), ("15550100011", "Ann"), ("15550100033", "Sam")):
+        by_whatsapp(shop, before(hours=2), number, number, **{"from": PHONE})
+        at = int(before(hours=2).timestamp() * 1000)
+        fact: dict[str, Any] = {"namespace": "contact", "source_id": "7", "occurred_at": at}
+        shop.told("shop-app", {"metadata": [fact | {"metadata": {"display_name": name}}]}, before(hours=2))
+    shop.stored()
+    (channel,) = shop.analyst.query(
+        "SELECT channel_id, display_name FROM parley.channels WHERE source = 'whatsapp'"
+    )
+    (contact,) = shop.analyst.query(
+        "SELECT contact_id, display_name FROM parley.contacts WHERE source = 'shop-app'"
+    )
+    assert (channel["display_name"], contact["display_name"]) == ("15550100033", "Sam")
+
+    (shown,) = shop.warehouse.ask("channel", day=TODAY, channel_id=channel["channel_id"])
+    assert shown["display_name"] == channel["display_name"]
+    (shown,) = shop.warehouse.ask("contacts", days=[TODAY], contact_ids=[contact["contact_id"]])
+    assert shown["display_name"] == contact["display_name"]
+    page = {"contact": "", "several": False, "before": END_OF_TIME, "after_id": "", "page_size": 9}
+    (listed,) = shop.warehouse.ask("people_list", source="shop-app", **page, **DAYS)
+    assert listed["display_name"] == "Ann"
 
 
 def test_a_conversation_is_with_whom_it_was_told_with_last(shop: Shop) -> None:
