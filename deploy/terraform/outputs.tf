@@ -13,6 +13,16 @@ output "archive" {
   value       = local.receiver_environment.PARLEY_ARCHIVE
 }
 
+output "archive_keys" {
+  description = "PARLEY_ARCHIVE_KEYS of whoever reads a sealed archive; empty where it is not sealed."
+  value       = join("", values(local.archive_keys))
+}
+
+output "archive_key_secret" {
+  description = "The secret that wraps these keys, by its name: --archive_key_secret of a batch job."
+  value       = join("", values(local.archive_secret))
+}
+
 output "temp_location" {
   description = "Where jobs keep staged and temporary files."
   value       = local.temp_location

@@ -4,6 +4,8 @@
 
 locals {
   secrets = setunion(var.receiver_secrets, ["PARLEY_METRICS_TOKENS"])
+  # What a machine fetches: the key of a sealed archive is not the receivers' alone.
+  receiver_files = setunion(local.secrets, keys(local.archive_secret))
 
   # Names and meanings: docs/configuration.md.
   receiver_environment = merge(
@@ -16,8 +18,9 @@ locals {
       PARLEY_TRUSTED_PROXIES = "2"
     },
     var.sources_file == null ? {} : { PARLEY_SOURCES_FILE = "/etc/parley/sources.toml" },
+    local.archive_keys,
     var.receiver_settings,
-    { for name in local.secrets : "${name}_FILE" => "/run/parley/${name}" },
+    { for name in local.receiver_files : "${name}_FILE" => "/run/parley/${name}" },
   )
 
   # Google's build of Prometheus, which writes to Cloud Monitoring; by digest, like all images.
@@ -93,7 +96,7 @@ resource "google_compute_instance_template" "receiver" {
       registry         = "${var.region}-docker.pkg.dev"
       environment      = join("\n", [for name, value in local.receiver_environment : "${name}=${value}"])
       project          = var.project
-      secrets          = join(" ", local.secrets)
+      secrets          = join(" ", local.receiver_files)
       sources          = var.sources_file == null ? "" : file(var.sources_file)
       prepare          = file("${path.module}/machine/prepare.sh")
       fetch_secrets    = file("${path.module}/machine/fetch-secrets.sh")
@@ -156,7 +159,10 @@ resource "google_compute_instance_group_manager" "receiver" {
     google_artifact_registry_repository_iam_member.receiver_pulls,
     google_project_iam_member.receiver,
     google_pubsub_topic_iam_member.receiver_publishes,
+    google_secret_manager_secret_iam_member.archive_key_writer,
     google_secret_manager_secret_iam_member.receiver_reads_secret,
     google_storage_bucket_iam_member.receiver_archives,
+    google_storage_bucket_iam_member.writer_adds_keys,
+    google_storage_bucket_iam_member.writer_lists_keys,
   ]
 }

@@ -2,17 +2,20 @@
 # while Pub/Sub is away (docs/deploy.md, "The sender").
 
 locals {
+  sender_files = setunion(["PARLEY_SEND_CHANNELS"], keys(local.archive_secret))
+
   # Names and meanings: docs/sending.md.
   sender_environment = merge(
     {
-      PARLEY_PROJECT            = var.project
-      PARLEY_ARCHIVE            = "gs://${google_storage_bucket.archive.name}/raw"
-      PARLEY_DATA_DIR           = "/var/lib/parley"
-      PARLEY_PUBLIC_URL         = "https://${var.domain}"
-      PARLEY_SENDERS            = tostring(max(1, length(var.senders)))
-      PARLEY_SEND_CHANNELS_FILE = "/run/parley/PARLEY_SEND_CHANNELS"
+      PARLEY_PROJECT    = var.project
+      PARLEY_ARCHIVE    = "gs://${google_storage_bucket.archive.name}/raw"
+      PARLEY_DATA_DIR   = "/var/lib/parley"
+      PARLEY_PUBLIC_URL = "https://${var.domain}"
+      PARLEY_SENDERS    = tostring(max(1, length(var.senders)))
     },
+    local.archive_keys,
     var.sender_settings,
+    { for name in local.sender_files : "${name}_FILE" => "/run/parley/${name}" },
   )
 }
 
@@ -88,6 +91,7 @@ resource "google_compute_instance_template" "sender" {
       registry      = "${var.region}-docker.pkg.dev"
       environment   = join("\n", [for name, value in local.sender_environment : "${name}=${value}"])
       project       = var.project
+      secrets       = join(" ", local.sender_files)
       prepare       = file("${path.module}/machine/prepare.sh")
       fetch_secrets = file("${path.module}/machine/fetch-secrets.sh")
     })
@@ -131,9 +135,12 @@ resource "google_compute_instance_group_manager" "sender" {
     google_project_iam_member.sender,
     google_pubsub_subscription_iam_member.sender_subscribes,
     google_pubsub_topic_iam_member.sender_publishes,
+    google_secret_manager_secret_iam_member.archive_key_writer,
     google_secret_manager_secret_iam_member.sender_reads_channels,
     google_storage_bucket_iam_member.sender_archives,
     google_storage_bucket_iam_member.sender_lists,
     google_storage_bucket_iam_member.sender_removes,
+    google_storage_bucket_iam_member.writer_adds_keys,
+    google_storage_bucket_iam_member.writer_lists_keys,
   ]
 }

@@ -130,6 +130,20 @@ variable "archive_delete_after_days" {
   default     = null
 }
 
+variable "seals_archive" {
+  description = <<-EOT
+    Whether archived events are encrypted: makes a bucket for data keys and the secret PARLEY_ARCHIVE_KEY, and gives
+    both to receivers and senders. The secret needs its value first: docs/deploy.md. Cannot be taken back.
+  EOT
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !(var.seals_archive && contains(var.receiver_secrets, "PARLEY_ARCHIVE_KEY"))
+    error_message = "PARLEY_ARCHIVE_KEY comes with seals_archive: take it out of receiver_secrets."
+  }
+}
+
 variable "pipeline" {
   description = <<-EOT
     The streaming job, where Terraform holds it: the spec of the Flex Template in a bucket, its image by

@@ -17,6 +17,7 @@ GCLOUD = {
     "dataflow flex-template build": {"--image", "--metadata-file", "--sdk-language", "--print-only"},
     "logging read": {"--freshness", "--limit", "--order"},
     "pubsub subscriptions pull": {"--auto-ack", "--filter", "--limit"},
+    "secrets versions access": {"--location", "--out-file", "--secret"},
     "secrets versions add": {"--data-file", "--location"},
 }
 TERRAFORM_EVERYWHERE = {"-chdir"}

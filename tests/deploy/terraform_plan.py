@@ -1,8 +1,9 @@
 """Validates `deploy/terraform` and records what it would make, for the tests: `make terraform`.
 
 Terraform itself runs, with `stand_in_provider` in place of Google's providers and the variables of
-example.tfvars.json. terraform_plan.json then holds each resource with its values, and the fingerprint of all it
-follows from, by which a test finds out that it is of today.
+example.tfvars.json. terraform_plan.json then holds each resource with its values, the addresses of those that
+there are without any switch, and the fingerprint of all it follows from, by which a test finds out that it is of
+today.
 """
 
 import hashlib
@@ -53,13 +54,15 @@ def main() -> None:
         sys.stdout.write(terraform("validate", "-no-color"))
         # First as docs/deploy.md begins, without receivers and job, then with everything.
         (copy / "terraform.tfvars.json").write_text(json.dumps(_first_step()), "utf-8")
-        terraform("plan", "-input=false")
+        terraform("plan", "-input=false", "-out=first")
+        first = json.loads(terraform("show", "-json", "first"))
         shutil.copy(VARIABLES, copy / "terraform.tfvars.json")
         terraform("plan", "-input=false", "-out=plan")
         shown = json.loads(terraform("show", "-json", "plan"))
     recorded = {
         "fingerprint": fingerprint(),
         "terraform": shown["terraform_version"],
+        "first_step": sorted(resources(first)),
         "resources": resources(shown),
     }
     PLAN.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n", "utf-8")

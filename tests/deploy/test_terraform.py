@@ -24,8 +24,9 @@ from pipelines.run import stream
 from receiver import metrics
 from receiver.answers.conversations import Conversations, conversation_key, open_conversations
 from receiver.app import create_app
-from receiver.config import Config
+from receiver.config import ARCHIVE_KEY, ARCHIVE_KEYS, Config, archive_key_problems
 from receiver.operate.health import MAX_SPOOL_AGE_SECONDS, MAX_UPLOAD_AGE_SECONDS
+from receiver.replies.archive_keys import keyring_of
 from receiver.replies.store import BucketStore, open_store
 
 ROOT = Path(__file__).parents[2]
@@ -132,7 +133,10 @@ def test_what_a_machine_sets_configures_a_receiver_of_its_sources(tmp_path):
     environ |= {"PARLEY_SOURCES_FILE": str(tmp_path / "sources.toml"), "PARLEY_DATA_DIR": str(tmp_path / "data")}
 
     assert {"facebook", "twilio", "custom"} <= create_app(environ).blueprints.keys()
-    assert Config.from_environ(environ).archive == f"gs://{PROJECT}-parley-archive/raw"
+    config = Config.from_environ(environ)
+    assert config.archive == f"gs://{PROJECT}-parley-archive/raw"
+    assert config.archive_keys == f"gs://{PROJECT}-parley-keys"
+    assert keyring_of(config) is not None
 
 
 def test_every_variable_that_a_machine_sets_is_documented():
@@ -145,7 +149,7 @@ def test_every_variable_that_a_machine_sets_is_documented():
 def test_no_secret_passes_terraform():
     assert resources("secret_manager_secret_version") == {}
     secret = {values["secret_id"] for values in resources("secret_manager_secret").values()}
-    ours = {"PARLEY_METRICS_TOKENS", "PARLEY_SEND_CHANNELS", "PARLEY_ERASURE_KEY"}
+    ours = {"PARLEY_METRICS_TOKENS", "PARLEY_SEND_CHANNELS", "PARLEY_ERASURE_KEY", ARCHIVE_KEY}
     assert secret == {*VARIABLES["receiver_secrets"], *ours}
     assert secret & environment().keys() == set()
 
@@ -205,23 +209,27 @@ def test_what_a_machine_sets_configures_a_sender(tmp_path):
     environ = dict(line.split("=", 1) for line in files["/etc/parley/sender.env"].splitlines() if line)
     unit = files["/etc/systemd/system/parley-sender.service"]
     mounted = re.search(r"prepare.sh /dev/disk/by-id/google-parley (\S+)\n", unit)
-    fetched = re.search(r"ExecStartPre.*fetch-secrets.sh \S+ (\S+) (\S+)\n", unit)
+    fetched = re.search(r"ExecStartPre.*fetch-secrets.sh \S+ (\S+) (.+)\n", unit)
     assert mounted is not None
     assert fetched is not None
     assert f"--volume {mounted[1]}:{environ['PARLEY_DATA_DIR']} " in unit
     assert f"--volume {fetched[1]}:/run/parley:ro" in unit
-    assert environ["PARLEY_SEND_CHANNELS_FILE"] == f"{fetched[1]}/{fetched[2]}"
+    values = {"PARLEY_SEND_CHANNELS": '{"whatsapp/1003": {"token": "t"}}', ARCHIVE_KEY: "k" * 32}
+    assert sorted(values) == sorted(fetched[2].split())
+    for name, value in values.items():
+        assert environ[f"{name}_FILE"] == f"{fetched[1]}/{name}"
+        (tmp_path / name).write_text(value)
+        environ[f"{name}_FILE"] = str(tmp_path / name)
 
-    channels = tmp_path / "channels"
-    channels.write_text('{"whatsapp/1003": {"token": "t"}}')
-    environ |= {"PARLEY_SEND_CHANNELS_FILE": str(channels)}
     settings = SenderSettings(environ)
     assert Channels(environ).get("whatsapp", "1003") is not None
     assert settings.rules.share == 1 / len(VARIABLES["senders"])
     assert settings.rules.doubt == 300
     assert settings.config.archive == environment()["PARLEY_ARCHIVE"]
+    assert settings.config.archive_keys == environment()[ARCHIVE_KEYS]
+    assert settings.config.archive_key == (values[ARCHIVE_KEY],)
     known = (DOCS / "sending.md").read_text("utf-8") + (DOCS / "configuration.md").read_text("utf-8")
-    assert [name for name in environ if name not in known] == []
+    assert [name for name in environ if name not in known and name.removesuffix("_FILE") not in known] == []
 
 
 def test_a_sender_may_finish_before_it_is_killed():
@@ -241,6 +249,41 @@ def test_nothing_deletes_the_archive_and_nobody_outside_reads_it():
     assert buckets["archive"]["soft_delete_policy"][0]["retention_duration_seconds"] == 30 * 86_400
     for bucket in buckets.values():
         assert (bucket["public_access_prevention"], bucket["uniform_bucket_level_access"]) == ("enforced", True)
+
+
+def test_the_bucket_of_data_keys_keeps_nothing_of_what_is_removed():
+    bucket = resources("storage_bucket")['archive_keys["archive"]']
+
+    assert bucket["soft_delete_policy"] == [{"retention_duration_seconds": 0}]
+    assert bucket["versioning"] == [{"enabled": False}]
+    # Nothing but an erasure destroys a key, and nothing may forbid it that.
+    assert bucket.keys().isdisjoint({"lifecycle_rule", "retention_policy", "default_event_based_hold"})
+    assert archive_key_problems(("k" * 32,), f"gs://{bucket['name']}", environment()["PARLEY_ARCHIVE"]) == []
+
+
+def test_nothing_is_made_for_a_sealed_archive_unless_it_is_asked_for():
+    made = {address for address in RECORDED["resources"] if re.search(r"keys|archive_key", address)}
+
+    assert {"google_storage_bucket.archive_keys", "google_secret_manager_secret.archive_key"} <= {
+        address.partition("[")[0] for address in made
+    }
+    assert made.isdisjoint(RECORDED["first_step"])
+    assert "google_storage_bucket.archive" in RECORDED["first_step"]
+
+
+def test_only_erasers_destroy_data_keys_and_workers_of_the_live_pipeline_open_none():
+    on_keys = {(who, role) for who, role, on in granted() if on == "keys"}
+    own = {
+        f"parley{name.title()}": values["permissions"]
+        for name, values in resources("project_iam_custom_role").items()
+    }
+    kept = {"roles/storage.objectViewer": ["get", "list"], "roles/storage.legacyBucketReader": ["list"]}
+    may_delete = {who for who, role in on_keys if "storage.objects.delete" in own.get(role, kept.get(role, ""))}
+
+    assert may_delete == {"erasers"}
+    assert {role for _, role in on_keys} <= own.keys() | kept.keys()
+    secret = {who for who, role, on in granted() if on == f"`{ARCHIVE_KEY}`"}
+    assert secret == {"receiver", "sender", "batch", "operators", "erasers"} == {who for who, _ in on_keys}
 
 
 def test_only_rows_in_passing_are_deleted_from_the_bucket_of_jobs():
@@ -418,8 +461,8 @@ def thing(kind: str, name: str, values: dict[str, Any]) -> str:
     return {
         "google_project_iam_member": "project",
         "google_pubsub_subscription_iam_member": "each `parley-` subscription",
-        "google_secret_manager_secret_iam_member": "`PARLEY_ERASURE_KEY`"
-        if name.startswith("erasure_key")
+        "google_secret_manager_secret_iam_member": f"`PARLEY_{named[0].upper()}`"
+        if (named := re.match("(erasure|archive)_key", name))
         else "each of its secrets",
         "google_artifact_registry_repository_iam_member": "images",
     }[kind]
