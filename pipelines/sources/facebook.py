@@ -1,10 +1,11 @@
 """Messenger and Instagram: webhooks of the objects `page` and `instagram`.
 
 A body holds entries (one per Page or account), an entry items: `messaging[]`, `standby[]` (another app
-owns the thread), `changes[]`, or a lone `field` with its `value` (Instagram Login).
+owns the thread), `calls[]`, `changes[]`, or a lone `field` with its `value` (Instagram Login).
 
 https://developers.facebook.com/docs/messenger-platform/reference/webhook-events
 https://developers.facebook.com/docs/instagram-platform/webhooks
+https://developers.facebook.com/documentation/business-messaging/messenger-platform/calling/webhooks
 """
 
 from typing import Final
@@ -13,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from pipelines.core.item import Item, Lineage
-from pipelines.sources.facebook_messaging import read_messaging
+from pipelines.sources.facebook_messaging import place_of, read_messaging
 from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, members, says, scalar, text
 from pipelines.sources.meta import BODY, CHANGE, TEST_ENTRY, read_entries
 from pipelines.sources.place import Place
@@ -34,8 +35,18 @@ class Entry(Struct):
     time: Raw = NOTHING
     messaging: list[Raw] | None = None
     standby: list[Raw] | None = None
+    calls: list[Raw] | None = None
     changes: list[Raw] | None = None
     field: str | None = None
+
+
+class Call(Struct):
+    """What happened to a call: who called whom, or whom it is said of."""
+
+    caller: Id = msgspec.field(default=None, name="from")
+    to: Id = None
+    recipient_id: Id = None
+    timestamp: Raw = NOTHING
 
 
 class Author(Struct):
@@ -60,6 +71,7 @@ class ChangeValue(Struct):
 
 
 ENTRY: Final = msgspec.json.Decoder(Entry)
+CALL: Final = msgspec.json.Decoder(Call)
 CHANGE_VALUE: Final = msgspec.json.Decoder(ChangeValue)
 
 
@@ -84,15 +96,26 @@ def _read_entry(body: Body, item: Item, part: Raw) -> None:
         with item.part(f"standby/{n}", body.exact(messaging)) as addressed:
             addressed.flags.append("standby")
             read_messaging(addressed, body, messaging, channel, "standby")
+    for n, call in enumerate(entry.calls or ()):
+        with item.part(f"calls/{n}", body.exact(call)) as called:
+            _read_call(called, body, call, channel)
     for n, change in enumerate(entry.changes or ()):
         with item.part(f"changes/{n}", body.exact(change)) as changed:
             _read_change(changed, body, change, channel)
     if entry.field is not None:
         _read_change(item, body, part, channel)
-    elif entry.messaging is entry.standby is entry.changes is None:
+    elif entry.messaging is entry.standby is entry.calls is entry.changes is None:
         for name, value in members(body, part).items():
             if name not in {"id", "time"}:
                 Place(item.channel(channel)).tell(item, fact_key(name), says(body, value))
+
+
+def _read_call(item: Item, body: Body, part: Raw, channel: str) -> None:
+    call = body.decode(CALL, part)
+    item.dated(scalar(call.timestamp))
+    ends = map(text, (call.caller, call.to, call.recipient_id))
+    contact = next((end for end in ends if end and end != channel), None)
+    place_of(item, channel, contact).tell(item, "source.calls", says(body, part, "call_status", "event"))
 
 
 def _read_change(item: Item, body: Body, part: Raw, channel: str) -> None:

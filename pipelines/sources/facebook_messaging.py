@@ -214,9 +214,14 @@ def _telling(item: Item, channel: str, said: Messaging) -> _Telling:
     contact = next((end for end in ends if end and end != channel), None)
     if contact is None and sender and recipient:
         contact = sender  # Whoever writes to oneself is both ends.
-    channel_id = item.channel(channel)
-    place = Place(channel_id)
-    if contact:
-        contact_id = item.contact(channel_id, contact, scope=channel_id)
-        place = Place(channel_id, contact_id, item.conversation(channel_id, contact_id, contact))
+    place = place_of(item, channel, contact)
     return _Telling(item, place, sender, contact, is_outbound=is_echo or sender == channel != contact)
+
+
+def place_of(item: Item, channel: str, contact: str | None) -> Place:
+    """Note that channel, contact and conversation were seen, and return where the item belongs."""
+    channel_id = item.channel(channel)
+    if not contact:
+        return Place(channel_id)
+    contact_id = item.contact(channel_id, contact, scope=channel_id)
+    return Place(channel_id, contact_id, item.conversation(channel_id, contact_id, contact))

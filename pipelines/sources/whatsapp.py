@@ -151,8 +151,9 @@ def _read_value(item: Item, body: Body, part: Raw, path: str, channel: str, fiel
     lists = {name: each for name, each in found.items() if name not in DESCRIBING and is_array(each)}
     if found.keys() <= DESCRIBING and value.contacts:
         lists = {"contacts": found["contacts"]}
-    # What happens to an account or a template is one row of metadata, whatever lists it has.
-    if not lists or (number is None and BARE.isdisjoint(lists)):
+    # What happens to an account, a flow or a template is one row of metadata, whatever lists it has: a flow's
+    # alert lists errors that are counts.
+    if not lists or (number is None and ("event" in found or BARE.isdisjoint(lists))):
         if passed := [name.removeprefix(CONTROL) for name in found if name.startswith(CONTROL)]:
             _tell_handover(item, body, found, line, passed[0])
         else:

@@ -133,6 +133,8 @@ class Status(Struct):
     recipient_parent_user_id: Id = None
     recipient_type: str | None = None
     recipient_participant_id: Id = None
+    recipient_participant_user_id: Id = None
+    recipient_participant_parent_user_id: Id = None
     message: Sent | None = None
     errors: list[Raw] | None = None
 
@@ -196,10 +198,11 @@ def read_status(item: Item, body: Body, part: Raw, line: Line) -> None:
     item.dated(scalar(status.timestamp))
     recipient = text(status.recipient_id) or (text(status.message.recipient_id) if status.message else None)
     group = None
+    person = Person(recipient, text(status.recipient_user_id), text(status.recipient_parent_user_id))
     if status.recipient_type == "group":
         item.flags.append("group")
-        group, recipient = recipient, text(status.recipient_participant_id)
-    person = Person(recipient, text(status.recipient_user_id), text(status.recipient_parent_user_id))
+        # Who of the group: by BSUID alone where the number is withheld.
+        group, person = recipient, _participant(status, person)
     place = line.place(item, person, group)
     about = status.type if status.type not in {None, "message"} else "delivery"
     # A call's id is no message's.
@@ -212,6 +215,15 @@ def read_status(item: Item, body: Body, part: Raw, line: Line) -> None:
     read_errors(item, body, status.errors, place, message_id)
     if not item.told and not status.errors:
         place.tell(item, "source.statuses", message_id=message_id)
+
+
+def _participant(status: Status, recipient: Person) -> Person:
+    """Return whose status it is of those in a group, whose user id may also be told as a recipient's."""
+    return Person(
+        text(status.recipient_participant_id),
+        text(status.recipient_participant_user_id) or recipient.user_id,
+        text(status.recipient_participant_parent_user_id) or recipient.parent_user_id,
+    )
 
 
 def read_errors(

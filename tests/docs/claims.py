@@ -96,6 +96,7 @@ def _names(body: object) -> Iterator[str]:
         for entry in body["entry"]:
             for item in (*entry.get("messaging", ()), *entry.get("standby", ())):
                 yield from (_flagged(name, item[name]) for name in item if name not in ENVELOPE) if item else ()
+            yield from ("calls" for _ in entry.get("calls", ()))
             for change in (*entry.get("changes", ()), *([entry] if "field" in entry else ())):
                 yield from _changed(change)
     elif isinstance(body, dict):

@@ -18,6 +18,7 @@ EVENTS = {
     "batch": [f"inbound message m_b{n}" for n in (1, 2, 3, 4)],
     "batch_with_a_bad_item": ["inbound message m_good", "inbound message m_also_good"],
     "branded_camera": ["conversation source.branded_camera=OPEN"],
+    "calls": ["conversation source.calls=connect", "conversation source.calls=ringing"],
     "checkout_update": ["conversation source.checkout_update=ORDER"],
     "dashboard_test": ["inbound message test_message_id test"],
     "delivery": [
@@ -358,3 +359,26 @@ def test_a_change_is_about_whomever_it_names(who):
     rows = normalized("facebook", json.dumps(body).encode())
     assert told(rows) == ["contact source.x=add"]
     assert rows.contacts.source_contact_id == CONTACT
+
+
+def test_calls_are_told_in_the_conversation_of_whoever_is_at_the_other_end():
+    moment = SENT // 1_000_000
+    calls = [
+        {"id": "c_1", "from": CONTACT, "to": PAGE, "event": "connect", "timestamp": moment},
+        {"id": "c_2", "from": PAGE, "to": CONTACT, "event": "terminate", "timestamp": moment},
+        {"id": "c_2", "event": "call_status", "call_status": "ringing", "recipient_id": CONTACT},
+        {"id": "c_2", "event": "media_update", "timestamp": moment},
+    ]
+    entry = {"id": PAGE, "time": moment + 1, "calls": calls}
+    entry["messaging"] = [item(message={"mid": "m", "text": "?"}, timestamp=moment)]
+    rows = normalized("facebook", json.dumps({"object": "page", "entry": [entry]}).encode())
+    assert told(rows) == [
+        "inbound message m",
+        "conversation source.calls=connect",
+        "conversation source.calls=terminate",
+        "conversation source.calls=ringing",
+        "channel source.calls=media_update",
+    ]
+    assert {row.subject_id for row in rows["metadata"][:3]} == {rows.messages.conversation_id}
+    assert [row.occurred_at_from for row in rows["metadata"]] == ["item", "item", "envelope", "item"]
+    assert [row.pointer for row in rows["metadata"]] == [f"/entry/0/calls/{n}" for n in range(4)]

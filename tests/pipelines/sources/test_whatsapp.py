@@ -35,6 +35,7 @@ EVENTS = {
     "edit_without_text": ["message source.edit=image"],
     "edit_caption": ["message source.edited=So sah es aus"],
     "errors": ["channel source.error=130429"],
+    "flow_errors": ["channel source.flows=ENDPOINT_ERROR_RATE"],
     "flow_status": ["channel source.flows=FLOW_STATUS_CHANGE"],
     "form_reply": ["inbound message wamid.nfm"],
     "group": ["inbound message wamid.group group"],
@@ -96,6 +97,7 @@ EVENTS = {
         "message source.error=131026",
     ],
     "status_in_group": ["message source.delivery_state=read"],
+    "status_in_group_by_user_id": ["message source.delivery_state=read"],
     "status_of_call": ["conversation source.call_status=ringing"],
     "status_played": ["message source.delivery_state=played"],
     "status_read": ["message source.delivery_state=read"],
@@ -258,6 +260,30 @@ def test_group_is_one_conversation_of_several_people():
     assert status.metadata.conversation_id == rows.messages.conversation_id
     assert {row.source_contact_id for row in status["contacts"]} == {GROUP, CONTACT}
     assert whatsapp("group_created").metadata.subject_id == rows.messages.conversation_id
+
+
+def test_rate_of_errors_of_a_flow_is_one_fact_of_the_account():
+    errors = [{"error_type": "TIMEOUT", "error_rate": 12.5, "error_count": 3}, {"error_type": "PARSING"}]
+    told_of_flow = {"event": "ENDPOINT_ERROR_RATE", "flow_id": "9007", "threshold": 10, "errors": errors}
+    body = {"object": "whatsapp_business_account", "entry": [{"id": ACCOUNT, "changes": [{"field": "flows"}]}]}
+    body["entry"][0]["changes"][0]["value"] = told_of_flow
+    rows = normalized("whatsapp", json.dumps(body).encode())
+    assert told(rows) == ["channel source.flows=ENDPOINT_ERROR_RATE"]
+    assert json.loads(rows.metadata.content)["value"] == told_of_flow
+
+
+def test_status_in_a_group_is_of_the_participant_whose_number_is_withheld():
+    contacts = [{"user_id": BSUID, "profile": {"username": "@kontakt.42"}}]
+    status = {"id": "wamid.togroup", "status": "read", "recipient_id": GROUP, "recipient_type": "group"}
+    participant = {"recipient_participant_user_id": BSUID, "recipient_participant_parent_user_id": "DE.ENT.9"}
+    rows = value(contacts=contacts, statuses=[status | participant])
+    assert rows.metadata.actor_id == BSUID
+    assert rows.metadata.contact_id == ids.contact_id("whatsapp", "", BSUID)
+    assert rows.metadata.conversation_id == whatsapp("group").messages.conversation_id
+    assert {(row.kind, row.other_source_contact_id) for row in rows["aliases"]} == {
+        ("parent_user_id", "DE.ENT.9"),
+        ("username", "@kontakt.42"),
+    }
 
 
 def test_history_falls_into_the_conversation_that_goes_on():
