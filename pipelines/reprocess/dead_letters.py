@@ -55,11 +55,18 @@ class Kind(msgspec.Struct, frozen=True):
 def kinds(client: bigquery.Client, where: Target, chosen: Filter) -> list[Kind]:
     """Return the kinds of dead letters, the most frequent first."""
     sql = f"""
-SELECT source, stage, error_class, COUNT(*) AS letters, COUNT(DISTINCT event_id) AS events,
-  MIN(received_at) AS first_at, MAX(received_at) AS last_at,
-  MAX_BY(error_message, received_at) AS example, MAX_BY(event_id, received_at) AS event
-FROM `{where.view("dead_letters")}` WHERE {chosen.condition()}
-GROUP BY source, stage, error_class ORDER BY letters DESC, source, stage, error_class"""  # noqa: S608
+SELECT * EXCEPT (latest), latest.example, latest.event
+FROM (
+  SELECT source, stage, error_class, COUNT(*) AS letters, COUNT(DISTINCT event_id) AS events,
+    MIN(received_at) AS first_at, MAX(received_at) AS last_at,
+    ARRAY_AGG(
+      STRUCT(error_message AS example, event_id AS event)
+      ORDER BY received_at DESC, event_id DESC, pointer DESC, error_message LIMIT 1
+    )[OFFSET(0)] AS latest
+  FROM `{where.view("dead_letters")}` WHERE {chosen.condition()}
+  GROUP BY source, stage, error_class
+)
+ORDER BY letters DESC, source, stage, error_class"""  # noqa: S608
     return [Kind(*row.values()) for row in client.query_and_wait(sql)]
 
 

@@ -14,6 +14,7 @@ from pipelines.core.rows import TABLES
 from pipelines.reprocess.backfill_commands import backfill
 from pipelines.reprocess.dead_letter_commands import dead_letters
 from pipelines.reprocess.reconcile_command import reconcile
+from schemas.raw_event import RawEvent
 from tests.raw_events import NOON, raw_event, text_message
 
 pytestmark = pytest.mark.thorough
@@ -157,8 +158,8 @@ def test_what_can_be_read_of_a_damaged_archive_is_planned_and_the_exit_code_says
 def test_dead_letters_become_rows_after_a_fix(
     warehouse: Warehouse, parley: Parley, monkeypatch: pytest.MonkeyPatch
 ):
-    def broken(event: object, lineage: object) -> None:
-        raise ArithmeticError("of the parser's own")
+    def broken(event: RawEvent, lineage: object) -> None:
+        raise ArithmeticError(f"of the parser's own: {event.event_id}")
 
     with monkeypatch.context() as patch:
         patch.setitem(sources.PARSERS, "facebook", broken)
@@ -177,6 +178,9 @@ def test_dead_letters_become_rows_after_a_fix(
         2,
         str(NOON.date()),
     )
+    # Both came at one time: the example is of one of them, and the same one every time.
+    assert first["event"] == text_message(2).event_id
+    assert first["example"].endswith(first["event"])
     (letter,) = json.loads(parley("dead-letters", "show", text_message(1).event_id, "--json").stdout)
     assert base64.b64decode(letter["data"]) == text_message(1).data
     none = parley("dead-letters", "redrive", "--class", "KeyError").stdout
