@@ -473,8 +473,14 @@ SQL: Final = (
     ),
     Change(
         "schemas/views/messages_current.sql",
-        "PARTITION BY subject_id ORDER BY occurred_at DESC, received_at",
-        "PARTITION BY subject_id ORDER BY occurred_at, received_at",
+        "ORDER BY occurred_at DESC, received_at DESC, event_id DESC",
+        "ORDER BY occurred_at, received_at, event_id DESC",
+        f"{VIEWS} -k TestCurrentMessages",
+    ),
+    Change(
+        "schemas/views/messages_current.sql",
+        " LENGTH(pointer) DESC,",
+        "",
         f"{VIEWS} -k TestCurrentMessages",
     ),
     Change(
@@ -482,8 +488,8 @@ SQL: Final = (
     ),
     Change(
         "schemas/views/messages_current.sql",
-        "told.occurred_at DESC, told.received_at DESC",
-        "told.occurred_at, told.received_at",
+        "told.occurred_at DESC,\n          told.received_at DESC",
+        "told.occurred_at,\n          told.received_at",
         f"{VIEWS} -k TestCurrentMessages",
     ),
     Change(
@@ -1113,8 +1119,8 @@ SQL: Final = (
     ),
     Change(
         "pipelines/dashboard/sql/metadata.sql",
-        "ORDER BY entries.occurred_at, ",
-        "ORDER BY entries.occurred_at DESC, ",
+        "ORDER BY\n  entries.occurred_at,",
+        "ORDER BY\n  entries.occurred_at DESC,",
         f"{BOUNDS} -k becomes_of",
     ),
     Change(

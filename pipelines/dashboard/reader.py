@@ -118,7 +118,7 @@ def standing(metadata: Sequence[Row]) -> Standing:
 
 
 def _message(message: Row, metadata: Sequence[Row], marks: Sequence[Row], known: dict[str, Row]) -> Entry:
-    # Of edits made at one time the first that came, as in the view.
+    # Of edits made at one time the last that came, as in the view.
     edits = sorted(
         (row for row in metadata if row["key"] == "source.edited" and row["value"]),
         key=lambda row: (row["occurred_at"], row["received_at"]),

@@ -12,7 +12,11 @@ WITH
     -- What tells no new text does not change the text.
     WHERE subject_type = 'message' AND key = 'source.edited' AND value != ''
     QUALIFY
-      ROW_NUMBER() OVER (PARTITION BY subject_id ORDER BY occurred_at DESC, received_at DESC, metadata_id) = 1
+      ROW_NUMBER() OVER (
+        PARTITION BY subject_id
+        -- Of those that one webhook tells of one second, the one that it tells last.
+        ORDER BY occurred_at DESC, received_at DESC, event_id DESC, LENGTH(pointer) DESC, pointer DESC, metadata_id
+      ) = 1
   ),
   deletions AS (
     SELECT subject_id AS message_id, MIN(occurred_at) AS deleted_at
@@ -54,7 +58,13 @@ WITH
     QUALIFY
       ROW_NUMBER() OVER (
         PARTITION BY told.subject_id, COALESCE(actors.resolved_source_contact_id, told.actor_id)
-        ORDER BY told.occurred_at DESC, told.received_at DESC, told.metadata_id
+        ORDER BY
+          told.occurred_at DESC,
+          told.received_at DESC,
+          told.event_id DESC,
+          LENGTH(told.pointer) DESC,
+          told.pointer DESC,
+          told.metadata_id
       ) = 1
   ),
   reactions AS (

@@ -221,6 +221,17 @@ class TestCurrentMessages:
         row = only(analyst.query("SELECT text, edits, edited_at FROM parley.messages_current"))
         assert row == {"text": "second", "edits": 2, "edited_at": later(minutes=2)}
 
+    def test_of_edits_and_reactions_of_one_second_in_one_webhook_the_last_counts(self, analyst):
+        # More than ten, so that their places are not in the order of their pointers' letters.
+        edits = [item(message_edit={"mid": "m_1", "text": f"text {n}", "num_edit": n}) for n in range(1, 12)]
+        reacts = [item(reaction={"mid": "m_1", "action": "react", "emoji": each}) for each in "👍😮😢👎❤"]
+        analyst.tell(page(text("m_1")), page(*edits, *reacts, number=2))
+        analyst.tell(page(*reacts, received_at=later(minutes=1), number=3))
+
+        row = only(analyst.query("SELECT text, edits, reactions FROM parley.messages_current"))
+        assert (row["text"], row["edits"]) == ("text 11", 11)
+        assert [each["emoji"] for each in row["reactions"]] == ["❤"]
+
     def test_what_tells_no_new_text_changes_none(self, analyst):
         edit = item(later(minutes=1), message_edit={"mid": "m_1", "text": "first", "num_edit": 1})
         beside = item(later(minutes=2), message_edit={"mid": "m_1", "num_edit": 0})

@@ -39,5 +39,12 @@ SELECT
 FROM entries
 LEFT JOIN stored ON stored.message_id = entries.subject_id
 LEFT JOIN actors ON actors.source = entries.source AND actors.source_contact_id = entries.actor_id
-ORDER BY entries.occurred_at, entries.received_at, entries.metadata_id
+-- As messages_current has it: of what one webhook tells of one second, what it tells last is the latest.
+ORDER BY
+  entries.occurred_at,
+  entries.received_at,
+  entries.event_id,
+  LENGTH(entries.pointer),
+  entries.pointer,
+  entries.metadata_id
 LIMIT 5000

@@ -141,6 +141,24 @@ def test_reactions_of_both_ids_are_one_persons(shop: Shop, visitor: FlaskClient)
     assert "👍" not in page.text
 
 
+def test_of_reactions_of_one_second_the_last_of_the_webhook_stands_as_in_the_view(
+    shop: Shop, visitor: FlaskClient
+) -> None:
+    wrote(shop, before(hours=6), "hello", **{"from": PHONE})
+    at = before(hours=5)
+    reactions = [
+        {"id": f"wamid.r{emoji}", "timestamp": str(int(at.timestamp())), "type": "reaction", "from": PHONE}
+        | {"reaction": {"message_id": "wamid.hello", "emoji": emoji}}
+        for emoji in "👍😮😢👎🎉"
+    ]
+    tell(shop, at, messages=reactions)
+    page = visitor.get(f"/conversations/{ids.conversation_id(shop_channel(shop), PHONE)}?day={NOON.date()}")
+
+    assert [emoji for emoji in "👍😮😢👎🎉" if emoji in page.text] == ["🎉"]
+    (view,) = shop.analyst.query("SELECT reactions FROM parley.messages_current")
+    assert [each["emoji"] for each in view["reactions"]] == ["🎉"]
+
+
 def shop_channel(shop: Shop) -> str:
     shop.stored()
     (row,) = shop.analyst.query("SELECT channel_id FROM parley.channels WHERE source = 'whatsapp'")
