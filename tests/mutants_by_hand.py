@@ -781,6 +781,18 @@ SQL: Final = (
     Change(
         "schemas/views/message_costs.sql", "THEN reached = 3", "THEN reached IN (1, 3)", f"{COSTS} -k not_billable"
     ),
+    Change(
+        "schemas/views/message_costs.sql",
+        "PARTITION BY numbered.message_id, numbered.participant",
+        "PARTITION BY numbered.message_id",
+        f"{COSTS} -k to_a_group",
+    ),
+    Change(
+        "schemas/views/message_costs.sql",
+        "MAX(is_charged AND cost_micros IS NULL) OVER whole OR ",
+        "",
+        f"{COSTS} -k to_a_group",
+    ),
     # It has no condition: its columns are what can be confused.
     Change(
         "schemas/views/rates.sql",

@@ -85,7 +85,12 @@ WITH
       UPPER(
         COALESCE(REGEXP_EXTRACT(form, r'(?:^|&)PriceUnit=([A-Za-z]{3})'), JSON_VALUE(body, '$$.data.priceUnit'))
       ) AS told_currency,
+      -- Whose status it is of those in a group.
       COALESCE(
+        JSON_VALUE(body, '$$.recipient_participant_user_id'), JSON_VALUE(body, '$$.recipient_participant_id')
+      ) AS participant,
+      COALESCE(
+        REGEXP_EXTRACT(JSON_VALUE(body, '$$.recipient_participant_id'), r'^[+]?([0-9]+)$$'),
         REGEXP_EXTRACT(JSON_VALUE(body, '$$.recipient_id'), r'^[+]?([0-9]+)$$'),
         REGEXP_EXTRACT(
           IF(direction = 'inbound', JSON_VALUE(body, '$$.data.from'), JSON_VALUE(body, '$$.data.to')), r'[+]([0-9]+)$$'
@@ -108,7 +113,7 @@ WITH
       FIRST_VALUE(pricing_model IGNORE NULLS) OVER in_order AS first_pricing_model,
       FIRST_VALUE(source_pricing_id IGNORE NULLS) OVER in_order AS first_pricing_id,
       FIRST_VALUE(origin IGNORE NULLS) OVER in_order AS first_origin,
-      FIRST_VALUE(number IGNORE NULLS) OVER in_order AS first_number,
+      FIRST_VALUE(number IGNORE NULLS) OVER of_recipient AS first_number,
       MAX(segments) OVER whole AS most_segments,
       MAX(told_micros) OVER whole AS most_micros,
       MAX(told_currency) OVER whole AS a_currency,
@@ -121,14 +126,18 @@ WITH
           WHEN state IN ('sent', 'undelivered', 'received') THEN 1
           ELSE 0
         END
-      ) OVER whole AS reached
+      ) OVER recipient AS reached
     FROM read_told
     WHERE TRUE
-    QUALIFY ROW_NUMBER() OVER first_telling = 1
+    -- A message to a group is delivered, and charged, for each participant.
+    QUALIFY ROW_NUMBER() OVER first_of_recipient = 1
     WINDOW
       first_telling AS (PARTITION BY message_id ORDER BY told_at, received_at, telling_id),
       in_order AS (first_telling ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING),
-      whole AS (PARTITION BY message_id)
+      whole AS (PARTITION BY message_id),
+      first_of_recipient AS (PARTITION BY message_id, participant ORDER BY told_at, received_at, telling_id),
+      of_recipient AS (first_of_recipient ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING),
+      recipient AS (PARTITION BY message_id, participant)
   ),
   priced AS (
     SELECT
@@ -147,7 +156,7 @@ WITH
     SELECT
       *,
       ROW_NUMBER() OVER (
-        PARTITION BY channel_id, first_pricing_id, is_charged ORDER BY first_told_at, message_id
+        PARTITION BY channel_id, first_pricing_id, is_charged ORDER BY first_told_at, message_id, participant
       ) AS place_in_conversation
     FROM priced
   ),
@@ -180,7 +189,7 @@ WITH
     WHERE TRUE
     QUALIFY
       ROW_NUMBER() OVER (
-        PARTITION BY numbered.message_id
+        PARTITION BY numbered.message_id, numbered.participant
         ORDER BY
           COALESCE(LENGTH(rates.number_prefix), -1) DESC,
           IF(rates.category IS NULL, 1, 0),
@@ -190,6 +199,29 @@ WITH
           rates.currency,
           rates.price_micros
       ) = 1
+  ),
+  paid AS (
+    SELECT
+      * EXCEPT (currency),
+      IF(is_charged AND cost_micros IS NOT NULL, IF(most_micros IS NOT NULL, a_currency, currency), NULL) AS currency
+    FROM rated
+  ),
+  summed AS (
+    SELECT
+      * EXCEPT (first_number, is_charged, cost_micros, currency),
+      IF(MAX(participant) OVER whole IS NULL, first_number, NULL) AS first_number,
+      MAX(is_charged) OVER whole AS is_charged,
+      -- Without one's price the sum is not known, and neither in several currencies.
+      IF(
+        MAX(is_charged AND cost_micros IS NULL) OVER whole OR MIN(currency) OVER whole != MAX(currency) OVER whole,
+        NULL,
+        SUM(cost_micros) OVER whole
+      ) AS cost_micros,
+      MIN(currency) OVER whole AS currency
+    FROM paid
+    WHERE TRUE
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY message_id ORDER BY told_at, received_at, telling_id) = 1
+    WINDOW whole AS (PARTITION BY message_id)
   )
 SELECT
   -- The message; joins messages.message_id where the message itself has come.
@@ -218,15 +250,15 @@ SELECT
   first_origin AS origin,
   -- Into how many parts an SMS was cut, as far as it was told.
   most_segments AS segments,
-  -- The digits of the contact's number, by which a rate is found; null where it is not known.
+  -- The digits of the contact's number, by which a rate is found; null where it is not known, and of a message to a group.
   first_number AS number,
   -- Whether it has to be paid: billable, and delivered (of a conversation, and of SMS: sent); null where nobody says.
   is_charged,
-  -- What it costs in millionths of the currency: as the source told it, else by the rate; 0 where it is not charged; null
-  -- where no rate fits, or nobody says whether it is charged.
+  -- What it costs in millionths of the currency: as the source told it, else by the rate; of a message to a group for all to
+  -- whom it was delivered; 0 where it is not charged; null where no rate fits, or nobody says whether it is charged.
   cost_micros,
   -- The currency of the cost; null where there is none.
-  IF(is_charged AND cost_micros IS NOT NULL, IF(most_micros IS NOT NULL, a_currency, currency), NULL) AS currency,
+  IF(cost_micros IS NULL, NULL, currency) AS currency,
   -- Where the cost comes from: source (told), rate, free (not charged); null where it is not known.
   CASE
     WHEN NOT is_charged THEN 'free'
@@ -234,4 +266,4 @@ SELECT
     WHEN most_micros IS NOT NULL THEN 'source'
     ELSE 'rate'
   END AS cost_from
-FROM rated
+FROM summed

@@ -52,6 +52,40 @@ def test_what_is_not_delivered_or_not_billable_is_free_and_what_nobody_tells_is_
     ]
 
 
+def test_a_message_to_a_group_costs_for_each_to_whom_it_was_delivered(analyst):
+    rates(
+        analyst,
+        GERMANY.format("marketing", "message", 110_000),
+        "('whatsapp', NULL, 'marketing', '43', 'message', 60000, 'EUR', NULL, NULL)",
+    )
+
+    def of_group(minute, name, state, **participant):
+        return status(
+            minute, name, state, "Z3JvdXA6MQ", recipient_type="group", **participant, **pricing("marketing")
+        )
+
+    told = [
+        of_group(0, "a", "sent"),
+        of_group(1, "a", "delivered", recipient_participant_id=PHONE),
+        # One who is told by both ids, and read it without being told to have got it.
+        of_group(2, "a", "read", recipient_participant_id="4367000001", recipient_participant_user_id="AT.1"),
+        of_group(3, "a", "failed", recipient_participant_id="4915550000177"),
+        of_group(4, "a", "read", recipient_participant_id=PHONE),
+        of_group(5, "b", "sent"),
+        of_group(6, "c", "delivered", recipient_participant_id=PHONE),
+        of_group(6, "c", "delivered", recipient_participant_user_id="US.1"),
+    ]
+    tell(analyst, *reversed(told), told[1])
+
+    assert costs(analyst) == [
+        (True, "marketing", "PMP", True, 170_000, "EUR", "rate"),
+        (True, "marketing", "PMP", False, 0, None, "free"),
+        # Of one the price is not known, so that of the message is not.
+        (True, "marketing", "PMP", True, None, None, None),
+    ]
+    assert costs(analyst, "told_at, number") == [(at(0), None), (at(5), None), (at(6), None)]
+
+
 def test_a_conversation_is_charged_once(analyst):
     rates(analyst, GERMANY.format("service", "conversation", 30_000), GERMANY.format("service", "message", 9))
     opened = {"conversation": {"id": "c1", "origin": {"type": "service"}}, **pricing("service", "True", "CBP")}
