@@ -814,8 +814,8 @@ SQL: Final = (
     ),
     Change(
         "schemas/views/templates.sql",
-        "spoken, kind ORDER BY occurred_at DESC",
-        "spoken, kind ORDER BY occurred_at",
+        "spoken, kind ORDER BY occurred_at DESC, received_at DESC",
+        "spoken, kind ORDER BY occurred_at, received_at",
         f"{TEMPLATES} -k latest_change",
     ),
     Change(

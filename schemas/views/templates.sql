@@ -7,6 +7,7 @@ WITH
       metadata_id,
       occurred_at,
       occurred_date,
+      received_at,
       CASE key
         WHEN 'source.message_template_status_update' THEN 'status'
         WHEN 'source.message_template_quality_update' THEN 'quality'
@@ -26,6 +27,7 @@ WITH
     SELECT
       metadata_id,
       occurred_at,
+      received_at,
       kind,
       JSON_VALUE(body, '$$.value.message_template_id') AS template_id,
       JSON_VALUE(body, '$$.value.message_template_name') AS name,
@@ -69,7 +71,8 @@ WITH
       MAX(template_id) AS template_id,
       ARRAY_AGG(
         STRUCT(occurred_at AS changed_at, kind AS kind, word AS value, previous AS previous, reason AS reason)
-        ORDER BY occurred_at, kind, metadata_id
+        -- WhatsApp tells whole seconds.
+        ORDER BY occurred_at, received_at, kind, metadata_id
       ) AS history
     FROM named
     WHERE template IS NOT NULL
@@ -79,7 +82,10 @@ WITH
     SELECT template, spoken, kind, word, occurred_at
     FROM named
     WHERE TRUE
-    QUALIFY ROW_NUMBER() OVER (PARTITION BY template, spoken, kind ORDER BY occurred_at DESC, metadata_id) = 1
+    QUALIFY
+      ROW_NUMBER() OVER (
+        PARTITION BY template, spoken, kind ORDER BY occurred_at DESC, received_at DESC, metadata_id
+      ) = 1
   ),
   latest AS (
     SELECT
@@ -95,7 +101,8 @@ WITH
     SELECT template, spoken, LOWER(category) AS category
     FROM named
     WHERE category IS NOT NULL
-    QUALIFY ROW_NUMBER() OVER (PARTITION BY template, spoken ORDER BY occurred_at DESC, metadata_id) = 1
+    QUALIFY
+      ROW_NUMBER() OVER (PARTITION BY template, spoken ORDER BY occurred_at DESC, received_at DESC, metadata_id) = 1
   ),
   used AS (
     SELECT

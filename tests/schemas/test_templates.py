@@ -1,7 +1,11 @@
 """Templates: how they stand, and what became of what was sent with them."""
 
+import datetime as dt
+
 import pytest
 from webhooks import account, ask, asks, at, replied, status, tell, twilio
+
+from schemas.raw_event import RawEvent, format_received_at
 
 pytestmark = pytest.mark.thorough
 
@@ -51,6 +55,24 @@ def test_a_template_stands_as_its_latest_change_says_in_whatever_order_they_came
         (at(2), "category", "MARKETING", "UTILITY", None),
         (at(3), "status", "PAUSED", None, "LOW_QUALITY"),
     ]
+
+
+def test_of_changes_of_one_second_the_one_that_was_received_last_counts(analyst):
+    def received(seconds, field, **value):
+        told = changed(0, field, **NAME, **value)
+        moment = format_received_at(at(0) + dt.timedelta(seconds=seconds))
+        return RawEvent(told.data, told.attributes | {"received_at": moment})
+
+    # Several, since each pair would be right by chance.
+    words = ("PENDING", "APPROVED", "FLAGGED", "PAUSED", "DISABLED")
+    changes = [received(n, "message_template_status_update", event=word) for n, word in enumerate(words)]
+    for n, word in enumerate(("UTILITY", "MARKETING", "AUTHENTICATION"), 10):
+        changes.append(received(n, "template_category_update", new_category=word))
+    tell(analyst, *reversed(changes))
+
+    assert template_of(analyst, "status, category") == [("DISABLED", "authentication")]
+    ((history,),) = template_of(analyst, "history")
+    assert [each["value"] for each in history] == [*words, "UTILITY", "MARKETING", "AUTHENTICATION"]
 
 
 def test_what_was_sent_is_counted_as_far_as_it_came(analyst):
