@@ -58,7 +58,15 @@ WITH
       told_date,
       received_at,
       telling_id,
-      CASE LOWER(JSON_VALUE(body, '$$.pricing.billable')) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END AS billable,
+      COALESCE(
+        CASE LOWER(JSON_VALUE(body, '$$.pricing.billable')) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END,
+        -- WhatsApp is about to leave that out: the type says it, too.
+        CASE LOWER(JSON_VALUE(body, '$$.pricing.type'))
+          WHEN 'regular' THEN TRUE
+          WHEN 'free_customer_service' THEN FALSE
+          WHEN 'free_entry_point' THEN FALSE
+        END
+      ) AS billable,
       REPLACE(LOWER(JSON_VALUE(body, '$$.pricing.category')), '-', '_') AS category,
       LOWER(JSON_VALUE(body, '$$.pricing.type')) AS pricing_type,
       UPPER(JSON_VALUE(body, '$$.pricing.pricing_model')) AS pricing_model,

@@ -86,6 +86,24 @@ def test_a_message_to_a_group_costs_for_each_to_whom_it_was_delivered(analyst):
     assert costs(analyst, "told_at, number") == [(at(0), None), (at(5), None), (at(6), None)]
 
 
+def test_where_nothing_says_billable_the_type_of_the_price_does(analyst):
+    rates(analyst, GERMANY.format("utility", "message", 50_000))
+
+    def typed(minute, kind):
+        price = {"pricing_model": "PMP", "category": "utility", "type": kind}
+        return status(minute, kind, "delivered", pricing=price)
+
+    kinds = ("regular", "free_customer_service", "free_entry_point", "brand_new")
+    tell(analyst, *(typed(minute, kind) for minute, kind in enumerate(kinds)))
+
+    assert costs(analyst, "pricing_type, billable, is_charged, cost_micros") == [
+        ("regular", True, True, 50_000),
+        ("free_customer_service", False, False, 0),
+        ("free_entry_point", False, False, 0),
+        ("brand_new", None, None, None),
+    ]
+
+
 def test_a_conversation_is_charged_once(analyst):
     rates(analyst, GERMANY.format("service", "conversation", 30_000), GERMANY.format("service", "message", 9))
     opened = {"conversation": {"id": "c1", "origin": {"type": "service"}}, **pricing("service", "True", "CBP")}

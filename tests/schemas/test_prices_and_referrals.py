@@ -76,8 +76,10 @@ def told(known: material.Known) -> Iterator[Told]:
 
 def told_by_status(known: material.Known, status: dict[str, Any]) -> Iterator[Told]:
     if isinstance(pricing := status.get("pricing"), dict):
+        by_type = {"regular": "true", "free_customer_service": "false", "free_entry_point": "false"}
+        billable = str(pricing.get("billable", by_type.get(pricing.get("type")))).lower()
         expected = {
-            "billable": str(pricing["billable"]).lower() == "true" if "billable" in pricing else None,
+            "billable": {"true": True, "false": False}.get(billable),
             "category": pricing["category"].replace("-", "_") if "category" in pricing else None,
             "pricing_model": pricing.get("pricing_model"),
             "pricing_type": pricing.get("type"),
