@@ -14,7 +14,18 @@ from msgspec import Raw, Struct
 from pipelines.core import ids
 from pipelines.core.bounds import MOST_ROWS, TooMuchError
 from pipelines.core.item import Item, Lineage
-from pipelines.sources.json_body import NOTHING, Body, Id, fact_key, is_given, members, says, scalar, text
+from pipelines.sources.json_body import (
+    NOTHING,
+    Body,
+    Id,
+    fact_key,
+    is_array,
+    is_given,
+    members,
+    says,
+    scalar,
+    text,
+)
 from pipelines.sources.place import Place
 from schemas.raw_event import RawEvent
 
@@ -67,11 +78,15 @@ class OwnJson:
             if name not in readers:
                 with self._item(lineage, body, "/" + escaped(name), value) as item:
                     self._place(item, None).tell(item, fact_key(name), says(body, value))
-            elif is_given(value):
+            elif is_array(value):
                 parts = body.decode(ITEMS, value)
                 for number, part in enumerate(parts):
                     with self._item(lineage, body, f"/{name}/{number}", part) as item:
                         readers[name](item, body, part)
+            elif is_given(value):
+                # What should be an array and is none fails alone: the other member may be right.
+                with self._item(lineage, body, f"/{name}", value):
+                    body.decode(ITEMS, value)
 
     def _item(self, lineage: Lineage, body: Body, pointer: str, part: Raw) -> Item:
         return lineage.item(pointer, body.exact(part), source=self._source)

@@ -122,7 +122,10 @@ def _read_change(item: Item, body: Body, part: Raw, channel: str) -> None:
     change = body.decode(CHANGE, part)
     field, value = change.field or "changes", change.value
     found = members(body, value)
-    if field.startswith("messag") and "sender" in found:
+    # Of any field with two ends: standby and response_feedback are among them.
+    if "sender" in found and ("recipient" in found or field.startswith("messag")):
+        if field == "standby":
+            item.flags.append(field)
         read_messaging(item, body, value, channel, field)
         return
     changed = body.decode(CHANGE_VALUE, value) if found else ChangeValue()

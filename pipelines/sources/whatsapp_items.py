@@ -21,6 +21,8 @@ from pipelines.sources.whatsapp_people import Line, Person
 
 QUICK_REPLIES: Final = frozenset({"button", "button_reply", "list_reply"})
 UNSUPPORTED: Final = frozenset({"unsupported", "unknown"})
+NEW_USER_ID: Final = "user_changed_user_id"
+"""The system message that somebody has a new user id."""
 IDENTITIES: Final = frozenset({"user_id_update"})
 """Lists of which an item is about a person, not about what was said."""
 PARTICIPANTS: Final = "_participants"
@@ -174,8 +176,11 @@ def read_message(
     if kind in {"reaction", "edit", "revoke"}:
         _tell_of_target(item, body, place, said, kind, sender)
     elif kind == "system":
-        key = fact_key((said.system.type if said.system else None) or kind)
-        if new_id := other.new_phone or other.new_user_id:
+        what = (said.system.type if said.system else None) or kind
+        key = fact_key(what)
+        # With a new user id the number is told as well, be it new or not.
+        new_ids = (other.new_phone, other.new_user_id)
+        if new_id := next(filter(None, reversed(new_ids) if what == NEW_USER_ID else new_ids), None):
             place.tell_of_contact(item, key, new_id)
         else:
             place.tell_of_contact(item, key, _said_by(body, part, "identity", "system"))

@@ -66,7 +66,7 @@ class Line:
         self.channel = channel
         self.number = number
         self.contacts = contacts
-        self._digits = _digits(number)
+        self._spelling = _spelling(number)
         # A value may have as many people as messages: whom one is of is not looked for from the first again.
         self._places: dict[str, int] = {}
         for place, contact in enumerate(contacts):
@@ -76,7 +76,7 @@ class Line:
 
     def is_ours(self, phone: str | None) -> bool:
         """Return whether that is the business's own number, however it is written."""
-        return bool(phone and self.number) and _digits(phone) == self._digits
+        return bool(phone and self.number) and _spelling(phone) == self._spelling
 
     def key_of(self, person: Person, *, is_sender: bool = False) -> str | None:
         """Return by which id a person is known: the phone number, else the BSUID, else None."""
@@ -164,5 +164,7 @@ def _is_phone(known_by: str) -> bool:
 
 
 @lru_cache(_REMEMBERED)
-def _digits(number: str | None) -> str:
-    return "".join(filter(str.isdigit, number or ""))
+def _spelling(number: str | None) -> str:
+    """Return one spelling of a number, which an item may write otherwise than what shows it (Mexico, Brazil)."""
+    digits = "".join(filter(str.isdigit, number or ""))
+    return phones.e164(digits) or digits

@@ -139,6 +139,13 @@ def test_bad_message_fails_alone_and_says_why(changes, complaint):
     assert rows.events.outcome == "partial"
 
 
+@pytest.mark.parametrize("metadata", [{}, {"namespace": "message"}, "none", 7, True])
+def test_metadata_that_are_no_array_fail_alone(metadata):
+    rows = posted(message(), metadata=metadata)
+    assert (rows.messages.source_message_id, rows.dead_letters.pointer) == ("m", "/metadata")
+    assert rows.events.outcome == "partial"
+
+
 def test_fact_about_nothing_fails_alone():
     rows = posted(message(), metadata=[{"namespace": "message", "metadata": {"a": 1}}])
     assert (rows.dead_letters.pointer, rows.dead_letters.error_message) == ("/metadata/0", "source_id is missing")

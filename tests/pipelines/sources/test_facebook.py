@@ -382,3 +382,17 @@ def test_calls_are_told_in_the_conversation_of_whoever_is_at_the_other_end():
     assert {row.subject_id for row in rows["metadata"][:3]} == {rows.messages.conversation_id}
     assert [row.occurred_at_from for row in rows["metadata"]] == ["item", "item", "envelope", "item"]
     assert [row.pointer for row in rows["metadata"]] == [f"/entry/0/calls/{n}" for n in range(4)]
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_standby_told_as_a_change_is_what_was_said_and_feedback_is_about_a_message(flat):
+    def change(field: str, **payload: object) -> Rows:
+        told_of = {"field": field, "value": item(timestamp=SENT // 1000, **payload)}
+        entry = {"id": PAGE, **(told_of if flat else {"changes": [told_of]})}
+        return normalized("facebook", json.dumps({"object": "instagram", "entry": [entry]}).encode())
+
+    said = change("standby", message={"mid": "m_1", "text": "?"})
+    assert told(said) == ["inbound message m_1 standby"]
+    judged = change("response_feedback", response_feedback={"mid": "m_1", "feedback": "Good bot response"})
+    assert told(judged) == ["message source.response_feedback=Good bot response"]
+    assert joins(judged, said)

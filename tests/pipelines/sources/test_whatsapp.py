@@ -286,6 +286,32 @@ def test_status_in_a_group_is_of_the_participant_whose_number_is_withheld():
     }
 
 
+@pytest.mark.parametrize("number", [CONTACT, "4915550000043"])
+def test_new_user_id_is_what_its_system_message_tells_though_the_number_is_told_too(number):
+    system = {"type": "user_changed_user_id", "wa_id": number, "user_id": NEW_BSUID}
+    told_of = {"id": "wamid.1", "from": CONTACT, "from_user_id": BSUID, "type": "system", "system": system}
+    assert told(value(messages=[told_of])) == [f"contact source.user_changed_user_id={NEW_BSUID}"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "written"), [("+52 55 1234 5678", "5215512345678"), ("+55 31 98765-4321", "553187654321")]
+)
+def test_our_own_number_is_known_in_each_of_its_spellings(shown, written):
+    metadata = {"display_phone_number": shown, "phone_number_id": NUMBER_ID}
+    said = {"id": "wamid.1", "from": written, "type": "text", "text": {"body": "?"}}
+    called = {"id": "wacid.1", "from": written, "to": CONTACT, "event": "connect"}
+    history = [{"threads": [{"id": CONTACT, "messages": [said]}]}]
+    changes = [
+        {"field": "history", "value": {"metadata": metadata, "history": history}},
+        {"field": "calls", "value": {"metadata": metadata, "calls": [called]}},
+    ]
+    body = {"object": "whatsapp_business_account", "entry": [{"id": ACCOUNT, "changes": changes}]}
+    rows = normalized("whatsapp", json.dumps(body).encode())
+    assert (rows.messages.direction, rows.messages.sender_id) == ("outbound", written)
+    assert rows.metadata.conversation_id == rows.messages.conversation_id
+    assert {row.source_contact_id for row in rows["contacts"]} == {CONTACT}
+
+
 def test_history_falls_into_the_conversation_that_goes_on():
     now = whatsapp("text").messages
     past = whatsapp("history")["messages"] + whatsapp("history_media")["messages"]
