@@ -32,6 +32,7 @@ PAGING: Final = f"{DASHBOARD}/test_dashboard_paging.py"
 RESPONSES: Final = f"{DASHBOARD}/test_dashboard_response_times.py"
 SHOP: Final = "tests/pipelines/dashboard/test_dashboard_waiting.py"
 REPROCESS: Final = "tests/pipelines/reprocess"
+RETENTION: Final = "tests/pipelines/erase/test_retention.py"
 SETTLE: Final = f"{REPROCESS}/test_settle.py"
 
 
@@ -218,6 +219,13 @@ KNOWN: Final = (
         '"occurred_at_from": "\'item\'"',
         f"{SETTLE} -k without_a_time",
     ),
+    Change(
+        "pipelines/erase/retention.py",
+        "return min(done[-1].until, first) - _LATE",
+        "return done[-1].until - _LATE",
+        f"{RETENTION} -k left_is",
+    ),
+    Change("pipelines/erase/retention.py", "today.day == 1 or ", "", f"{RETENTION} -k night_reads"),
     Change("pipelines/reprocess/settle.py", "day.day == 1", "day.day == 2", f"{SETTLE} -k first_of_a_month"),
     Change(
         "pipelines/reprocess/settle.py",

@@ -1,7 +1,8 @@
 """Keeps bodies and rows for as long as a source's are to be kept, and no longer; its ledger for ever.
 
-What is due is told by the ledger, so that a night on which nothing is costs one query. Of a due event a tombstone
-is left, as of one that was erased, and its rows are replaced by what that makes: the ledger row that says so.
+What is due is told by the ledger, so that a night on which nothing is costs one query of some weeks. Of a due
+event a tombstone is left, as of one that was erased, and its rows are replaced by what that makes: the ledger row
+that says so.
 """
 
 import datetime as dt
@@ -39,6 +40,10 @@ SETTING: Final = "PARLEY_RETENTION_DAYS"
 """How many days each source is kept, as in `whatsapp=400 facebook=730`; one that is not named is kept for ever."""
 RUN: Final = "retention"
 """What a tombstone and the ledger say that it was erased by."""
+_LATE: Final = dt.timedelta(days=40)
+"""How long after its receipt an event may be stored, as that of a host that was away, and is let go at once."""
+_LEFT_FROM: Final = "left_from"
+"""The count that says when the first event was received of which something is left; null where nothing is."""
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -95,12 +100,8 @@ def rules(environ: Mapping[str, str], now: dt.datetime) -> list[Rule]:
 
 def due(client: bigquery.Client, live: Target, asked: Sequence[Rule]) -> list[Due]:
     """Return what is due by now, by the ledger; nothing changes."""
-    found = []
-    for rule in asked:
-        sql = f"SELECT COUNT(*), MIN(DATE(received_at)), MAX(DATE(received_at)) FROM {_left(live, rule)}"  # noqa: S608
-        events, first, last = next(iter(client.query_and_wait(sql))).values()
-        found.append(Due(rule.source, rule.days, rule.before, int(events), first, last))
-    return found
+    before = Erasures(client, live).all()
+    return [_due(client, live, rule, _since(before, rule)) for rule in asked]
 
 
 def retain(
@@ -126,7 +127,7 @@ def retain(
     expirer = _Expirer(rule, Holds(archive).active(dt.datetime.now(dt.UTC)))
     start, end = _midnight(found.first), min(_midnight(found.last) + dt.timedelta(days=1), rule.before)
     chosen = Selection(start, end, (rule.source,))
-    reason = f"retention of {rule.source}, {rule.days} days"
+    reason = f"{_reason(rule.source)}{rule.days} days"
     run = Erasure(str(uuid_utils.uuid7()), APPLYING, dt.datetime.now(dt.UTC), actor, reason, "", None)
     # First: no run that began before may bring the rows back.
     Erasures(client, live).record(run, APPLYING, actor, {"until": end.isoformat()})
@@ -147,7 +148,7 @@ def retain(
     with warehouse.listed(client, live, run.run_id, {warehouse.ERASED: expirer.gone}) as (events,):
         warehouse.take_out_of_runs(client, live, Person(), end, events)
     cleaning.clean(client, live, steps)
-    (after,) = due(client, live, [rule])
+    after = _due(client, live, rule, start)
     told = msgspec.structs.replace(
         found,
         segments=sum(1 for each in done if each.events),
@@ -158,7 +159,7 @@ def retain(
         left=after.events,
     )
     numbers = {name: value for name, value in msgspec.to_builtins(told).items() if isinstance(value, int)}
-    Erasures(client, live).record(run, APPLIED, actor, numbers)
+    Erasures(client, live).record(run, APPLIED, actor, numbers | {_LEFT_FROM: after.first and str(after.first)})
     steps.reached("applied")
     return told
 
@@ -207,13 +208,38 @@ class _Expirer:
         return any(isinstance(row, DeadLetter) for row in made)
 
 
-def _left(live: Target, rule: Rule) -> str:
-    """Return the rows of the ledger, as a table in parentheses, that are due and not said to be erased."""
-    return (
-        f"(SELECT received_at FROM `{live.view('counted_events')}` "  # noqa: S608
-        f"WHERE source = {literal(rule.source)} AND received_at < {moment(rule.before)} "
-        "AND NOT STARTS_WITH(COALESCE(reason, ''), 'erased by '))"
+def _reason(source: str) -> str:
+    return f"retention of {source}, "
+
+
+def _since(before: Sequence[Erasure], rule: Rule) -> dt.datetime | None:
+    """Return from which time of receipt on something may be due; None where it has to be looked for everywhere.
+
+    What the last time has let go, or has left, is known, so that a night reads no ledger of years. What was stored
+    very late is found on the first of a month.
+    """
+    today = rule.before + dt.timedelta(days=rule.days)
+    done = [
+        each for each in before if each.state == APPLIED and (each.reason or "").startswith(_reason(rule.source))
+    ]
+    if today.day == 1 or not done or done[-1].until is None or _LEFT_FROM not in done[-1].numbers():
+        return None
+    left_from = done[-1].numbers()[_LEFT_FROM]
+    first = done[-1].until if left_from is None else _midnight(dt.date.fromisoformat(left_from))
+    return min(done[-1].until, first) - _LATE
+
+
+def _due(client: bigquery.Client, live: Target, rule: Rule, since: dt.datetime | None) -> Due:
+    """Return what of the ledger's rows from a time of receipt on is due and not said to be erased."""
+    bound = "" if since is None else f"AND received_at >= {moment(since)} "
+    sql = (
+        "SELECT COUNT(*), MIN(DATE(received_at)), MAX(DATE(received_at)) "  # noqa: S608
+        f"FROM `{live.view('counted_events')}` "
+        f"WHERE source = {literal(rule.source)} AND received_at < {moment(rule.before)} {bound}"
+        "AND NOT STARTS_WITH(COALESCE(reason, ''), 'erased by ')"
     )
+    events, first, last = next(iter(client.query_and_wait(sql))).values()
+    return Due(rule.source, rule.days, rule.before, int(events), first, last)
 
 
 def _midnight(day: dt.date) -> dt.datetime:

@@ -89,6 +89,44 @@ def test_what_is_due_goes_and_nothing_younger_and_nothing_of_other_sources(world
     assert {each.state for each in Erasures(world.client, world.target).all()} == {"applying", "applied"}
 
 
+def on(day: dt.datetime, before: dt.datetime) -> Rule:
+    """Return the rule as it is on a day, by which what was received before a day is due."""
+    return Rule("whatsapp", (day - before).days, before)
+
+
+def test_a_night_reads_some_weeks_of_the_ledger_and_the_first_of_a_month_all_of_it(world: Warehouse):
+    night, first = MIDNIGHT + 409 * DAY, MIDNIGHT.replace(year=2027, month=5, day=1)
+    let_go(world)
+    late, very_late = NOON - 30 * DAY, NOON - 60 * DAY
+    world.live([whatsapp(n, [text(BOB, n)], [], received_at=at) for n, at in ((8, late), (9, very_late))])
+
+    def found(rule: Rule) -> tuple[int, dt.date | None]:
+        (told,) = due(world.client, world.target, [rule])
+        return told.events, told.first
+
+    assert found(on(night, MIDNIGHT + DAY)) == (2, late.date())
+    assert found(on(first, MIDNIGHT + DAY)) == (3, very_late.date())
+    # Of another source nothing was let go yet.
+    world.live([text_message(70, NOON - 90 * DAY)])
+    assert due(world.client, world.target, [Rule("facebook", 400, MIDNIGHT)])[0].events == 2
+
+
+def test_what_was_left_is_looked_at_again_however_old(world: Warehouse):
+    holds = Holds(str(world.archive))
+    start, end = NOON - 100 * DAY, NOON - 99 * DAY
+    world.received([whatsapp(9, [text(BOB, 9)], [profile(BOB, "Bob")], received_at=start)])
+    later = dt.datetime.now(dt.UTC) + DAY
+    held = holds.add("counsel", "case 12", later, source="whatsapp", start=start, end=end)
+    assert let_go(world).left == 1
+    next_year = on(MIDNIGHT + 500 * DAY, MIDNIGHT + 100 * DAY)
+
+    (told,) = due(world.client, world.target, [next_year])
+    assert (told.events, told.first) == (2, start.date())
+    holds.release(held.hold_id, "counsel", "closed")
+    rest = retain(world.client, world.target, str(world.archive), next_year, ACTOR, options())
+    assert (rest.events, rest.left) == (2, 0)
+
+
 def test_a_legal_hold_refuses_retention_and_erasure_until_it_is_taken_back(world: Warehouse):
     holds, later = Holds(str(world.archive)), dt.datetime.now(dt.UTC) + DAY
     of_ann = holds.add("counsel", "case 12", later, **of_person(anns(world), required_key()))
