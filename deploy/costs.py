@@ -17,7 +17,7 @@ from pipelines.dashboard.warehouse import rendered
 from pipelines.dashboard.widest import widest
 from pipelines.generate.volume import volume
 from pipelines.reprocess.extent import DAYS_BEFORE
-from pipelines.reprocess.replacement import TOLD, told_within
+from pipelines.reprocess.retold import TOLD, told_within
 from pipelines.reprocess.sql import Extent
 from pipelines.reprocess.superseding import LOOKS_BACK
 from schemas import loader, view_columns

@@ -202,19 +202,19 @@ KNOWN: Final = (
     # Reprocessing, and the ledger.
     Change("pipelines/reprocess/runs.py", "if len(found) != 1:", "if not found:", f"{REPROCESS}/test_runs.py"),
     Change(
-        "pipelines/reprocess/replacement.py",
+        "pipelines/reprocess/retold.py",
         "OR known.id IS NULL AND told.days > 1",
         "",
         f"{SETTLE} -k shown_in_the_first",
     ),
     Change(
-        "pipelines/reprocess/replacement.py",
+        "pipelines/reprocess/retold.py",
         "FROM known WHERE {outside}",
         "FROM known WHERE FALSE",
         f"{SETTLE} -k found_holds",
     ),
     Change(
-        "pipelines/reprocess/replacement.py",
+        "pipelines/reprocess/retold.py",
         '"occurred_at_from": "\'received\'"',
         '"occurred_at_from": "\'item\'"',
         f"{SETTLE} -k without_a_time",

@@ -13,7 +13,8 @@ from google.cloud import bigquery
 
 from pipelines.bigquery.target import Target
 from pipelines.reprocess import extent, staging
-from pipelines.reprocess.replacement import MOVED, TOLD
+from pipelines.reprocess.replacement import MOVED
+from pipelines.reprocess.retold import TOLD
 from pipelines.reprocess.runs import RefusedError, Run, Staging, State, made_at
 from pipelines.reprocess.sql import Extent, counted, literal, moment, partitions
 from pipelines.reprocess.staging import AFFECTED, CHANGES

@@ -16,7 +16,8 @@ from pipelines.bigquery.deploy import in_dependency_order
 from pipelines.bigquery.target import Target
 from pipelines.core.rows import TABLES
 from pipelines.reprocess import staging
-from pipelines.reprocess.replacement import TOLD, moved_ids
+from pipelines.reprocess.replacement import moved_ids
+from pipelines.reprocess.retold import TOLD
 from pipelines.reprocess.runs import RefusedError, Run, Staging, State
 from pipelines.reprocess.sql import columns, literal
 from pipelines.reprocess.staging import AFFECTED, CHANGES

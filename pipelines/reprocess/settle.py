@@ -112,9 +112,9 @@ def settle(
 
 
 def _includes(start: dt.datetime, end: dt.datetime, is_one: Callable[[dt.date], bool]) -> bool:
-    """Return whether one of the days of a range is such a day."""
-    days = max(1, -(-(end - start) // dt.timedelta(days=1)))
-    return any(is_one((start + dt.timedelta(days=number)).date()) for number in range(days))
+    """Return whether one of the days of a range, whole or in part, is such a day."""
+    first, last = start.date(), (end - dt.timedelta(microseconds=1)).date()
+    return any(is_one(first + dt.timedelta(days=number)) for number in range((last - first).days + 1))
 
 
 def _check_sources(client: bigquery.Client, live: Target, start: dt.datetime) -> None:

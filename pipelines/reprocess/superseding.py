@@ -13,7 +13,8 @@ from pipelines.bigquery.target import Target
 from pipelines.core.rows import TABLES
 from pipelines.reprocess import extent, moves
 from pipelines.reprocess.moves import Lock
-from pipelines.reprocess.replacement import BEGINNING, ENTRY, TOLD, retold, told_anywhere, told_within
+from pipelines.reprocess.replacement import BEGINNING, ENTRY
+from pipelines.reprocess.retold import TOLD, retold, told_anywhere, told_within
 from pipelines.reprocess.sql import Extent, counted, moment, partitions
 
 Statement = Callable[[dt.datetime], str]

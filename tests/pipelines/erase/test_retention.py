@@ -7,7 +7,7 @@ import pytest
 from erased_world import ANN, BOB, Erasing, profile, text, whatsapp
 
 from pipelines.bigquery.target import ConfigurationError
-from pipelines.erase.erasures import Erasures
+from pipelines.erase.erasures import Erasure, Erasures
 from pipelines.erase.holds import Holds, of_person
 from pipelines.erase.person import Person
 from pipelines.erase.plan import required_key
@@ -106,6 +106,12 @@ def test_a_night_reads_some_weeks_of_the_ledger_and_the_first_of_a_month_all_of_
 
     assert found(on(night, MIDNIGHT + DAY)) == (2, late.date())
     assert found(on(first, MIDNIGHT + DAY)) == (3, very_late.date())
+    # An earlier version did not say what it had left.
+    erasures, reason = Erasures(world.client, world.target), "retention of whatsapp, 400 days"
+    earlier = Erasure("ffffffff", "applying", NOON, ACTOR, reason, "", None)
+    erasures.record(earlier, "applying", ACTOR, {"until": MIDNIGHT.isoformat()})
+    erasures.record(earlier, "applied", ACTOR, {"left": 0})
+    assert found(on(night, MIDNIGHT + DAY)) == (3, very_late.date())
     # Of another source nothing was let go yet.
     world.live([text_message(70, NOON - 90 * DAY)])
     assert due(world.client, world.target, [Rule("facebook", 400, MIDNIGHT)])[0].events == 2
