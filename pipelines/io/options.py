@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
 from apache_beam.options.pipeline_options import (
+    DirectOptions,
     GoogleCloudOptions,
     PipelineOptions,
     StandardOptions,
@@ -195,11 +196,15 @@ class ParleyOptions(PipelineOptions):
         """Return among how many processes of this machine a batch run may be divided."""
         if self.processes:
             return int(self.processes)
-        return os.cpu_count() or 1 if self.runs_here() else 1
+        return os.cpu_count() or 1 if self.runs_in_this_process() else 1
 
     def runs_here(self) -> bool:
         """Return whether the runner runs pipelines in the process that asks it to."""
         return (self.view_as(StandardOptions).runner or "").rpartition(".")[2] in _RUNNERS_HERE
+
+    def runs_in_this_process(self) -> bool:
+        """Return whether the runner's workers are this process: those of Beam's own processes are not."""
+        return self.runs_here() and self.view_as(DirectOptions).direct_running_mode != "multi_processing"
 
     def runs_elsewhere(self) -> bool:
         """Return whether a runner is named that runs pipelines somewhere else."""

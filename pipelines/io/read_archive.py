@@ -11,6 +11,7 @@ from pipelines.core.batches import EventBatch
 from pipelines.io.archive_damages import Damage, describe, write_damages
 from pipelines.io.archive_keys import ArchiveKeys, from_environment
 from pipelines.io.archive_segments import Group, Selection, read_segment
+from pipelines.io.archive_share import Segments, Share
 from schemas.raw_event import EVENT_ID, RawEvent
 
 LARGEST_BATCH_EVENTS = 20_000
@@ -21,11 +22,11 @@ _log = logging.getLogger(__name__)
 
 
 class ReadArchive(beam.PTransform):
-    """Reads the selected events of segments; nothing is shuffled, so that a group stays together."""
+    """Reads the selected events of segments; no event is shuffled, so that those of a group stay together."""
 
     def __init__(
         self,
-        groups: Sequence[Group],
+        groups: Sequence[Group] | Share,
         selection: Selection,
         already_stored: Set[str] = frozenset(),
         damages: str | None = None,
@@ -37,14 +38,14 @@ class ReadArchive(beam.PTransform):
         sealed events; by default the environment's go along.
         """
         super().__init__()
-        self._groups = tuple(groups)
+        self._groups = groups
         self._read = _Read(selection, frozenset(already_stored), damages, keys or from_environment())
 
     def expand(self, pbegin: Any) -> Any:
         """Return batches of raw events."""
         return (
             pbegin
-            | "Segments" >> beam.Create(self._groups, reshuffle=True)
+            | "Segments" >> Segments(self._groups)
             | "Events" >> beam.ParDo(self._read).with_output_types(EventBatch)
         )
 

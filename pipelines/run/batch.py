@@ -1,6 +1,6 @@
 """Runs the pipeline over the archive: into Parquet files, and these into tables."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
@@ -12,14 +12,15 @@ from pipelines.bigquery.load import parquet_files
 from pipelines.bigquery.suppressed import Suppressed
 from pipelines.core.rows import TABLES
 from pipelines.io.archive_damages import damages_folder
-from pipelines.io.archive_segments import Selection, find_groups
+from pipelines.io.archive_segments import Group, Selection, find_groups
+from pipelines.io.archive_share import Share
 from pipelines.io.options import ParleyOptions
 from pipelines.io.read_archive import ReadArchive
 from pipelines.io.write_parquet import WriteParquet
 from pipelines.normalize import build
 from pipelines.run import finished
 from pipelines.run.counters import counted
-from pipelines.run.shares import LARGEST_SHARE, Share, divide, processes_worth, work_through
+from pipelines.run.shares import processes_worth, work_through
 
 _LARGEST_UPLOAD = 64 * 1024 * 1024
 _ROW_GROUP_BYTES = 16 * 1024 * 1024
@@ -46,10 +47,10 @@ def run(
 ) -> BatchResult:
     """Normalize the selected events of an archive into `<output>/<table>/*.parquet`.
 
-    Where the runner runs in this process, a large archive is divided into shares with a pipeline for each, among
-    processes, this one among them. `again` leaves out the shares that an earlier run into `output`, with the same
-    selection, has finished. `suppressed` is as in `pipelines.normalize.build`. `meanwhile` is entered while
-    events are read, and may start threads.
+    Where the runner runs in this process, a large archive is divided among processes, this one among them, and
+    into shares with a pipeline for each. `again` leaves out what pipelines of an earlier run into `output`, with
+    the same selection, have finished. `suppressed` is as in `pipelines.normalize.build`. `meanwhile` is entered
+    while events are read, and may start threads.
 
     Raises:
         FileNotFoundError: there is no archive, or what workers elsewhere have written is not in `output` here.
@@ -61,14 +62,12 @@ def run(
     run_share = partial(_run_share, selection=selection, output=output, options=options, suppressed=suppressed)
     earlier = finished.pick_up(output, groups) if again else []
     left = sorted(set(groups).difference(*(one.groups for one in earlier)), key=groups.index)
-    processes = processes_worth(left, options.view_as(ParleyOptions).most_processes())
-    if processes > 1:
-        results = work_through(divide(left, processes), processes, run_share, meanwhile)
+    if options.view_as(ParleyOptions).runs_in_this_process():
+        processes = processes_worth(left, options.view_as(ParleyOptions).most_processes())
+        results = work_through(left, processes, run_share, meanwhile)
     else:
-        is_large = sum(group.size for group in left) > LARGEST_SHARE
-        one_by_one = divide(left, 1) if is_large and options.view_as(ParleyOptions).runs_here() else [left]
         with meanwhile or nullcontext():
-            results = [run_share(share) for share in one_by_one if share]
+            results = [run_share(left)] if left else []
     done = _sum([*map(_result, earlier), *results])
     if done.events and not any(parquet_files(f"{output.rstrip('/')}/{table}") for table in TABLES):
         raise FileNotFoundError(
@@ -83,7 +82,11 @@ def _sum(results: Iterable[BatchResult]) -> BatchResult:
 
 
 def _run_share(
-    groups: Share, selection: Selection, output: str, options: PipelineOptions, suppressed: Suppressed | None
+    groups: Share | Sequence[Group],
+    selection: Selection,
+    output: str,
+    options: PipelineOptions,
+    suppressed: Suppressed | None,
 ) -> BatchResult:
     pipeline = beam.Pipeline(options=options)
     keys = options.view_as(ParleyOptions).keys()
@@ -91,7 +94,8 @@ def _run_share(
     build(pipeline, read, WriteParquet(output), suppressed)
     result = pipeline.run()
     result.wait_until_finish()
-    made = finished.Finished(tuple(groups), counted(result, "events"), counted(result, "damages"))
+    read_of = groups.taken if isinstance(groups, Share) else groups
+    made = finished.Finished(tuple(read_of), counted(result, "events"), counted(result, "damages"))
     finished.note(output, made)
     return _result(made)
 

@@ -1,10 +1,10 @@
-"""Divides an archive among processes, each of which takes the next share when it is done with one."""
+"""Divides an archive among processes, each of which takes the next group when it is done with one."""
 
 import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from multiprocessing import connection, get_context, parent_process
@@ -13,19 +13,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipelines.io.archive_segments import Group
+from pipelines.io.archive_share import Share
 from pipelines.run.logs import quiet_beam
 
 WORTH_A_SPAWN = 32 * 1024 * 1024
 """Bytes of archive for each process that imports Beam anew: with less, it takes as long to start as it saves."""
 WORTH_A_FORK = 8 * 1024 * 1024
 """Bytes of archive for each process that is forked, which starts at once."""
-SMALLEST_SHARE = 8 * 1024 * 1024
-"""Bytes of archive: a second of work, beside which a pipeline's own tenth of a second is little."""
-LARGEST_SHARE = 64 * 1024 * 1024
-"""Bytes of archive: what is made once more, in each process, where a run is killed and goes on."""
-_OF_AN_EQUAL_SHARE = 0.8
 
-Share = Sequence[Group]
 T = TypeVar("T")
 
 
@@ -52,56 +47,40 @@ def may_fork() -> bool:
         return False  # A thread that has just ended, or no /proc: who knows what else there is.
 
 
-def divide(groups: Sequence[Group], processes: int) -> list[Share]:
-    """Divide groups into shares, in the order in which processes are to take them.
-
-    A process may start late, or have the slower events: so each share is less than what is left, divided
-    equally, and the last ones are small, for all to end together.
-    """
-    left = sum(group.size for group in groups)
-    shares: list[list[Group]] = []
-    size, enough = 0, 0.0
-    # The largest first: one segment may be more than a share.
-    for group in sorted(groups, key=lambda group: group.size, reverse=True):
-        if size >= enough:
-            shares.append([])
-            size = 0
-            enough = min(LARGEST_SHARE, max(SMALLEST_SHARE, _OF_AN_EQUAL_SHARE * left / processes))
-        shares[-1].append(group)
-        size += group.size
-        left -= group.size
-    return list(shares)
-
-
 def work_through(
-    shares: Sequence[Share],
+    groups: Sequence[Group],
     processes: int,
     work: Callable[[Share], T],
     meanwhile: AbstractContextManager[object] | None = None,
 ) -> list[T]:
-    """Do some work for every share, in this process and in others; return what each gave, in no order.
+    """Do some work for shares of groups, in this process and in others; return what each gave, in no order.
 
-    The work must be a function that can be pickled. After a failure no other share is begun; the other processes
-    end with this one. `meanwhile` is entered when they have started: it may start threads, which a fork would not
-    survive.
+    The work must be a function that can be pickled, and takes its share as it goes along. After a failure nobody
+    takes another group; the other processes end with this one. `meanwhile` is entered when they have started: it
+    may start threads, which a fork would not survive.
 
     Raises:
         concurrent.futures.process.BrokenProcessPool: a process was killed.
         Exception: whatever the work raises.
     """
+    # The largest first: a segment may be more than all the rest, and with small ones at last all end together.
+    groups = sorted(groups, key=lambda group: group.size, reverse=True)
+    if processes == 1:
+        with meanwhile or nullcontext():
+            return _work(groups, work, range(len(groups)))
     context: ForkContext | SpawnContext = get_context("fork") if may_fork() else get_context("spawn")
-    turns = _Turns(context, len(shares))
+    turns = _Turns(context, len(groups))
     others = ProcessPoolExecutor(processes - 1, context, _join, (turns,))
     with warnings.catch_warnings():
         # From Python 3.12 on each fork beside threads warns, whosever they are: may_fork has looked at them.
         warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-        running = [others.submit(_work_in_turns, shares, work) for _ in range(processes - 1)]
+        running = [others.submit(_work_in_turns, groups, work) for _ in range(processes - 1)]
     for each in running:
         # Also where a process was killed, which could not say so itself.
         each.add_done_callback(lambda ended: turns.end() if ended.exception() else None)
     try:
         with meanwhile or nullcontext():
-            done = _work(shares, work, turns)
+            done = _in_turns(groups, work, turns)
             done += [one for each in running for one in each.result()]
     except BaseException:
         # What the others have begun they do to its end, and nobody is to be surprised by it.
@@ -113,7 +92,7 @@ def work_through(
 
 
 class _Turns:
-    """Counts the shares that are taken, for all processes."""
+    """Counts the groups that are taken, for all processes."""
 
     def __init__(self, context: ForkContext | SpawnContext, count: int) -> None:
         self._taken = context.Value("l", 0)
@@ -130,7 +109,7 @@ class _Turns:
         return turn
 
     def end(self) -> None:
-        """Let nobody take another share."""
+        """Let nobody take another group."""
         with self._taken.get_lock():
             self._taken.value = self._count
 
@@ -153,13 +132,19 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work_in_turns(shares: Sequence[Share], work: Callable[[Share], T]) -> list[T]:
-    return _work(shares, work, _turns)
+def _work_in_turns(groups: Sequence[Group], work: Callable[[Share], T]) -> list[T]:
+    return _in_turns(groups, work, _turns)
 
 
-def _work(shares: Sequence[Share], work: Callable[[Share], T], turns: _Turns) -> list[T]:
+def _in_turns(groups: Sequence[Group], work: Callable[[Share], T], turns: _Turns) -> list[T]:
     try:
-        return [work(shares[turn]) for turn in turns]
+        return _work(groups, work, turns)
     except BaseException:
         turns.end()
         raise
+
+
+def _work(groups: Sequence[Group], work: Callable[[Share], T], turns: Iterable[int]) -> list[T]:
+    left = (groups[turn] for turn in turns)
+    # Each share takes of the same: when it has enough, the next begins with what is left.
+    return [work(Share(first, left)) for first in left]

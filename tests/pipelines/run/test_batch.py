@@ -11,7 +11,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.bigquery import arrow, load
 from pipelines.core.rows import TABLE_OF, TABLES
-from pipelines.io import archive_segments
+from pipelines.io import archive_segments, archive_share
 from pipelines.io.archive_damages import damages_folder, read_damages
 from pipelines.io.archive_segments import Selection
 from pipelines.io.options import ParleyOptions
@@ -135,7 +135,6 @@ def test_a_large_archive_is_divided_among_processes_with_the_same_rows(tmp_path:
     monkeypatch.setattr(archive_segments, "GROUP_BYTES", 1)
     monkeypatch.setattr(shares, "WORTH_A_FORK", 1)
     monkeypatch.setattr(shares, "WORTH_A_SPAWN", 1)
-    monkeypatch.setattr(shares, "SMALLEST_SHARE", 1)
     here = PipelineOptions(["--runner=FnApiRunner", "--processes=1"])
     two = PipelineOptions(["--runner=FnApiRunner", "--processes=2"])
 
@@ -150,11 +149,33 @@ def test_a_large_archive_is_divided_among_processes_with_the_same_rows(tmp_path:
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--runner=FnApiRunner"],
+        ["--runner=FnApiRunner", "--direct_num_workers=2", "--direct_running_mode=multi_threading"],
+        ["--runner=FnApiRunner", "--direct_num_workers=2", "--direct_running_mode=multi_processing"],
+        ["--runner=BundleBasedDirectRunner"],
+    ],
+)
+def test_every_runner_of_this_machine_reads_all(tmp_path: Path, monkeypatch, arguments: list[str]):
+    for n in range(5):
+        write_segment(tmp_path / "archive", [text_message(10 * n + m) for m in range(10)], f"{n}.avro")
+    monkeypatch.setattr(archive_segments, "GROUP_BYTES", 1)
+    monkeypatch.setattr(archive_share, "LARGEST_SHARE", 1_000)
+
+    done = batch.run(str(tmp_path / "archive"), Selection(), str(tmp_path / "rows"), PipelineOptions(arguments))
+
+    assert done == batch.BatchResult(segments=5, events=50, damages=0)
+    assert len({row["message_id"] for row in read(tmp_path / "rows")["messages"]}) == 50
+
+
+@pytest.mark.parametrize(
     ("arguments", "processes"),
     [
         (["--runner=FnApiRunner"], os.cpu_count()),
         (["--runner=apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner"], os.cpu_count()),
         (["--runner=FnApiRunner", "--processes=3"], 3),
+        (["--runner=FnApiRunner", "--direct_running_mode=multi_processing"], 1),
         (["--runner=DataflowRunner"], 1),
         (["--runner=PortableRunner"], 1),
     ],

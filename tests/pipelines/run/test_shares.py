@@ -1,4 +1,4 @@
-"""Shares of an archive: their sizes, and that processes take them in turns."""
+"""Shares of an archive: their sizes, and that processes take groups in turns."""
 
 import contextlib
 import multiprocessing
@@ -17,13 +17,15 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.io import archive_share
 from pipelines.io.archive_segments import Group
+from pipelines.io.archive_share import Share
 from pipelines.run import shares
 
 pytestmark = pytest.mark.thorough
 
 MB = 1024 * 1024
-MANY: list[shares.Share] = [[Group(("a.avro",), 1)]] * 1_000
+MANY = [Group(("a.avro",), 1)] * 1_000
 
 
 def groups(*sizes: int) -> list[Group]:
@@ -35,10 +37,6 @@ def wait_until(reached: Callable[[], bool], seconds: float) -> None:
     while not reached():
         assert time.monotonic() < end
         time.sleep(0.02)
-
-
-def names(share: shares.Share) -> list[str]:
-    return [name for group in share for name in group.segments]
 
 
 @pytest.mark.parametrize(
@@ -61,31 +59,34 @@ def test_only_what_is_worth_it_is_given_a_process_of_its_own(monkeypatch, count,
     assert shares.processes_worth(archive, most) == spawned
 
 
-def test_shares_become_smaller_and_hold_every_group_once():
-    all_groups = groups(*[8 * MB] * 60)
+def test_shares_are_bounded_and_hold_every_group_once():
+    all_groups = groups(*[8 * MB] * 60, 1)
 
-    divided = shares.divide(all_groups, 2)
+    read = shares.work_through(all_groups, 1, list)
 
-    sizes = [sum(group.size for group in share) for share in divided]
-    assert sizes == sorted(sizes, reverse=True)
-    assert sizes[0] < sum(sizes) / 2
-    assert sizes[-1] <= shares.SMALLEST_SHARE
-    assert sorted(name for share in divided for name in names(share)) == sorted(names(all_groups))
+    sizes = [sum(group.size for group in share) for share in read]
+    assert sizes == [archive_share.LARGEST_SHARE] * 7 + [4 * 8 * MB + 1]
+    assert [group for share in read for group in share] == all_groups
 
 
 def test_the_largest_segment_is_taken_first():
-    divided = shares.divide(groups(8 * MB, 300 * MB, 8 * MB), 2)
+    read = shares.work_through(groups(8 * MB, 300 * MB, 9 * MB), 1, list)
 
-    assert names(divided[0]) == ["1.avro"]
+    assert [[group.size // MB for group in share] for share in read] == [[300], [9, 8]]
 
 
-def test_processes_take_shares_in_turns(tmp_path: Path):
-    divided = [groups(1) for _ in range(9)]
+def test_nothing_is_done_where_there_is_nothing():
+    assert shares.work_through([], 1, list) == []
 
-    done = shares.work_through(divided, 2, partial(_meet, folder=tmp_path))
 
-    assert len(done) == 9
-    assert len(set(done)) == 2
+def test_processes_take_groups_in_turns(tmp_path: Path):
+    archive = groups(*[1] * 9)
+
+    done = shares.work_through(archive, 2, partial(_meet, folder=tmp_path))
+
+    assert len({process for process, _ in done}) == len(done) == 2
+    assert sorted(name for _, names in done for name in names) == [f"{n}.avro" for n in range(9)]
+    assert all(names for _, names in done)
 
 
 class Shared:
@@ -112,7 +113,7 @@ class Shared:
         self._value = value
 
 
-def test_no_share_is_taken_by_two_processes():
+def test_no_group_is_taken_by_two_processes():
     turns, shared = shares._Turns(get_context("spawn"), 10), Shared()
     turns._taken = shared
     taken: list[int] = []
@@ -124,7 +125,7 @@ def test_no_share_is_taken_by_two_processes():
 
 
 @pytest.mark.parametrize("fails_here", [True, False])
-def test_after_a_failure_no_process_takes_another_share(tmp_path: Path, fails_here: bool):
+def test_after_a_failure_no_process_takes_another_group(tmp_path: Path, fails_here: bool):
     work = partial(_fail, here=fails_here, main=os.getpid(), folder=tmp_path)
 
     with pytest.raises(RuntimeError, match="no more"):
@@ -183,7 +184,7 @@ def _script(forks: bool, work: str) -> str:
         "from tests.pipelines.run import test_shares as here\n"
         f"shares.may_fork = shares.may_fork if {forks} else lambda: False\n"
         f"assert shares.may_fork() is {forks}\n"
-        f"print(len(set(shares.work_through(here.MANY[:9], 3, {work}))))"
+        f"print(len(shares.work_through(here.MANY[:9], 3, {work})))"
     )
 
 
@@ -209,7 +210,7 @@ def test_what_is_to_be_done_meanwhile_begins_when_the_processes_have_started(tmp
         yield
         entered.append("done")
 
-    shares.work_through([groups(1) for _ in range(9)], 2, partial(_meet, folder=tmp_path), meanwhile())
+    shares.work_through(groups(*[1] * 9), 2, partial(_meet, folder=tmp_path), meanwhile())
 
     assert entered == ["1 other", "done"]
 
@@ -233,36 +234,38 @@ def _runs(pid: int) -> bool:
     return True
 
 
-# What processes do: functions that can be pickled. Each share leaves a file.
+# What processes do: functions that can be pickled. Each group leaves a file.
 
 
-def _meet(_: shares.Share, folder: Path) -> int:
-    """Wait until another process has taken a share, too, and tell which process this is."""
-    (folder / f"{os.getpid()}-{uuid.uuid4()}").touch()
-    while len({path.name.partition("-")[0] for path in folder.iterdir()}) < 2:
-        time.sleep(0.001)
-    return os.getpid()
+def _meet(share: Share, folder: Path) -> tuple[int, list[str]]:
+    """Wait at the first group until another process has taken one, too; tell which process took which."""
+    for _ in _met(share, folder):
+        pass
+    return os.getpid(), [name for group in share.taken for name in group.segments]
 
 
-def _stay(_: shares.Share, folder: Path) -> None:
+def _stay(_: Share, folder: Path) -> None:
     (folder / str(os.getpid())).touch()
     time.sleep(300)
 
 
-def _fail(share: shares.Share, here: bool, main: int, folder: Path) -> None:
-    _meet(share, folder)
-    if (os.getpid() == main) == here:
-        raise RuntimeError("no more")
-    _take_a_while()
+def _fail(share: Share, here: bool, main: int, folder: Path) -> None:
+    for _ in _met(share, folder):
+        if (os.getpid() == main) == here:
+            raise RuntimeError("no more")
 
 
-def _die(share: shares.Share, main: int, folder: Path) -> None:
-    _meet(share, folder)
-    if os.getpid() != main:
-        os.kill(os.getpid(), signal.SIGKILL)
-    _take_a_while()
+def _die(share: Share, main: int, folder: Path) -> None:
+    for _ in _met(share, folder):
+        if os.getpid() != main:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _take_a_while() -> None:
-    """Be work of some length: without a failure, all shares would take ten seconds."""
-    time.sleep(0.01)
+def _met(share: Share, folder: Path) -> Iterator[Group]:
+    """Give groups of which each is work of some length: without a failure, all would take ten seconds."""
+    for group in share:
+        (folder / f"{os.getpid()}-{uuid.uuid4()}").touch()
+        while len({path.name.partition("-")[0] for path in folder.iterdir()}) < 2:
+            time.sleep(0.001)
+        yield group
+        time.sleep(0.01)
