@@ -156,8 +156,9 @@ def _says(script: str) -> str:
         ("import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()", "False"),
         (
             # Once it has been refused, only threads are left that Python does not know of.
-            "import grpc; channel = grpc.insecure_channel('localhost:1')\n"
-            "channel.unary_unary('/a/b').future(b'').exception()",
+            "import grpc, threading, time; channel = grpc.insecure_channel('localhost:1')\n"
+            "channel.unary_unary('/a/b').future(b'').exception()\n"
+            "while threading.active_count() > 1: time.sleep(0.01)",
             "False",
         ),
     ],
