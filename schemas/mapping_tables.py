@@ -3,6 +3,7 @@
 `docs/adding-a-source.md` describes them; `pipelines.sources.mapping` does what they say.
 """
 
+import datetime as dt
 import re
 from collections.abc import Iterable
 from typing import Final, Literal
@@ -11,6 +12,7 @@ from schemas.sources_table import Path, Table
 
 _KEY: Final = re.compile(r"[a-z0-9_.]+")
 _OFFSET: Final = re.compile(r"Z|[+-](?:0\d|1[0-4]):[0-5]\d")
+_SOME_MOMENT: Final = dt.datetime(2026, 11, 22, 18, 29, tzinfo=dt.UTC)
 
 
 class Whereabouts(Table, frozen=True, kw_only=True):
@@ -119,7 +121,17 @@ def mapping_problems(mapping: BodyMapping) -> Iterable[tuple[Path, str]]:
 def _problems_of_place(where: Whereabouts) -> Iterable[tuple[str, str]]:
     if where.time_format is not None and (where.time is None or "%" not in where.time_format):
         yield "time_format", "needs time beside it, and letters of strptime, such as %Y-%m-%d %H:%M:%S"
+    elif where.time_format is not None and not _reads_times(where.time_format):
+        yield "time_format", "strptime reads no time of any year by it; it reads such as %Y-%m-%d %H:%M:%S"
     if where.time_offset is not None and not (where.time_format and _OFFSET.fullmatch(where.time_offset)):
         yield "time_offset", "belongs to time_format, and is such as +09:00"
     if where.items and not where.items.startswith("/"):
         yield "items", "a JSON Pointer starts with /; the whole body is the empty text"
+
+
+def _reads_times(form: str) -> bool:
+    """Say whether times of a form can be read, and say their year: without it, each would be that of receipt."""
+    try:
+        return dt.datetime.strptime(_SOME_MOMENT.strftime(form), form).year == _SOME_MOMENT.year
+    except (ValueError, re.error):
+        return False

@@ -1,3 +1,3 @@
 """The number of the normalization logic: raised whenever the rows of any raw event change."""
 
-GENERATION = 5
+GENERATION = 6

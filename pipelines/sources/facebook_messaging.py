@@ -27,12 +27,19 @@ class Party(Struct):
     id: Id = None
 
 
+class Product(Struct):
+    """What a shop sells."""
+
+    id: Id = None
+
+
 class Referral(Struct):
-    """The link or advertisement through which somebody came."""
+    """The link, advertisement or product through which somebody came."""
 
     ref: Id = None
     ad_id: Id = None
     source: Id = None
+    product: Product | None = None
 
 
 class Message(Struct):
@@ -201,8 +208,9 @@ class _Telling(NamedTuple):
 
     def _referral(self, referral: Referral | None) -> None:
         if referral and self.place.conversation_id:
-            come = text(referral.ref) or text(referral.ad_id) or text(referral.source)
-            self.place.tell(self.item, "source.referral", come or "")
+            product = referral.product.id if referral.product else None
+            come = (referral.ref, referral.ad_id, referral.source, product)
+            self.place.tell(self.item, "source.referral", next(filter(None, map(text, come)), ""))
 
 
 def _telling(item: Item, channel: str, said: Messaging) -> _Telling:

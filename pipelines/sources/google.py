@@ -193,7 +193,8 @@ def _tell_others(item: Item, body: Body, place: Place, whole: Raw) -> None:
         found = members(body, value)
         item.dated(scalar(found.get("createTime", NOTHING)))
         if name == AUTHENTICATION:
-            said = says(body, found.get("errorDetails", NOTHING), "error") or "granted"
+            failed = found.get("errorDetails", NOTHING)
+            said = (says(body, failed, "error") or "error") if is_given(failed) else "granted"
         else:
             said = says(body, value, *VALUES_OF.get(name, ()))
         place.tell(item, fact_key(name), said)

@@ -3,6 +3,7 @@
 https://www.twilio.com/docs/messaging/guides/webhook-request
 https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks
 https://www.twilio.com/docs/conversations/conversations-webhooks
+https://www.twilio.com/docs/messaging/features/link-shortening
 """
 
 import re
@@ -22,12 +23,16 @@ KNOWN_FIELDS: Final = frozenset({*MESSAGE_FIELDS, "From", "To", "AccountSid", "M
 RECIPIENTS: Final = ("To", "ChannelToAddress")
 CHOICES: Final = ("ButtonPayload", "ButtonText", "ListId", "ListTitle")
 RECEIVED: Final = frozenset({"delivered", "read"})
+"""States of a message that its recipient brings about."""
 CONTENT_FIELDS: Final = frozenset({"Body", "NumMedia"})
 """Of these every incoming message has one at least."""
-"""States of a message that its recipient brings about."""
-STATES: Final = ("MessageStatus", "Status", "StateTo", "State", "Level")
+STATES: Final = ("MessageStatus", "Status", "StateTo", "State", "CallStatus", "Level")
 SUBJECTS: Final = ("Message", "Participant", "User", "Conversation", "Channel", "Member")
 FLAGS: Final = {"Forwarded": "forwarded", "FrequentlyForwarded": "frequently_forwarded"}
+OPENED: Final = {"click": "source.link_click", "preview": "source.link_preview"}
+"""What became of a shortened link: a person opened it, or a program did to show what is behind it."""
+OUR_SIDE: Final = {"outbound-api": "From", "outbound-dial": ""}
+"""Of a call's directions, the field of our address where that is not `To`; one passed on may show the caller's."""
 
 _PREFIX: Final = re.compile(r"([A-Za-z][A-Za-z0-9_]{1,31}):")
 _PHONE_NUMBER: Final = re.compile(r"(?:[A-Za-z0-9_]+:)?(\+[0-9]{3,})")
@@ -47,6 +52,10 @@ def parse(event: RawEvent, lineage: Lineage) -> str | None:
     # A number may be configured to be called with GET: its parameters then are the query.
     form = event.data or event.query.encode()
     fields, repeated = form_body.read(form)
+    opened = OPENED.get(fields.get("event_type", "")) if "sms_sid" in fields else None
+    if opened:
+        # Of all forms, only those of links write names in small letters.
+        fields = {twilio_events.field(name): value for name, value in fields.items()}
     if KNOWN_FIELDS.isdisjoint(fields):
         return "no parameters of a Twilio message"
     with lineage.item("", form, source=_source(fields), content_type=form_body.FORM) as item:
@@ -54,7 +63,9 @@ def parse(event: RawEvent, lineage: Lineage) -> str | None:
             item.flags.append("query")
         if repeated:
             item.flags.append("duplicate_key")
-        if _CONVERSATIONS.match(fields.get("EventType", "")):
+        if opened:
+            _link(item, fields, opened)
+        elif _CONVERSATIONS.match(fields.get("EventType", "")):
             # Its messages have fields of the same names, but other ids and no addresses.
             _other(item, fields | {"To": ""})
         elif _state(fields) not in INCOMING_STATES:
@@ -97,7 +108,9 @@ def _events(data: bytes, lineage: Lineage) -> str | None:
                 _message(item, told.fields)
             elif told.type.startswith(twilio_events.STATUS):
                 state = told.type.removeprefix(twilio_events.STATUS)
-                _status(item, {"MessageStatus": state} | told.fields)
+                _status(item, told.fields | {"MessageStatus": told.fields.get("MessageStatus") or state})
+            elif told.type == twilio_events.CLICKED:
+                _link(item, told.fields, OPENED["click"])
             elif told.type and (account := told.fields.get("AccountSid")):
                 key = fact_key(told.type.removeprefix("com.twilio."))
                 Place(item.channel(account)).tell(item, key, _said(told.fields, told.type))
@@ -158,6 +171,23 @@ def _message(item: Item, fields: Fields) -> None:
 
 
 def _status(item: Item, fields: Fields) -> None:
+    place, address = _sent_to(item, fields)
+    message_id, state = _message_id(item, fields), _state(fields)
+    actor = address if state in RECEIVED else None
+    place.tell(item, "source.delivery_state", state, message_id=message_id, actor=actor or None)
+    _tell_error(item, fields, place, message_id)
+
+
+def _link(item: Item, fields: Fields, key: str) -> None:
+    """Make metadata of a shortened link in a message that was opened, at the time of that."""
+    item.dated(fields.get("ClickTime") or None)
+    place, address = _sent_to(item, fields)
+    actor = address if key == OPENED["click"] else None
+    place.tell(item, key, fields.get("Link", ""), message_id=_message_id(item, fields), actor=actor or None)
+
+
+def _sent_to(item: Item, fields: Fields) -> tuple[Place, str]:
+    """Return where a message of ours belongs, and the address to which it was sent, empty where none is told."""
     channel_id = item.channel(_channel(fields, "From", item.source))
     contact_id = conversation_id = None
     to = next((address for name in RECIPIENTS if (address := _unmasked(fields.get(name, "")))), "")
@@ -169,12 +199,12 @@ def _status(item: Item, fields: Fields) -> None:
         )
         conversation_id = item.conversation(channel_id, contact_id, address)
         _tell_spelling(item, channel_id, address)
+    return Place(channel_id, contact_id, conversation_id), address
+
+
+def _message_id(item: Item, fields: Fields) -> str | None:
     sid = _message_sid(fields)
-    message_id = ids.message_id(item.source, "", sid) if sid else None
-    place, state = Place(channel_id, contact_id, conversation_id), _state(fields)
-    actor = address if state in RECEIVED else None
-    place.tell(item, "source.delivery_state", state, message_id=message_id, actor=actor or None)
-    _tell_error(item, fields, place, message_id)
+    return ids.message_id(item.source, "", sid) if sid else None
 
 
 def _tell_error(item: Item, fields: Fields, place: Place, message_id: str | None) -> None:
@@ -188,7 +218,8 @@ def _tell_error(item: Item, fields: Fields, place: Place, message_id: str | None
 
 
 def _other(item: Item, fields: Fields) -> None:
-    place = Place(item.channel(_channel(fields, "To", item.source)))
+    own = OUR_SIDE.get(fields.get("Direction", ""), "To")
+    place = Place(item.channel(_channel(fields, own, item.source)))
     event = fields.get("EventType") or "event"
     place.tell(item, fact_key(event), _said(fields, event))
 

@@ -13,6 +13,7 @@ from pipelines.sources.json_body import NOTHING, Body, is_array, members, scalar
 
 MESSAGE: Final = "com.twilio.messaging.inbound-message.received"
 STATUS: Final = "com.twilio.messaging.message."
+CLICKED: Final = "com.twilio.daptbt.link-shortening.link-clicked"
 
 _WHOLE: Final = msgspec.json.Decoder(Raw)
 _ARRAY: Final = msgspec.json.Decoder(list[Raw])
@@ -54,11 +55,11 @@ def read(body: Body, element: Raw) -> Event:
         msgspec.DecodeError: it is no object, or its type no text.
     """
     event = body.decode(_EVENT, element)
-    told = {_field(name): scalar(value) or "" for name, value in members(body, event.data).items()}
+    told = {field(name): scalar(value) or "" for name, value in members(body, event.data).items()}
     fields = {name: value.replace("\0", "").strip() for name, value in told.items()}
     return Event(event.type, fields, fields.get("Timestamp") or None, scalar(event.time))
 
 
-def _field(name: str) -> str:
-    """Return the name that a form has for a field: `messageSid` and `message_sid` are `MessageSid`."""
+def field(name: str) -> str:
+    """Return the name that a message's form has for a field: `messageSid` and `message_sid` are `MessageSid`."""
     return "".join(word[:1].upper() + word[1:] for word in name.split("_"))

@@ -82,8 +82,9 @@ def _what(path: Path) -> str:
     data = path.read_bytes()
     if path.suffix == ".form":
         form = parse_qs(data.decode())
-        told = ("EventType", "MessageStatus", "OptOutType", "ErrorUrl", "MessageType", "ButtonText", "ListId")
-        names = [f"`{name}={form[name][0]}`" if name in told[:3] else f"`{name}`" for name in told if name in form]
+        told = ("EventType", "event_type", "MessageStatus", "CallStatus", "OptOutType")
+        told += ("ErrorUrl", "MessageType", "ButtonText", "ListId")
+        names = [f"`{name}={form[name][0]}`" if name in told[:5] else f"`{name}`" for name in told if name in form]
         return ", ".join(names) or "`Body`"
     return ", ".join(f"`{name}`" for name in dict.fromkeys(_names(json.loads(data))))
 

@@ -79,6 +79,13 @@ def test_no_text_is_no_source():
             "line 1: a1.mapping.metadata[0]: Object missing required field `subject`",
         ),
         ("[[a1.mapping.metadata]]\nsubject='channel'\nkey='A b'", "line 3: a1.mapping.metadata[0].key: a key has"),
+        *(
+            (
+                f"[[a1.mapping.message]]\ncontact='x'\ntime='item.t'\ntime_format='{form}'",
+                "line 4: a1.mapping.message[0].time_format: strptime reads no time",
+            )
+            for form in ("%s", "%Y-%m-%d %Q", "%-d.%-m.%Y", "%H:%M", "%Y-%m-%d %", "%Y %m %d %Y")
+        ),
         (
             "[[a1.mapping.metadata]]\nsubject='message'\nkey='a'",
             "line 2: a1.mapping.metadata[0].subject: metadata about",

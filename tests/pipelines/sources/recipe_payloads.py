@@ -95,6 +95,27 @@ PAYLOADS = {
         ),
         (
             {
+                "update_id": 7,
+                "message_reaction": {
+                    "chat": {"id": 11},
+                    "message_id": 5,
+                    "user": TELEGRAM_FROM,
+                    "date": 1795372161,
+                    "new_reaction": [{"type": "custom_emoji", "custom_emoji_id": "5368324170671202286"}],
+                },
+            },
+            {"reaction.emoji": "5368324170671202286"},
+        ),
+        (
+            {
+                "update_id": 8,
+                "edited_message": TELEGRAM
+                | {"edit_date": 1795372170, "location": {"latitude": 52.5, "longitude": 13.4, "live_period": 900}},
+            },
+            {"source.location": "52.5, 13.4"},
+        ),
+        (
+            {
                 "update_id": 5,
                 "callback_query": {"id": "q1", "from": TELEGRAM_FROM, "message": TELEGRAM, "data": "yes"},
             },
@@ -198,6 +219,62 @@ PAYLOADS = {
                 },
             },
             {"source.edited": "Hi!"},
+        ),
+        *(
+            (
+                {"team_id": "T1", "event": SLACK | {"subtype": kind, "ts": f"1795372104.{n}", "text": kind}},
+                kind,
+            )
+            for n, kind in enumerate(("thread_broadcast", "me_message"))
+        ),
+        (
+            {
+                "team_id": "T1",
+                "event": {
+                    "type": "message",
+                    "subtype": "message_changed",
+                    "channel": "C1",
+                    "message": {
+                        "ts": "1795372100.000100",
+                        "text": "Hi",
+                        "attachments": [{"from_url": "https://x"}],
+                    },
+                    "previous_message": {"ts": "1795372100.000100", "text": "Hi"},
+                    "event_ts": "1795372105.000100",
+                },
+            },
+            {"source.message_changed": "attachments"},
+        ),
+        (
+            {
+                "team_id": "T1",
+                "event": {
+                    "type": "message",
+                    "subtype": "message_changed",
+                    "channel": "C1",
+                    "message": {
+                        "subtype": "tombstone",
+                        "ts": "1795372100.000100",
+                        "text": "This message was deleted.",
+                    },
+                    "previous_message": {"ts": "1795372100.000100", "text": "Hi"},
+                    "event_ts": "1795372106.000100",
+                },
+            },
+            {"source.deleted": "true"},
+        ),
+        (
+            {
+                "team_id": "T1",
+                "event": {
+                    "type": "message",
+                    "subtype": "message_deleted",
+                    "channel": "C1",
+                    "deleted_ts": "1795372100.000100",
+                    "event_ts": "1795372107.000100",
+                },
+            },
+            {"source.deleted": "true"},
         ),
         (
             {
@@ -383,6 +460,29 @@ PAYLOADS = {
             },
             {"source.delivery_state": "delivered"},
         ),
+        *(
+            (
+                {
+                    "app": {"id": "za"},
+                    "events": [
+                        {
+                            "id": "e4",
+                            "type": "conversation:read",
+                            "createdAt": "2026-11-22T18:29:02Z",
+                            "payload": {
+                                "conversation": {"id": "zc"},
+                                "activity": {"type": "conversation:read", "author": author},
+                            },
+                        }
+                    ],
+                },
+                fact,
+            )
+            for author, fact in (
+                ({"type": "user", "userId": "zu"}, {"source.read_watermark": "2026-11-22T18:29:02Z"}),
+                ({"type": "business"}, {"source.marked_seen": "true"}),
+            )
+        ),
     ],
     "vonage": [
         (VONAGE | {"message_uuid": "vm", "message_type": "text", "text": "Hi"}, "Hi"),
@@ -405,6 +505,15 @@ PAYLOADS = {
                 "status": "read",
             },
             {"source.delivery_state": "read"},
+        ),
+        *(
+            (
+                VONAGE
+                | {"message_uuid": f"vm{n}", "message_type": "reaction", "context": {"message_uuid": "vm"}}
+                | {"reaction": reaction},
+                {"reaction.emoji": reaction.get("emoji", "")},
+            )
+            for n, reaction in enumerate(({"action": "react", "emoji": "👍"}, {"action": "unreact"}), 3)
         ),
     ],
     "messagebird": [
@@ -716,6 +825,35 @@ PAYLOADS = {
         (
             {
                 "website_id": "w",
+                "event": "message:updated",
+                "timestamp": 1795372109123,
+                "data": {
+                    "session_id": "s",
+                    "fingerprint": 163239623329114,
+                    "content": {"text": "Hi", "choices": [{"value": "no"}, {"value": "yes", "selected": True}]},
+                },
+            },
+            {"source.answered": "yes"},
+        ),
+        (
+            {
+                "website_id": "w",
+                "event": "message:received",
+                "data": CRISP | {"fingerprint": 3, "type": "note", "from": "operator", "content": "Rude."},
+            },
+            {"source.note": "note"},
+        ),
+        (
+            {
+                "website_id": "w",
+                "event": "message:received",
+                "data": CRISP | {"fingerprint": 4, "type": "event", "content": {"namespace": "state:resolved"}},
+            },
+            {"source.note": "state:resolved"},
+        ),
+        (
+            {
+                "website_id": "w",
                 "event": "message:acknowledge:read:send",
                 "timestamp": 1795372109123,
                 "data": {"session_id": "s", "fingerprints": [163239623329114]},
@@ -738,7 +876,10 @@ PAYLOADS = {
             CHATWOOT | {"event": "message_updated", "status": "read"},
             {"source.delivery_state": "read"},
         ),
-        ({"event": "conversation_status_changed", "id": 2, "status": "resolved"}, {"source.state": "resolved"}),
+        (
+            {"event": "conversation_status_changed", "id": 2, "inbox_id": 1, "status": "resolved"},
+            {"source.state": "resolved"},
+        ),
     ],
     "freshchat": [
         (
@@ -769,7 +910,7 @@ PAYLOADS = {
         (
             {
                 "action": "conversation_resolution",
-                "data": {"resolve": {"conversation": {"conversation_id": "fc"}}},
+                "data": {"resolve": {"conversation": {"conversation_id": "fc", "channel_id": "fh"}}},
             },
             {"source.state": "closed"},
         ),
@@ -777,3 +918,5 @@ PAYLOADS = {
 }
 JOINED = {"source.edited", "source.deleted", "source.delivery_state", "reaction.emoji"}
 """Keys of metadata about the source's first message."""
+OF_CONVERSATION = {"source.state", "source.read_watermark", "source.marked_seen", "source.note"}
+"""Keys of metadata about the conversation of the source's first message."""

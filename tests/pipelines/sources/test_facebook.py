@@ -314,8 +314,16 @@ def test_opt_in_stop_and_resume_are_told_apart():
     ]
 
 
-@pytest.mark.parametrize("come", [{"ad_id": "700"}, {"ref": "", "ad_id": 700, "source": "ADS"}, {"source": "700"}])
-def test_referral_without_a_ref_tells_the_advertisement(come):
+@pytest.mark.parametrize(
+    "come",
+    [
+        {"ad_id": "700"},
+        {"ref": "", "ad_id": 700, "source": "ADS"},
+        {"source": "700"},
+        {"product": {"id": "700"}},
+    ],
+)
+def test_referral_without_a_ref_tells_the_advertisement_or_the_product(come):
     assert page(item(referral=come)).facts() == {"source.referral": "700"}
     assert page(item(message={"mid": "m_1", "referral": come})).facts() == {"source.referral": "700"}
 

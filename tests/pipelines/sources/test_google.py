@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from normalized import normalized
 from told import sample, sample_names, told
@@ -75,6 +77,15 @@ def test_authorization_code_is_only_in_the_content():
     fact = sample("google", "authentication_response").metadata
     assert fact.value == "granted"
     assert '"code": "0001"' in fact.content
+
+
+@pytest.mark.parametrize(
+    ("failed", "value"),
+    [({"error": "access_denied"}, "access_denied"), ({"errorDescription": "said no"}, "error"), ({}, "error")],
+)
+def test_refused_authentication_is_never_granted(failed, value):
+    body = {"agent": "a", "conversationId": "c", "authenticationResponse": {"errorDetails": failed}}
+    assert normalized("google", json.dumps(body).encode()).facts() == {"source.authentication_response": value}
 
 
 def test_message_without_an_id_takes_the_one_in_its_name():

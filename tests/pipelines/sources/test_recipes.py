@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from normalized import normalized
-from recipe_payloads import FORM, JOINED, PAYLOADS
+from recipe_payloads import FORM, JOINED, OF_CONVERSATION, PAYLOADS
 
 from pipelines.run.shown import filled
 from pipelines.sources import PARSERS, registry
@@ -230,6 +230,8 @@ def test_payloads_are_read_and_facts_joined(name, monkeypatch):
             if becomes.keys() <= JOINED:
                 assert rows.metadata.subject_id == first.message_id
                 assert rows.metadata.conversation_id in {None, first.conversation_id}
+            if becomes.keys() <= OF_CONVERSATION:
+                assert rows.metadata.subject_id == first.conversation_id
             continue
         message = rows.messages
         first = first or message

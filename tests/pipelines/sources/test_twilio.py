@@ -253,6 +253,51 @@ def streamed(*events: object, **attributes: str) -> Rows:
     return normalized("twilio", json.dumps(list(events)).encode(), **attributes)
 
 
+@pytest.mark.parametrize(
+    ("kind", "key", "actor"), [("click", "link_click", CONTACT), ("preview", "link_preview", None)]
+)
+def test_click_on_a_shortened_link_is_a_fact_about_the_message(kind, key, actor):
+    opened = {"event_type": kind, "sms_sid": "SM1", "link": "https://shop.example/?a=1", "account_sid": "AC7"}
+    ends = {"from": NUMBER, "to": CONTACT, "messaging_service_sid": "MG7"}
+    rows = form(**opened, **ends, click_time="2026-11-22T18:29:00Z", user_agent="x")
+    status = form(MessageSid="SM1", MessageStatus="sent", From=NUMBER, To=CONTACT).metadata
+    fact = rows.metadata
+    assert rows.facts() == {f"source.{key}": "https://shop.example/?a=1"}
+    assert (fact.subject_id, fact.conversation_id) == (status.subject_id, status.conversation_id)
+    assert (fact.actor_id, fact.occurred_at) == (actor, RECEIVED - 60_250_000)
+    assert rows["messages"] == rows["dead_letters"] == []
+
+
+def test_click_by_event_streams_is_that_of_the_webhook():
+    clicked = {"message_sid": "SM1", "link": "https://shop.example/", "click_time": "2026-11-22T18:29:00Z"}
+    clicked |= {"from": NUMBER, "to": CONTACT}
+    rows = streamed(stream_event("daptbt.link-shortening.link-clicked", **clicked))
+    fact = rows.metadata
+    assert rows.facts() == {"source.link_click": "https://shop.example/"}
+    assert (fact.subject_id, fact.actor_id) == (ids.message_id("twilio.sms", "", "SM1"), CONTACT)
+    assert (fact.occurred_at, fact.occurred_at_from) == (RECEIVED - 60_250_000, "item")
+
+
+@pytest.mark.parametrize(
+    ("direction", "ends", "channel"),
+    [
+        ("inbound", (CONTACT, NUMBER), NUMBER),
+        ("outbound-api", (NUMBER, CONTACT), NUMBER),
+        ("outbound-dial", (CONTACT, "+4915550000099"), "AC7"),
+    ],
+)
+def test_whom_we_call_is_no_channel_of_ours(direction, ends, channel):
+    call = {"CallSid": "CA1", "CallStatus": "completed", "Direction": direction, "AccountSid": "AC7"}
+    rows = form(**call, From=ends[0], To=ends[1])
+    assert rows.channels.source_channel_id == channel
+    assert rows.facts() == {"source.event": "completed"}
+
+
+def test_status_of_event_streams_whose_state_is_empty_has_that_of_its_type():
+    rows = streamed(stream_event("messaging.message.sent", messageSid="SM1", messageStatus=None))
+    assert rows.facts() == {"source.delivery_state": "sent"}
+
+
 INBOUND = "messaging.inbound-message.received"
 
 
