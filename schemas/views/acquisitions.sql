@@ -149,7 +149,7 @@ WITH
     GROUP BY bounded.metadata_id
   ),
   -- The leaves of one element of a custom source's metadata: the same event, the same place but for the last name.
-  conversions AS (
+  told_conversions AS (
     SELECT
       event_id,
       REGEXP_REPLACE(pointer, r'/[^/]*$$', '') AS place,
@@ -160,13 +160,20 @@ WITH
       MIN(IF(key = 'conversion.conversation_id', value, NULL)) AS about_id,
       MIN(IF(key = 'conversion.name', value, NULL)) AS name,
       UPPER(MIN(IF(key = 'conversion.currency', value, NULL))) AS currency,
-      CAST(ROUND(SAFE_CAST(MIN(IF(key = 'conversion.value', value, NULL)) AS FLOAT64) * 1000000) AS INT64) AS value_micros
+      MIN(IF(key = 'conversion.value', value, NULL)) AS value
     FROM `${views}.metadata`
     WHERE
       key IN (
         'conversion.value', 'conversion.currency', 'conversion.name', 'conversion.ctwa_clid', 'conversion.conversation_id'
       )
     GROUP BY event_id, place
+  ),
+  conversions AS (
+    SELECT
+      *,
+      -- What is no amount of money (nan, 1e300, a time) has no value, and does not fail the question.
+      CAST(ROUND(IF(ABS(amount) < 1000000000000, amount, NULL) * 1000000) AS INT64) AS value_micros
+    FROM (SELECT *, SAFE_CAST(value AS FLOAT64) AS amount FROM told_conversions)
   ),
   known_by AS (
     SELECT bounded.*, known
@@ -208,8 +215,9 @@ WITH
       metadata_id,
       COUNT(*) AS conversions,
       MIN(converted_at) AS first_converted_at,
+      COUNT(DISTINCT IF(value_micros IS NULL, NULL, COALESCE(currency, ''))) AS currencies,
       SUM(value_micros) AS value_micros,
-      MIN(currency) AS currency,
+      MIN(IF(value_micros IS NULL, NULL, currency)) AS currency,
       MIN(name) AS name
     FROM attributed
     GROUP BY metadata_id
@@ -253,10 +261,11 @@ SELECT
   COALESCE(valued.conversions, 0) AS conversions,
   -- When the first of them was; null where there is none.
   valued.first_converted_at,
-  -- What they were worth together, in millionths of the currency; null where no value was told.
-  valued.value_micros,
-  -- The currency of that value, in capital letters.
-  valued.currency,
+  -- What they were worth together, in millionths of the currency; null where no value was told, or where it is in several
+  -- currencies (one that was not told among them).
+  IF(valued.currencies > 1, NULL, valued.value_micros) AS value_micros,
+  -- The currency of that value, in capital letters; null where there is none, or several.
+  IF(valued.currencies > 1, NULL, valued.currency) AS currency,
   -- What the conversion is called, of several the first in the alphabet: Purchase, LeadSubmitted, …
   valued.name AS conversion_name,
   bounded.event_id

@@ -15,9 +15,25 @@ WITH
       MAX(ended_at) OVER () AS known_until
     FROM `${views}.sessions`
   ),
+  -- When each message was sent, as sessions has it: a status may tell an earlier time, in whole seconds or of its queue.
+  told AS (
+    SELECT message_id, sent_at
+    FROM `${views}.messages`
+    WHERE TRUE
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY message_id ORDER BY sent_date) = 1
+  ),
+  sent AS (
+    SELECT
+      states.message_id,
+      states.conversation_id,
+      states.state,
+      COALESCE(told.sent_at, states.sent_at, states.first_told_at) AS sent_at
+    FROM `${views}.delivery_states` AS states
+    LEFT JOIN told ON told.message_id = states.message_id
+  ),
   failed AS (
-    SELECT message_id, conversation_id, COALESCE(sent_at, first_told_at) AS sent_at
-    FROM `${views}.delivery_states`
+    SELECT message_id, conversation_id, sent_at
+    FROM sent
     WHERE state IN ('failed', 'undelivered', 'canceled') AND conversation_id IS NOT NULL
   ),
   answers AS (
@@ -105,6 +121,16 @@ WITH
     WHERE ratings.score IS NOT NULL
     GROUP BY bounds.session_id
   ),
+  costs AS (
+    SELECT
+      costs.conversation_id,
+      costs.is_charged,
+      costs.cost_micros,
+      costs.currency,
+      COALESCE(sent.sent_at, costs.told_at) AS sent_at
+    FROM `${views}.message_costs` AS costs
+    LEFT JOIN sent ON sent.message_id = costs.message_id
+  ),
   paid AS (
     SELECT
       bounds.session_id,
@@ -119,17 +145,18 @@ WITH
       MIN(costs.currency) AS currency,
       COUNT(DISTINCT costs.currency) AS currencies
     FROM bounds
-    INNER JOIN `${views}.message_costs` AS costs
+    INNER JOIN costs
       ON
         costs.conversation_id = bounds.conversation_id
-        AND costs.told_at >= bounds.started_at
-        AND costs.told_at < bounds.until_at
+        AND costs.sent_at >= bounds.started_at
+        AND costs.sent_at < bounds.until_at
     GROUP BY bounds.session_id
   ),
   came AS (
     SELECT
       bounds.session_id,
       acquisitions.acquisition_id,
+      acquisitions.came_at,
       acquisitions.kind,
       acquisitions.ad_id,
       acquisitions.campaign
@@ -145,14 +172,20 @@ WITH
       ROW_NUMBER() OVER (
         PARTITION BY acquisitions.acquisition_id
         ORDER BY
-          IF(acquisitions.came_at >= bounds.started_at, 0, 1), bounds.session_number
+          -- Of what came in the silence between two sessions, the one that begins within a day, else the one before.
+          CASE
+            WHEN acquisitions.came_at BETWEEN bounds.started_at AND bounds.ended_at THEN 0
+            WHEN acquisitions.came_at < bounds.started_at THEN 1
+            ELSE 2
+          END,
+          bounds.session_number
       ) = 1
   ),
   first_came AS (
     SELECT session_id, acquisition_id, kind, ad_id, campaign
     FROM came
     WHERE TRUE
-    QUALIFY ROW_NUMBER() OVER (PARTITION BY session_id ORDER BY acquisition_id) = 1
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY session_id ORDER BY came_at, acquisition_id) = 1
   )
 SELECT
   bounds.session_id,

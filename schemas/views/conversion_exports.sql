@@ -50,9 +50,10 @@ SELECT
         TO_JSON_STRING(came.currency),
         ',"value":',
         -- A decimal number without an exponent, whatever the engine's way to write one is.
-        CAST(DIV(came.value_micros, 1000000) AS STRING),
+        IF(came.value_micros < 0, '-', ''),
+        CAST(ABS(DIV(came.value_micros, 1000000)) AS STRING),
         '.',
-        LPAD(CAST(MOD(came.value_micros, 1000000) AS STRING), 6, '0'),
+        LPAD(CAST(ABS(MOD(came.value_micros, 1000000)) AS STRING), 6, '0'),
         '}'
       )
     ),

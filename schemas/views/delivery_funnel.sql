@@ -1,5 +1,6 @@
 -- How far the messages of each day came, by channel: each step counts the messages that reached it or a later one.
--- A filter on sent_date prunes the messages; receipts are looked for in all partitions of metadata.
+-- A filter on sent_date prunes the messages; receipts are looked for in all partitions of metadata, of which messages_current
+-- reads content, too.
 WITH
   outbound AS (
     SELECT sent_date, source, channel_id, delivery_state AS state, TRUE AS is_told

@@ -80,16 +80,11 @@ WITH
         ) AS INT64
       ) AS segments,
       -- Twilio writes what it charges as a negative number.
-      CAST(
-        ROUND(
-          ABS(
-            SAFE_CAST(
-              COALESCE(REGEXP_EXTRACT(form, r'(?:^|&)Price=([-+]?[0-9.]+)'), JSON_VALUE(body, '$$.data.price')) AS FLOAT64
-            )
-          )
-          * 1000000
-        ) AS INT64
-      ) AS told_micros,
+      ABS(
+        SAFE_CAST(
+          COALESCE(REGEXP_EXTRACT(form, r'(?:^|&)Price=([-+]?[0-9.]+)'), JSON_VALUE(body, '$$.data.price')) AS FLOAT64
+        )
+      ) AS told_price,
       UPPER(
         COALESCE(REGEXP_EXTRACT(form, r'(?:^|&)PriceUnit=([A-Za-z]{3})'), JSON_VALUE(body, '$$.data.priceUnit'))
       ) AS told_currency,
@@ -123,7 +118,8 @@ WITH
       FIRST_VALUE(origin IGNORE NULLS) OVER in_order AS first_origin,
       FIRST_VALUE(number IGNORE NULLS) OVER of_recipient AS first_number,
       MAX(segments) OVER whole AS most_segments,
-      MAX(told_micros) OVER whole AS most_micros,
+      -- What is no amount of money, or no number of parts, fails no question: it is not known.
+      CAST(ROUND(MAX(IF(told_price < 1000000000000, told_price, NULL)) OVER whole * 1000000) AS INT64) AS most_micros,
       MAX(told_currency) OVER whole AS a_currency,
       MIN(told_at) OVER whole AS first_told_at,
       MIN(told_date) OVER whole AS first_told_date,
@@ -181,7 +177,7 @@ WITH
         WHEN numbered.most_micros IS NOT NULL THEN numbered.most_micros
         WHEN rates.unit = 'conversation'
           THEN IF(numbered.first_pricing_id IS NULL OR numbered.place_in_conversation = 1, rates.price_micros, 0)
-        WHEN rates.unit = 'segment' THEN rates.price_micros * numbered.most_segments
+        WHEN rates.unit = 'segment' THEN rates.price_micros * IF(numbered.most_segments < 1000000, numbered.most_segments, NULL)
         ELSE rates.price_micros
       END AS cost_micros
     FROM numbered

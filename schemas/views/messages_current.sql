@@ -1,6 +1,6 @@
 -- Each message as it stands now: text after the last edit, whether it was deleted, how far it came, its reactions.
 -- A filter on sent_date prunes the messages. Metadata about them are looked for in all partitions of metadata, since
--- they may come on any later day.
+-- they may come on any later day; of reactions content is read, where rows of the first generations have who reacted.
 WITH
   edits AS (
     SELECT

@@ -1,7 +1,7 @@
 -- Each message that was sent as a template of a known name, with what became of it: replies of Parley's and what others reported
 -- as sent (WhatsApp's template, Twilio's ContentSid). Templates that another system sends and nobody reports are known by their
 -- receipts alone, without a name: their category is in message_costs.
--- A filter on sent_date prunes the messages; taps, answers and receipts may come on any later day.
+-- Taps, answers and receipts may come on any later day, so a filter on sent_date cannot prune; content of messages is read.
 WITH
   outbound AS (
     SELECT

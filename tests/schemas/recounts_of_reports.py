@@ -164,7 +164,10 @@ def _(views: Views) -> Answers:
         waits = mean(known(rows, "first_response_seconds"))
         inbound, conversions = (sum(row[column] for row in rows) for column in ("inbound_messages", "conversions"))
         came = (len(rows), len(known(rows, "answered_at")), rounded(waits / 60 if waits is not None else None, 0))
-        found.append((*what, *came, inbound, conversions, money(known(rows, "value_micros"))))
+        currencies = {*known(rows, "currency")}
+        value = money(known(rows, "value_micros")) if len(currencies) < 2 else None
+        currency = min(currencies) if len(currencies) == 1 else None
+        found.append((*what, *came, inbound, conversions, value, currency))
     return sorted(found, key=lambda each: (-each[2], *each[:2]))
 
 
@@ -211,6 +214,7 @@ def _(views: Views) -> Answers:
     answered = [row for row in views.conversation_report if row["outbound_messages"]]
     found = []
     for (source,), rows in sorted(by(answered, "source").items()):
-        who = Counter((row["bot_messages"] > 0, row["human_messages"] > 0) for row in rows)
-        found.append((source, len(rows), who[True, False], who[True, True], who[False, True]))
+        who = Counter(tuple(row[f"{each}_messages"] > 0 for each in ("bot", "human", "unknown")) for row in rows)
+        both = who[True, True, False] + who[True, True, True]
+        found.append((source, len(rows), who[True, False, False], both, who[False, True, False]))
     return found

@@ -116,6 +116,47 @@ def test_a_conversion_counts_once_for_the_latest_referral_of_its_click_or_conver
     assert [event["event_time"] for event in events] == [int(at(22).timestamp()), int(at(20).timestamp())]
 
 
+NUMBERS = ("nan", "inf", "-Infinity", 1e300, "1e308", 10**12, "9223372036855")
+NO_AMOUNTS = (*NUMBERS, "12,50", True, None, [1], {"of": 1})
+
+
+def test_what_is_no_amount_of_money_fails_no_question(analyst):
+    wrong = [bought(20 + number, ctwa_clid="clid-1", value=value) for number, value in enumerate(NO_AMOUNTS)]
+    tell(analyst, asks(0, referral=AD), bought(10, ctwa_clid="clid-1"), *wrong)
+
+    columns = "conversions, value_micros, currency"
+    found = ask(analyst, f"SELECT {columns} FROM parley.acquisitions")
+    assert found == [(1 + len(NO_AMOUNTS), 12_500_000, "EUR")]
+    assert len(ask(analyst, "SELECT event FROM parley.conversion_exports")) == 1
+
+
+def test_values_in_several_currencies_are_not_added(analyst):
+    tell(
+        analyst,
+        asks(0, referral=AD),
+        bought(1, ctwa_clid="clid-1"),
+        bought(2, ctwa_clid="clid-1", currency="USD"),
+        asks(10, referral=AD),
+        bought(11, ctwa_clid="clid-1"),
+        # A value that is no number adds nothing, whatever its currency.
+        bought(12, ctwa_clid="clid-1", value="much", currency="AUD"),
+    )
+
+    columns = "conversions, value_micros, currency"
+    assert ask(analyst, f"SELECT {columns} FROM parley.acquisitions ORDER BY came_at") == [
+        (2, None, None),
+        (2, 12_500_000, "EUR"),
+    ]
+
+
+@pytest.mark.parametrize("value", [-0.25, -12.5, -3, 0, 0.000001, 1234567.89])
+def test_an_export_writes_any_value_as_a_number(analyst, value):
+    tell(analyst, asks(0, referral=AD), bought(1, ctwa_clid="clid-1", value=value))
+
+    ((event,),) = ask(analyst, "SELECT event FROM parley.conversion_exports")
+    assert json.loads(event)["custom_data"] == {"currency": "EUR", "value": value}
+
+
 @pytest.mark.skipif(not material.SHARED.exists(), reason="the public bodies lie beside the repository")
 def test_every_public_body_with_a_referral_is_read(analyst):
     known = [*material.fixtures(), *material.faults(), *material.samples()]

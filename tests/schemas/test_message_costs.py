@@ -52,6 +52,23 @@ def test_what_is_not_delivered_or_not_billable_is_free_and_what_nobody_tells_is_
     ]
 
 
+def test_a_price_and_a_number_of_parts_that_nobody_can_mean_fail_no_question(analyst):
+    rates(analyst, "('twilio.sms', NULL, NULL, NULL, 'segment', 8000, 'USD', NULL, NULL)")
+    ends = {"From": "+1", "To": "+4915550000300", "MessageStatus": "sent"}
+    tell(
+        analyst,
+        twilio(0, MessageSid="SM1", Price="-99999999999999999999", PriceUnit="USD", **ends),
+        twilio(1, MessageSid="SM2", NumSegments="9223372036854775807", **ends),
+        twilio(2, MessageSid="SM3", NumSegments="2", **ends),
+    )
+
+    assert costs(analyst, "is_charged, cost_micros, currency") == [
+        (True, None, None),
+        (True, None, None),
+        (True, 16_000, "USD"),
+    ]
+
+
 def test_a_message_to_a_group_costs_for_each_to_whom_it_was_delivered(analyst):
     rates(
         analyst,

@@ -5,7 +5,10 @@ runs, can push a filter below a window only where BigQuery can, too: where the f
 which the window is partitioned. So DuckDB's plans show whether a view leaves the filter a way down to the table.
 """
 
+import datetime as dt
 import json
+import re
+from pathlib import Path
 from string import Template
 
 import duckdb
@@ -14,7 +17,9 @@ import sqlglot
 
 from pipelines.local.bigquery_translation import step_by_step
 from schemas import loader, view_columns
+from schemas.scans import scans
 
+COOKBOOK = Path(__file__).parents[2] / "docs" / "cookbook.md"
 DAY = "DATE '2026-03-05'"
 SINCE = "TIMESTAMP '2026-03-05 00:00:00'"
 
@@ -103,6 +108,28 @@ def test_what_a_delivery_funnel_says_is_read_from_the_days_that_are_asked_for(pl
     found = reads(plans, f"SELECT * FROM views_.delivery_funnel WHERE sent_date = {DAY}")
 
     assert any(table == "messages" and "sent_date" in applied for table, applied in found)
+
+
+def filters_of_the_cookbook():
+    """Yield each view of the table of what a filter reads, a column to filter on, and what the table says."""
+    table = COOKBOOK.read_text().partition("| view | filter on | reads |")[2].partition("\n\n")[0]
+    for line in table.splitlines()[2:]:
+        views, columns, told = line.strip("|").split("|")
+        named, filtered = (re.findall(r"`(\w+)`", cell) for cell in (views, columns))
+        for number, view in enumerate(named):
+            column = filtered[number if len(filtered) == len(named) else 0] if filtered else None
+            yield view, column, told
+
+
+@pytest.mark.parametrize(("view", "column", "told"), list(filters_of_the_cookbook()))
+def test_the_cookbook_names_what_is_read_with_content_of_all_days(view, column, told):
+    days = frozenset(dt.date(2026, 3, day) for day in range(1, 11))
+    condition = f" WHERE {column} = {DAY}" if column else ""
+
+    found = scans(f"SELECT * FROM views.{view}{condition}", {}, days)
+
+    of_all_days = {scan.table for scan in found if "content" in scan.columns and scan.days == days}
+    assert of_all_days == set(re.findall(r"of (\w+) with content", told))
 
 
 def test_a_view_that_orders_all_of_history_reads_all_of_it(plans):
