@@ -59,11 +59,11 @@ def main() -> None:
 def serve(config: Config) -> None:
     """Serve until SIGTERM or SIGINT: then finish what is in flight, flush, and return."""
     most_connections = _allowed_connections(config.limits.connections)
-    port = _free_port(config.host, config.port)
+    host, port = _free_address(config.host, config.port)
     _log.info("listening on http://%s:%d", config.host, port)
     Granian(
         "receiver",
-        address=config.host,
+        address=host,
         port=port,
         interface=Interfaces.RSGI,
         loop=Loops.uvloop,
@@ -148,10 +148,11 @@ def _allowed_connections(connections: int) -> int:
     return wanted - _OTHER_DESCRIPTORS
 
 
-def _free_port(host: str, port: int) -> int:
-    """Return a port that nobody listens on, any for 0: granian's workers bind it themselves.
+def _free_address(host: str, port: int) -> tuple[str, int]:
+    """Return a host's address, as granian takes no names, and a port that nobody listens on, any for 0.
 
-    They share it with each other, and so would with those of another receiver of the same user.
+    Granian's workers bind it themselves. They share it with each other, and so would with those of another
+    receiver of the same user.
 
     Raises:
         ConfigError: the port is taken, or is none of this host.
@@ -159,6 +160,7 @@ def _free_port(host: str, port: int) -> int:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.create_server((host, port), family=family) as listener:
-            return int(listener.getsockname()[1])
+            address, found = listener.getsockname()[:2]
     except OSError as error:
         raise ConfigError([f"PARLEY_PORT: cannot listen on {host}:{port}: {error.strerror or error}"]) from error
+    return str(address), int(found)

@@ -15,7 +15,7 @@ from pipelines.replies.register import Claim, Register, is_reply_id
 from receiver.answers.conversations import conversation_key
 from receiver.replies.queue import Waiting
 from receiver.replies.store import Store, open_store
-from schemas.archive_layout import OPEN_SUFFIX, REPLIES, SUFFIX
+from schemas.archive_layout import OPEN_SUFFIX, REPLIES, SUFFIX, files_on_disk
 from schemas.raw_event import DATA_KEY, RawEvent
 from schemas.replies import InvalidReplyError, Outcome, decode_outcome, decode_reply, encode
 
@@ -124,8 +124,8 @@ def disks(data_dir: str | None, archive: str) -> list[Path]:
     folders = ["spool", "refused"]
     if archive.startswith("gs://"):
         folders.append("archive")
-    found = (path for folder in folders for path in (Path(data_dir) / folder).rglob(f"*{SUFFIX}*"))
-    return sorted(path for path in found if path.name.endswith((SUFFIX, OPEN_SUFFIX)))
+    endings = SUFFIX, f"{SUFFIX}{OPEN_SUFFIX}"
+    return [path for folder in sorted(folders) for path in files_on_disk(Path(data_dir) / folder, *endings)]
 
 
 def names_in(spelt: Spellings, path: Path) -> bool:

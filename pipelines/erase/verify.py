@@ -30,7 +30,7 @@ from pipelines.reprocess.runs import RefusedError
 from pipelines.reprocess.sql import literal
 from pipelines.reprocess.steps import Steps
 from receiver.replies.store import BucketStore, Store, open_store
-from schemas.archive_layout import OPEN_SUFFIX, REPLIES, SUFFIX
+from schemas.archive_layout import OPEN_SUFFIX, REPLIES, SUFFIX, files_on_disk
 from schemas.raw_event import RawEvent
 
 _IDS_AT_ONCE: Final = 2_000
@@ -188,7 +188,7 @@ def _disks(archive: str, spelt: Spellings) -> Iterator[Searched]:
     if data_dir := os.environ.get(DATA_DIR):
         roots.append(("disk", Path(data_dir)))
     for place, root in roots:
-        paths = [path for path in sorted(root.rglob("*")) if path.is_file()]
+        paths = files_on_disk(root)
         if place != "disk":
             segments = (SUFFIX, OPEN_SUFFIX)
             paths = [p for p in paths if not p.name.endswith(segments) and p.relative_to(root).parts[0] != REPLIES]

@@ -115,7 +115,7 @@ def _check(body: bytes) -> None:
     """
     try:
         _TOLD.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         refuse(400, "invalid_request", str(error))
 
 

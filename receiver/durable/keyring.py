@@ -153,12 +153,17 @@ class Keyring:
         make_folder(folder)
         path = folder / key.id
         part = folder / f"{key.id}.part"
-        with part.open("xb") as file:
-            file.write(self._wrapping.wrap(key))
-            file.flush()
-            os.fsync(file.fileno())
-        # Renamed, not linked: no second name outlives it.
-        part.rename(path)
+        try:
+            with part.open("xb") as file:
+                file.write(self._wrapping.wrap(key))
+                file.flush()
+                os.fsync(file.fileno())
+            # Renamed, not linked: no second name outlives it.
+            part.rename(path)
+        except OSError:
+            # While the disk is full, each group that is tried would leave one behind.
+            part.unlink(missing_ok=True)
+            raise
         sync_folder(folder)
 
     @staticmethod

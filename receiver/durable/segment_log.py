@@ -56,7 +56,15 @@ class SegmentLog:
             raise
 
     def _new(self, folder: Path) -> Segment:
-        return Segment(folder, None if self._new_seal is None else self._new_seal())
+        # The file first: while it cannot be made, each group that is tried would leave a key behind.
+        segment = Segment(folder)
+        if self._new_seal is not None:
+            try:
+                segment.seal = self._new_seal()
+            except OSError:
+                segment.close()
+                raise
+        return segment
 
     def undo(self) -> None:
         """Take back the last append, whose events were not confirmed to anyone."""

@@ -22,7 +22,7 @@ from typing import BinaryIO, Final
 from fastavro.write import Writer
 
 from receiver.durable import salvage
-from schemas.archive_layout import OPEN_SUFFIX, SUFFIX
+from schemas.archive_layout import OPEN_SUFFIX, SUFFIX, files_on_disk
 from schemas.raw_event import AVRO_SCHEMA, RawEvent
 
 CORRUPT_SUFFIX: Final = ".corrupt"
@@ -52,7 +52,8 @@ class Segment:
         Raises:
             OSError: it cannot be written, for example because the disk is full.
         """
-        self._seal = seal
+        self.seal = seal
+        """To be set before anything is appended."""
         self._file, self.path = _create(folder)
         self._buffer = io.BytesIO()
         self.created = time.monotonic()
@@ -75,8 +76,8 @@ class Segment:
             OSError: nothing was written; the segment is as it was, but should be closed.
         """
         self._keep_name()
-        if self._seal is not None:
-            events = [self._seal(event) for event in events]
+        if self.seal is not None:
+            events = [self.seal(event) for event in events]
         for event in events:
             self._writer.write(event.to_avro())
         self._writer.flush()
@@ -167,7 +168,7 @@ def recover(
             others are closed nevertheless.
     """
     failure: OSError | None = None
-    for path in sorted(root.rglob(f"*{SUFFIX}{OPEN_SUFFIX}")):
+    for path in files_on_disk(root, f"{SUFFIX}{OPEN_SUFFIX}"):
         try:
             _recover(path, keep, unseal)
         except OSError as error:

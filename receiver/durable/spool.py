@@ -1,6 +1,5 @@
 """The spool: events of one source that are durable here because Pub/Sub has not confirmed them."""
 
-import functools
 import logging
 import threading
 import time
@@ -15,7 +14,7 @@ import msgspec
 from receiver.durable import salvage
 from receiver.durable.segment_log import SegmentLog
 from receiver.durable.segments import CORRUPT_SUFFIX, lock, recover, report
-from schemas.archive_layout import OPEN_SUFFIX, SUFFIX
+from schemas.archive_layout import OPEN_SUFFIX, SUFFIX, files_on_disk
 from schemas.raw_event import RawEvent
 
 SEGMENT_BYTES: Final = 8 * 1024 * 1024
@@ -114,23 +113,33 @@ class Measure(msgspec.Struct, frozen=True):
 
 def measure(root: Path) -> Measure:
     """Measure all segments under a folder, open ones and those of other processes included."""
-    paths = [path for path in root.rglob(f"*{SUFFIX}*") if path.name.endswith((SUFFIX, OPEN_SUFFIX))]
+    paths = files_on_disk(root, SUFFIX, f"{SUFFIX}{OPEN_SUFFIX}")
+    before, counted = _counted.get(root, {}), {}
     events = size = 0
     oldest = time.time()
     for path in paths:
         with suppress(FileNotFoundError):
             file_size = path.stat().st_size
-            count = _count(path, file_size)
+            known_size, count = before.get(path, (-1, 0))
+            if known_size != file_size:
+                count = _count(path)
+            counted[path] = file_size, count
             events += count
             size += file_size
             if count:
                 oldest = min(oldest, _created(path) / 1e9)
+    _counted[root] = counted
     return Measure(events, len(paths), size, max(0.0, time.time() - oldest))
 
 
-@functools.lru_cache(maxsize=4096)
-def _count(path: Path, size: int) -> int:
-    """Count a segment's events; the size is only there to count again what has grown."""
+_counted: Final[dict[Path, dict[Path, tuple[int, int]]]] = {}
+"""Of each folder that is measured: its segments' sizes and events at the last look, so that none is read twice.
+
+However many there are: when uploads fail for days, whoever looks must not read all of them each time.
+"""
+
+
+def _count(path: Path) -> int:
     count = 0
     # fastavro has no error of its own for what is not Avro; a damage is told elsewhere.
     with path.open("rb") as file, suppress(Exception):
@@ -141,7 +150,7 @@ def _count(path: Path, size: int) -> int:
 
 def damaged(root: Path) -> list[str]:
     """Return the segments under a folder that were set aside because they are damaged."""
-    return sorted(path.name for path in root.rglob(f"*{CORRUPT_SUFFIX}"))
+    return sorted(path.name for path in files_on_disk(root, CORRUPT_SUFFIX))
 
 
 def _created(path: Path) -> int:

@@ -16,7 +16,7 @@ import google_crc32c
 
 from receiver import metrics
 from receiver.durable.segments import lock
-from schemas.archive_layout import SUFFIX
+from schemas.archive_layout import SUFFIX, files_on_disk
 
 IDLE_SECONDS: Final = 1.0
 LAST_BACKOFF_SECONDS: Final = 60.0
@@ -59,14 +59,19 @@ class Uploader:
 
     def upload(self) -> bool:
         """Upload what is closed, oldest first; False where some of it has to be tried again."""
+        try:
+            paths = files_on_disk(self._root, SUFFIX)
+        except OSError as error:
+            # The thread must live on, to look again.
+            _tell(error)
+            return False
         done = True
-        for path in sorted(self._root.rglob(f"*{SUFFIX}"), key=lambda path: path.parts):
+        for path in paths:
             try:
                 self._move(path)
             except Exception as error:
                 # Whatever it is, from a refused connection to missing credentials: it stays here.
-                _log.warning("segment not uploaded: %s: %s", type(error).__name__, error)
-                metrics.UPLOAD_FAILURES.inc()
+                _tell(error)
                 done = False
         return done
 
@@ -121,6 +126,11 @@ class Uploader:
 
             self._client = storage.Client()
         return self._client.bucket(self._bucket_name)
+
+
+def _tell(error: Exception) -> None:
+    _log.warning("segment not uploaded: %s: %s", type(error).__name__, error)
+    metrics.UPLOAD_FAILURES.inc()
 
 
 def _checksum(file: BinaryIO) -> tuple[str, int]:

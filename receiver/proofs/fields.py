@@ -8,14 +8,18 @@ import msgspec
 from flask import Request
 from msgspec import Raw
 
+from receiver.event_loop import in_thread
 from receiver.proofs.encodings import plain_body
 
 FORM: Final = "application/x-www-form-urlencoded"
 MAX_FIELDS: Final = 500
 MAX_FORM_BYTES: Final = 256 * 1024
+LARGE_FORM_BYTES: Final = 16 * 1024
+"""A longer form is taken apart in a thread, each only once: each escape costs."""
 LONGEST_VALUE: Final = 8 * 1024
 """Characters of a secret, a signature or a time in a body."""
 
+_FIELDS: Final = "parley.form"
 _NOTHING: Final = Raw()
 _STRING: Final = msgspec.json.Decoder(str)
 
@@ -36,9 +40,18 @@ def field(request: Request, pointer: str) -> str | None:
 
 def form(request: Request) -> list[tuple[str, str]]:
     """Return a form's fields in their order; none of a form that is too long to be taken apart unproven."""
-    body = plain_body(request)
-    if request.mimetype != FORM or len(body) > MAX_FORM_BYTES or body.count(b"&") >= MAX_FIELDS:
-        return []
+    if _FIELDS not in request.environ:
+        body = plain_body(request)
+        if request.mimetype != FORM or len(body) > MAX_FORM_BYTES or body.count(b"&") >= MAX_FIELDS:
+            fields = []
+        else:
+            fields = in_thread(lambda: _parsed(body)) if len(body) > LARGE_FORM_BYTES else _parsed(body)
+        request.environ[_FIELDS] = fields
+    found: list[tuple[str, str]] = request.environ[_FIELDS]
+    return found
+
+
+def _parsed(body: bytes) -> list[tuple[str, str]]:
     return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, errors="replace")
 
 

@@ -186,7 +186,8 @@ def environ(scope: "Scope") -> "WSGIEnvironment":
         "PATH_INFO": _latin1(scope.path),
         "QUERY_STRING": _latin1(scope.query_string),
         "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
-        "REMOTE_ADDR": scope.client.rpartition(":")[0],
+        # Without the brackets of IPv6: else the address is none, and each of a network would count by itself.
+        "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
         "wsgi.url_scheme": scope.scheme,
         "wsgi.input": io.BytesIO(),
     }

@@ -79,6 +79,12 @@ def test_its_workers_end_when_the_main_process_is_killed(server, tmp_path):
     assert bodies(archived(tmp_path / "archive")) == {b"1"}
 
 
+def test_listens_on_a_host_that_has_a_name(environ, bus, tmp_path):
+    with serving(environ | {"PARLEY_HOST": "localhost"}, tmp_path / "log") as server:
+        assert server.request("GET", "/__lbheartbeat__").status == 200
+        assert f"listening on http://localhost:{server.port}" in server.log
+
+
 def test_does_not_start_where_it_is_not_configured(environ):
     del environ["PARLEY_PROJECT"]
     environ["PARLEY_WORKERS"] = "none"

@@ -274,6 +274,7 @@ def test_what_a_visitor_does_besides_writing_is_a_raw_event_of_the_verified_conv
         ({"event": "seen", "message_ids": ["x" * 65]}, {}, 400, "invalid_request"),
         ({"event": "typing", "on": "yes"}, {}, 400, "invalid_request"),
         (b"[" * 4000, {}, 400, "invalid_request"),
+        (b'{"event":"typing","x":' + b"[" * 2000 + b"]" * 2000 + b"}", {}, 400, "invalid_request"),
         (b"\xff", {}, 400, "invalid_request"),
         (b"", {}, 400, "invalid_request"),
         ({"event": "seen", "message_ids": ["x" * 5000]}, {}, 413, "too_large"),

@@ -92,9 +92,39 @@ def test_nothing_is_acknowledged_whose_key_is_not_durable(make, tmp_path):
     with pytest.raises(UnavailableError, match="archive not writable"):
         committers.commit(event(1))
 
-    assert archived(tmp_path / "archive", open_too=True) == []
+    assert list((tmp_path / "archive").rglob("*.avro*")) == []
     (tmp_path / "keys").unlink()
     committers.commit(event(1))
+
+
+def test_what_is_refused_leaves_no_keys_behind(make, tmp_path):
+    (tmp_path / "archive").write_text("no folder")
+    committers = make()
+
+    for _ in range(3):
+        with pytest.raises(UnavailableError, match="archive not writable"):
+            committers.commit(event(1))
+
+    assert not (tmp_path / "keys").exists()
+    (tmp_path / "archive").unlink()
+    committers.commit(NAMED)
+    assert len(list((tmp_path / "keys" / "data").iterdir())) == 1
+    (sealed,) = archived(tmp_path / "archive", open_too=True)
+    assert keyring(tmp_path).open(sealed) == NAMED
+
+
+def test_a_key_that_could_not_be_written_leaves_nothing(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    keys = keyring(tmp_path, tmp_path / "local")
+    keys.new()
+    (kept,) = (tmp_path / "local").iterdir()
+    monkeypatch.setattr("receiver.durable.keyring.os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        keys.new()
+
+    assert list((tmp_path / "local").iterdir()) == [kept]
 
 
 def test_a_bucket_of_keys_is_not_asked_before_an_event_is_acknowledged(make, tmp_path, monkeypatch):

@@ -144,3 +144,17 @@ def test_a_file_of_another_name_counts_as_the_oldest(tmp_path, monkeypatch):
     for name in ("another.avro", "12-another.avro"):
         path = path.rename(path.with_name(name))
         assert measure(tmp_path).oldest_seconds == 1_000_000
+
+
+def test_reads_no_segment_twice_however_many_wait(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr("receiver.durable.spool.fastavro.block_reader", lambda file: read.append(file.name) or [])
+    for number in range(5000):
+        (tmp_path / f"{number}.avro").write_bytes(b"")
+    assert (measure(tmp_path).segments, len(read)) == (5000, 5000)
+
+    (tmp_path / "1.avro").write_bytes(b"grown")
+    (tmp_path / "2.avro").unlink()
+
+    assert (measure(tmp_path).segments, len(read)) == (4999, 5001)
+    assert read[-1] == str(tmp_path / "1.avro")

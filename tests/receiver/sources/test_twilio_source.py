@@ -136,6 +136,21 @@ def test_json_is_signed_by_its_hash_in_the_url(twilio, bus):
     assert post(twilio, body, path, X_Twilio_Signature=signature(BASE + path)).status_code == 403
 
 
+@pytest.mark.parametrize("query", ["bodySHA256", "bodySHA256=", "bodySHA256=&bodySHA256=x"])
+def test_refuses_a_body_whose_hash_is_empty(twilio, query):
+    signed = signature(f"{BASE}/twilio?{query}")
+    for body in (b"{}", b""):
+        sent = {"X_Twilio_Signature": signed, "content_type": "application/json"}
+        assert post(twilio, body, f"/twilio?{query}", **sent).status_code == 403
+
+
+def test_what_an_unknown_algorithm_is_called_is_not_logged(twilio, caplog):
+    settings = "algorithm=a stranger's text"
+    headers = {"X_Twilio_Signature": "x", "X_Twilio_Webhooks_Signature_Settings": settings}
+    assert post(twilio, **headers).status_code == 403
+    assert "stranger" not in caplog.text
+
+
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", "multipart/form-data", ""])
 def test_body_that_the_signature_does_not_cover_is_refused(twilio, content_type):
     signed = signature(f"{BASE}/twilio")

@@ -20,7 +20,7 @@ from receiver_support import run_loop, wait_until
 from receiver.config import Limits
 from receiver.web.bodies import WHOLE_BYTES
 from receiver.web.connections import Connections
-from receiver.web.gateway import PROVEN, Gateway
+from receiver.web.gateway import PROVEN, Gateway, environ
 
 REQUESTS = {
     "a webhook": b"POST /facebook?a=1 HTTP/1.1\r\nHost: hooks.example.org\r\nContent-Type: application/json\r\n"
@@ -133,14 +133,14 @@ def gateway_of(app, **limits) -> Gateway:
     return gateway
 
 
-def scope_of(headers) -> SimpleNamespace:
+def scope_of(headers, client="127.0.0.1:1") -> SimpleNamespace:
     """Return a request without a server."""
     return SimpleNamespace(
         method="POST",
         path="/",
         query_string="",
         http_version="1.1",
-        client="127.0.0.1:1",
+        client=client,
         server="[::1]:2",
         scheme="http",
         headers=headers,
@@ -155,6 +155,14 @@ def answer_of(app, protocol, **headers):
 
     run_loop(main)
     return protocol
+
+
+@pytest.mark.parametrize(
+    ("client", "address"),
+    [("192.0.2.1:5000", "192.0.2.1"), ("[2001:db8::1]:5000", "2001:db8::1"), ("[fe80::1%2]:5000", "fe80::1%2")],
+)
+def test_an_address_is_told_without_its_port_and_brackets(client, address):
+    assert environ(scope_of({}, client))["REMOTE_ADDR"] == address
 
 
 def test_an_app_that_fails_is_answered_for(caplog):

@@ -40,6 +40,11 @@ scheme = "hmac"
 header = "X-Signature"
 signed = "{timestamp}:{body}"
 timestamp_header = "X-Time"
+[form]
+scheme = "hmac"
+[form.hmac]
+field = "/sig"
+signed = "{url}{fields}"
 [token]
 scheme = "bearer"
 [open]
@@ -60,6 +65,7 @@ def bodies(length: int) -> dict[str, bytes]:
         "empty fields": filled(b"&", length),
         "fields of escapes": filled(b"%41=%42&", length),
         "few fields of escapes": filled(b"%41", length),
+        "a signature of escapes": filled(b"%41", length, b"sig="),
         "deep": filled(b"[", length),
         "deep objects": filled(b'{"a":', length),
         "deep and whole": filled(b"[", length // 2) + filled(b"]", length // 2),
@@ -139,6 +145,7 @@ def app(environ, bus, tmp_path):
             "PARLEY_SOURCES_FILE": str(tmp_path / "sources.toml"),
             "PARLEY_SOURCE_STANDARD_SECRETS": f"{whsec},{whsec}",
             "PARLEY_SOURCE_SIGNED_SECRETS": SECRETS,
+            "PARLEY_SOURCE_FORM_SECRETS": SECRETS,
             "PARLEY_SOURCE_TOKEN_SECRETS": SECRETS,
         }
     )
@@ -208,6 +215,10 @@ def requests(app):
             for (name, body), kind in itertools.product(bodies(length).items(), TYPES):
                 told = {"content-type": kind, "content-length": str(len(body)), "origin": ORIGIN}
                 yield f"{method} {path} {name} of {length} as {kind}", method, path, "", told, body
+            # As many fields as are taken apart, of a sender who seems to sign.
+            form = b"&".join(b"%d=%s" % (number, b"x" * (limit and length // 500 - 5)) for number in range(500))
+            told = {"content-type": TYPES[0], "content-length": str(len(form)), "x-twilio-signature": "x" * 28}
+            yield f"{method} {path} most fields of {length}", method, path, "", told, form
         usual = {"content-type": "application/json", "origin": ORIGIN, "content-length": "2"}
         for name, costly in headers().items():
             yield f"{method} {path} {name}", method, path, "", usual | costly, b"{}"
@@ -248,6 +259,7 @@ def test_no_request_holds_up_the_event_loop(app, caplog):
     assert {
         "/sources/standard",
         "/sources/signed",
+        "/sources/form",
         "/sources/token",
         "/sources.webhook",
         "/twilio",
