@@ -48,6 +48,11 @@ SOURCES: Final[tuple[str, ...]] = get_args(Channelled)
 """The sources to whose conversations a reply can be posted."""
 CHAT: Final = "chatplugin"
 """The one of them that Parley provides itself: the sender shows a visitor of the live chat the answer."""
+SEEN_ON_WHATSAPP: Final = "read"
+"""The `status` by which a business says that it has seen a message, and types where there is a `typing_indicator`.
+
+https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/mark-message-as-read
+"""
 Result = Literal["accepted", "refused", "not_sent", "in_doubt", "expired", "dropped"]
 """What came of an attempt: `accepted` by the provider; `refused` by it; `not_sent`, so that it is tried again;
 `in_doubt`, as the answer was lost; `expired` before it could be sent; `dropped`, as it stayed in doubt."""
@@ -94,6 +99,17 @@ class Addressed(_Body, frozen=True, kw_only=True):
             return _TEXT.decode(self.content).text
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
+
+    @property
+    def is_action(self) -> bool:
+        """Whether the content is no message (typing, seen): it is given no id, and no receipt ever tells of it."""
+        try:
+            action = _ACTION.decode(self.content)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return False
+        if self.source == "whatsapp":
+            return action.status == SEEN_ON_WHATSAPP
+        return self.source in {"facebook", "instagram"} and bool(action.sender_action)
 
 
 class Reply(Addressed, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -155,8 +171,14 @@ class _Text(msgspec.Struct, forbid_unknown_fields=True):
     text: str
 
 
+class _Action(msgspec.Struct):
+    sender_action: str = ""
+    status: str = ""
+
+
 _CONTENT: Final = msgspec.json.Decoder(dict[str, Any])
 _TEXT: Final = msgspec.json.Decoder(_Text)
+_ACTION: Final = msgspec.json.Decoder(_Action)
 REPLY: Final = msgspec.json.Decoder(Reply)
 _ATTEMPT: Final = msgspec.json.Decoder(Attempt)
 OUTCOME: Final = msgspec.json.Decoder(Outcome)

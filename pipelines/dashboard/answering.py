@@ -42,8 +42,9 @@ def answer(conversation_id: str) -> Any:
     reply_id, problem = reply_box.post(whom.address(), text, draft.key)
     if not reply_id:
         return _again(conversation_id, draft, problem, 502)
-    # A reload of what follows posts nothing again.
-    here: dict[str, Any] = {**period().query(), "answered": reply_id, "_anchor": "answer"}
+    # A reload of what follows posts nothing again. It is of today: there the answer shows.
+    today = reply_box.now().date().isoformat()
+    here: dict[str, Any] = {**period().query(), "day": today, "answered": reply_id, "_anchor": "answer"}
     return redirect(url_for("conversations.conversation", conversation_id=conversation_id, **here), 303)
 
 

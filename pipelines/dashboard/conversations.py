@@ -123,21 +123,25 @@ def show(conversation_id: str, draft: Draft | None = None, status: int = 200) ->
     keys = asked_keys.result()
     around = Period(window.first_day - REACH, window.last_day + REACH)
     about = {"period": chosen, "window": window, "around": around, "conversation_id": conversation_id}
+    answered = request.args.get("answered", "")
     if seen is None or known is None:
-        return make_response(render_template("conversation_elsewhere.html", **about), 404)
+        # Where it was answered after a long time, there is nothing of today until that is stored.
+        page = render_template("conversation_elsewhere.html", **about, answered=answered)
+        return make_response(page, 200 if answered else 404)
     shown, more = keys[:PAGE_SIZE], keys[PAGE_SIZE:]
     since = shown[-1]["last_sent_at"] if more else window.since
     people = [known["contact_id"], *sorted(set(people) - {known["contact_id"]})]
     asked_contacts = contacts_of(people, {seen, *window.each_day()})
     asked_entries = _entries(ids, shown, since, min(before, window.until))
-    can_answer = before == END_OF_TIME and not spoken.get("later_day") and reply_box.can_answer(known["source"])
+    # What was not taken is shown, also where the contact has written on a later day meanwhile.
+    is_latest = before == END_OF_TIME and (draft is not None or not spoken.get("later_day"))
+    can_answer = is_latest and reply_box.can_answer(known["source"])
     answers: list[reader.Entry] = []
     if can_answer:
         told = warehouse().ask("answers", conversation_ids=ids, last_day=window.last_day)
         answers = reply_box.entries(told)
     entries = sorted(asked_entries() + answers, key=lambda entry: (entry.at, entry.id))
     contacts = asked_contacts()
-    answered = request.args.get("answered", "")
     page = render_template(
         "conversation.html",
         **about,

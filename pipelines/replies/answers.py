@@ -62,6 +62,7 @@ class _GraphBody(msgspec.Struct):
     messages: list[_Id] = []
     message_id: str = ""
     recipient_id: str = ""
+    success: bool = False
 
 
 class _TwilioBody(msgspec.Struct):
@@ -84,7 +85,7 @@ def read_answer(
         code = graph.error.code if graph.error else None
         identity = graph.message_id or (graph.messages[0].id if graph.messages else "")
         token, rate, later, unknown = _GRAPH_TOKEN, _GRAPH_RATE, _GRAPH_LATER, _GRAPH_UNKNOWN
-        if status == 200 and not identity and graph.recipient_id and graph.error is None:
+        if status == 200 and not identity and (graph.recipient_id or graph.success) and graph.error is None:
             # What typing and seen are answered with: there is no message.
             return Answer("accepted")
         if graph.error is not None and graph.error.is_transient and code not in unknown:

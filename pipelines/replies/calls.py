@@ -2,10 +2,13 @@
 
 What is source-native goes untouched: our own members are put beside the caller's, each of which keeps its bytes.
 https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages
+https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids
+https://developers.facebook.com/documentation/business-messaging/whatsapp/groups/groups-messaging
 https://developers.facebook.com/docs/messenger-platform/reference/send-api
 https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource
 """
 
+import re
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -21,6 +24,10 @@ TWILIO_VERSION: Final = "2010-04-01"
 _FORM: Final = "application/x-www-form-urlencoded"
 _WHATSAPP: Final = "whatsapp:"
 _SERVICE: Final = "MG"
+_GROUP: Final = "Y2FwaV9ncm91cD"
+"""What ids of WhatsApp's groups begin with: `capi_group:` in base64."""
+_USER_ID: Final = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]+")
+"""Business-scoped: of whoever does not show their number."""
 _Members = dict[str, Raw]
 _members: Final = msgspec.json.Decoder(_Members)
 _form: Final = msgspec.json.Decoder(dict[str, str | int | float | bool | list[str]])
@@ -74,8 +81,7 @@ def _for_whatsapp(reply: Addressed, reply_id: str) -> _Members:
     if reply.text is not None:
         return _own(
             messaging_product="whatsapp",
-            recipient_type="individual",
-            to=reply.to,
+            **_whatsapp_address(reply.to),
             type="text",
             text={"body": reply.text},
             biz_opaque_callback_data=reply_id,
@@ -83,10 +89,23 @@ def _for_whatsapp(reply: Addressed, reply_id: str) -> _Members:
     content = _members.decode(reply.content)
     _forbid(content, "biz_opaque_callback_data")
     _agree("to", content.get("to"), reply.to)
+    if reply.is_action:
+        # It is about a message, by its id, and takes no other members.
+        return _own(messaging_product="whatsapp") | content
     own = {"messaging_product": "whatsapp", "biz_opaque_callback_data": reply_id}
     if "to" not in content and "recipient" not in content:
-        own["to"] = reply.to
+        own |= _whatsapp_address(reply.to)
     return _own(**own) | content
+
+
+def _whatsapp_address(to: str) -> dict[str, str]:
+    """Return the members that say to whom a message of WhatsApp goes, known by the id that its webhooks give."""
+    if to.startswith(_GROUP):
+        return {"recipient_type": "group", "to": to}
+    if _USER_ID.fullmatch(to):
+        return {"recipient_type": "individual", "recipient": to}
+    # Webhooks leave out the plus, without which WhatsApp may take a number for one of the business's country.
+    return {"recipient_type": "individual", "to": f"+{to}" if to.isascii() and to.isdecimal() else to}
 
 
 def _for_page(reply: Addressed, reply_id: str) -> _Members:

@@ -1,6 +1,7 @@
 """The channels that may send, with their tokens: from a file or the environment, none by default."""
 
 import os
+import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 CHANNELS: Final = "PARLEY_SEND_CHANNELS"
 CHANNELS_FILE: Final = f"{CHANNELS}_FILE"
 ANY: Final = "*"
+_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 
 class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,6 +120,10 @@ def _decode(text: str) -> dict[str, Channel]:
             raise ChannelsError(f"{CHANNELS}: {name[:80]!r} is not like whatsapp/1003, nor twilio/*")
         if not channel.token or (source == "twilio" and not channel.account):
             raise ChannelsError(f"{CHANNELS}: {name[:80]!r} needs a token, and of Twilio an account")
+        if not _TOKEN.fullmatch(channel.token):
+            # No header holds it, so each of its calls would fail as if it were in doubt.
+            problem = "has a token with a space, an end of line, or something else than visible ASCII"
+            raise ChannelsError(f"{CHANNELS}: {name[:80]!r} {problem}")
     return channels
 
 

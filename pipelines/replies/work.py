@@ -222,8 +222,12 @@ class Worker:
         return attempted.conclude("accepted", Response(Answer("accepted", identity)))
 
     def _wait(self, attempted: Attempted, state: State, age: float) -> float:
-        """Wait for proof, and decide as the reply says where none has come in time."""
-        if age < self._rules.doubt:
+        """Wait for proof, and decide as the reply says where none has come in time.
+
+        Of what is no message none ever comes, and what is behind it need not wait.
+        """
+        is_action = attempted.reply.is_action
+        if age < self._rules.doubt and not is_action:
             if not state.doubted:
                 attempted.doubt(Response(Answer("in_doubt", error_code="no_answer")))
             return min(max(SOONEST_LOOK, age / 10), _LATEST_LOOK, self._rules.doubt - age + 0.001)
@@ -231,7 +235,8 @@ class Worker:
         _log.error("a reply stayed in doubt: %s", why, extra={"reply_id": attempted.reply_id})
         if attempted.reply.on_doubt == "drop":
             return attempted.end("dropped", "in_doubt")
-        return attempted.conclude("in_doubt", Response(Answer("in_doubt", error_code="on_doubt")), SOONEST_LOOK)
+        wait = _backoff(attempted.number) if is_action else SOONEST_LOOK
+        return attempted.conclude("in_doubt", Response(Answer("in_doubt", error_code="on_doubt")), wait)
 
     def _ask(self, entry: Waiting, reply: Reply, claim: Claim) -> str:
         """Return the id of a reply's message, where the provider lists what it took, and has it.

@@ -1,5 +1,6 @@
 """The desk: posts replies to the receiver, for `parley reply` and for the dashboard."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -70,8 +71,8 @@ class Desk(msgspec.Struct, frozen=True):
                 return str(json.load(answer)[REPLY_ID])
         except urllib.error.HTTPError as error:
             with error:
-                raise NotTakenError(_message(error.read()), error.code) from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
+                raise NotTakenError(_message(error), error.code) from error
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
             raise NotTakenError(f"no answer from {self.url}: {error}") from error
 
 
@@ -81,7 +82,12 @@ def reply_body(fields: Mapping[str, Any], content: str) -> bytes:
     return f'{told[:-1]}, "content": {content}}}'.encode()
 
 
-def _message(answer: bytes) -> str:
+def _message(error: urllib.error.HTTPError) -> str:
+    try:
+        answer = error.read()
+    except (OSError, http.client.HTTPException):
+        # Cut off: its status is known all the same.
+        return error.reason
     try:
         return str(json.loads(answer)["message"])
     except (ValueError, KeyError, TypeError):

@@ -14,6 +14,7 @@ from flask import Blueprint, Response, jsonify, request
 from pipelines.sandbox.deliveries import Deliveries, graph
 from pipelines.sandbox.faults import LOST, Failure
 from pipelines.sandbox.world import HUMAN_AGENT_SECONDS, WINDOW_SECONDS, Account, Sent, World
+from schemas.replies import SEEN_ON_WHATSAPP
 
 _TYPES: Final = {
     "text": "body",
@@ -73,11 +74,12 @@ def routes(world: World, deliveries: Deliveries, receiver: str) -> Blueprint:
             return _fail(fault.answer, fault.retry_after, account)
         if problem is not None:
             return _refuse(problem)
-        message = world.record(_accept(world, account, to, content))
-        _tell(world, deliveries, receiver, account, message)
-        if fault is not None:
-            return Response(status=LOST)
-        return jsonify(_answer(account, message))
+        answer = _done(content, account, to)
+        if answer is None:
+            message = world.record(_accept(world, account, to, content))
+            _tell(world, deliveries, receiver, account, message)
+            answer = _answer(account, message)
+        return Response(status=LOST) if fault is not None else jsonify(answer)
 
     @blueprint.post("/<version>/<identity>/media")
     def upload(version: str, identity: str) -> Response:
@@ -110,6 +112,13 @@ def _invalid(details: str) -> Refusal:
     return Refusal(400, 100, "Invalid parameter", details)
 
 
+def _done(content: Mapping[str, Any], account: Account, to: str) -> dict[str, Any] | None:
+    """Return what typing and seen are answered with: they are no messages, and nothing is told of them."""
+    if account.provider == "whatsapp":
+        return {"success": True} if content.get("status") == SEEN_ON_WHATSAPP else None
+    return {"recipient_id": to} if isinstance(content.get("sender_action"), str) else None
+
+
 def _read_whatsapp(content: Mapping[str, Any], account: Account, world: World) -> tuple[str, Refusal | None]:
     """Return whom a message is for, and what is wrong with it."""
     to = str(content.get("to") or content.get("recipient") or "").lstrip("+")
@@ -117,6 +126,8 @@ def _read_whatsapp(content: Mapping[str, Any], account: Account, world: World) -
     problem = None
     if content.get("messaging_product") != "whatsapp":
         problem = _invalid("messaging_product must be whatsapp")
+    elif content.get("status") == SEEN_ON_WHATSAPP:
+        return to, None if content.get("message_id") else _invalid("message_id is required")
     elif not to:
         problem = _invalid("to is required")
     elif kind not in _TYPES or not isinstance(content.get(kind), dict | list):

@@ -70,18 +70,23 @@ def _outcome(body: Body, outcome: Outcome, event: RawEvent, lineage: Lineage) ->
         _tell_state(item, _place(item, reply), reply, outcome.reply_id, outcome.result)
     if outcome.result == "accepted":
         with lineage.item("/reply/content", body.exact(reply.content), source=reply.source, time=at) as item:
-            if action := _action(body, reply):
-                actor = (reply.actor.id if reply.actor else None) or reply.channel
-                _place(item, reply).tell(item, *action, actor=actor)
+            if actions := _actions(body, reply):
+                actor, place = (reply.actor.id if reply.actor else None) or reply.channel, _place(item, reply)
+                for action in actions:
+                    place.tell(item, *action, actor=actor)
             else:
                 _message(item, reply, outcome.reply_id, outcome.source_message_id)
 
 
-def _action(body: Body, reply: Addressed) -> tuple[str, str] | None:
+def _actions(body: Body, reply: Addressed) -> list[tuple[str, str]]:
     """Return the metadata that a reply's content is, where it is no message."""
+    if reply.source == "whatsapp" and reply.is_action:
+        types = "typing_indicator" in members(body, reply.content)
+        return [ACTIONS["mark_seen"], *([ACTIONS["typing_on"]] if types else [])]
     if reply.source not in {"facebook", "instagram", "chatplugin"}:
-        return None
-    return ACTIONS.get(scalar(members(body, reply.content).get("sender_action", NOTHING)) or "")
+        return []
+    action = ACTIONS.get(scalar(members(body, reply.content).get("sender_action", NOTHING)) or "")
+    return [action] if action else []
 
 
 def _tell_state(item: Item, place: Place, reply: Addressed, reply_id: str, state: str) -> None:

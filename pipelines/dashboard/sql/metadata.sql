@@ -39,6 +39,16 @@ SELECT
 FROM entries
 LEFT JOIN stored ON stored.message_id = entries.subject_id
 LEFT JOIN actors ON actors.source = entries.source AND actors.source_contact_id = entries.actor_id
+-- Not of the messages of other pages: in a conversation of thousands there would be no room for those of this one.
+WHERE entries.subject_type != 'message' OR stored.message_id IS NULL OR entries.subject_id IN (${message_ids})
+-- Of what covers a conversation up to a time, the furthest covers all that the others do.
+QUALIFY
+  entries.key NOT IN ('source.read_watermark', 'source.delivered_watermark')
+  OR ROW_NUMBER() OVER (
+    PARTITION BY entries.subject_id, entries.key
+    ORDER BY SAFE_CAST(entries.value AS TIMESTAMP) DESC, entries.received_at DESC, entries.metadata_id
+  )
+  = 1
 -- As messages_current has it: of what one webhook tells of one second, what it tells last is the latest.
 ORDER BY
   entries.occurred_at,

@@ -3,11 +3,14 @@
 import datetime as dt
 import json
 import re
+import socket
 import threading
 import uuid
 from collections.abc import Iterator
+from html import unescape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from dashboard_shop import NOON, PHONE, Shop
@@ -238,6 +241,30 @@ def test_a_receiver_that_is_not_there_may_have_taken_it(office: Office):
         assert "may have taken it or not" in post({}, "Hi", "key")[1]
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"HTTP/1.1 202 ACCEPTED\r\nContent-Length: 99\r\n\r\n{",
+        b"HTTP/1.1 503 UNAVAILABLE\r\nContent-Length: 99\r\n\r\n{",
+        b"no HTTP\r\n",
+    ],
+)
+def test_after_half_an_answer_it_may_have_taken_it(office: Office, start: bytes):
+    with socket.create_server(("127.0.0.1", 0)) as server, office.app.app_context():
+        thread = threading.Thread(target=answer_by, args=(server, start))
+        thread.start()
+        init_app(office.app, Desk(f"http://127.0.0.1:{server.getsockname()[1]}", TOKEN), lambda: NOON)
+        assert "may have taken it or not" in post({}, "Hi", "key")[1]
+        thread.join()
+
+
+def answer_by(server: socket.socket, data: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(65_536)
+        connection.sendall(data)
+
+
 @pytest.mark.parametrize("text", [" \r\n ", "x" * 4097])
 def test_nothing_and_too_much_are_refused(office: Office, receiver: Receiver, text: str):
     assert office.send(text).status_code == 400
@@ -305,6 +332,58 @@ def test_what_ends_an_answer_outlasts_what_came_later():
     assert (entry.state, entry.error, entry.at) == ("refused", "131047", NOON)
     assert entries([row("posted", 3), row("accepted", 1)]) == []
     assert entries([row("not_sent", 1)])[0].state == "pending"
+
+
+def text_message(shop: Shop, at: dt.datetime) -> None:
+    sid = f"SM{int(at.timestamp()):032d}"
+    form = {"From": "+15550100001", "To": "+15550100002", "Body": "Open?", "MessageSid": sid, "AccountSid": "AC1"}
+    shop.told_raw("twilio", urlencode(form).encode(), at, content_type="application/x-www-form-urlencoded")
+    shop.stored()
+
+
+def day(days_ago: int) -> str:
+    return (NOON - dt.timedelta(days=days_ago)).date().isoformat()
+
+
+@pytest.mark.parametrize(("days_ago", "since", "until"), [(60, 80, 0), (60, 80, 50), (20, 80, 0), (20, 25, 10)])
+def test_an_answer_after_weeks_is_posted_and_shows(
+    analyst_of_shops: Analyst, receiver: Receiver, days_ago: int, since: int, until: int
+):
+    analyst_of_shops.forget()
+    shop = Shop(analyst_of_shops)
+    text_message(shop, NOON - dt.timedelta(days=days_ago))
+    office = Office(shop, f"http://127.0.0.1:{receiver.server_port}")
+    page = office.look(f"{office.path}?day={day(days_ago)}&from={day(since)}&to={day(until)}")
+    action = unescape(re.search(r'action="([^"]+/reply[^"]*)"', page)[1])
+
+    answer = office.client.post(action, data=form_of(page) | {"text": "Now we are."}, headers=HERE)
+
+    assert answer.status_code == 303
+    assert "as soon as it is stored" in office.look(answer.location)
+    (reply_id,) = re.findall(r"answered=([0-9a-f-]+)", answer.location)
+    shop.told_of_a_reply(reply_id, receiver.taken[0][2], NOON)
+    shop.stored()
+    stored = office.look(answer.location)
+    assert "Now we are." in stored and "What becomes of it is said above." in stored
+
+
+def test_what_is_not_taken_is_kept_where_the_contact_has_written_meanwhile(
+    analyst_of_shops: Analyst, receiver: Receiver
+):
+    analyst_of_shops.forget()
+    shop = Shop(analyst_of_shops)
+    text_message(shop, NOON - dt.timedelta(days=1))
+    office = Office(shop, f"http://127.0.0.1:{receiver.server_port}")
+    path = f"{office.path}/reply?day={day(1)}"
+    form = form_of(office.look(f"{office.path}?day={day(1)}"))
+    text_message(shop, NOON)
+    receiver.status = 503
+
+    answer = office.client.post(path, data=form | {"text": "Yesterday"}, headers=HERE)
+
+    assert answer.status_code == 502
+    assert "Yesterday" in answer.text and "Send it again" in answer.text
+    assert form_of(answer.text)["key"] == form["key"]
 
 
 def test_a_desk_needs_a_url_and_hides_its_token():

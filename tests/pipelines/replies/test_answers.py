@@ -34,6 +34,8 @@ def test_what_has_an_id_was_accepted(source, status, body, identity):
 
 def test_typing_and_seen_are_accepted_without_a_message():
     assert read_answer("facebook", 200, b'{"recipient_id": "7"}', {}) == Answer("accepted")
+    assert read_answer("whatsapp", 200, b'{"success": true}', {}) == Answer("accepted")
+    assert read_answer("whatsapp", 200, b'{"success": false}', {}).meaning == "in_doubt"
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"<html>", b"[]", b"\xff", b'{"messages": []}', b"[" * 100_000])

@@ -76,6 +76,36 @@ def test_a_lost_answer_is_resolved_by_receipts_and_not_sent_again(outbound: Outb
     assert [each.result for each in outbound.outcomes(reply)] == ["in_doubt", "accepted"]
 
 
+@pytest.fixture
+def patient(tmp_path: Path, pubsub: PubSubServer) -> Iterator[Outbound]:
+    """Doubts wait for longer than any test does."""
+    outbound = Outbound(tmp_path, pubsub.address, PARLEY_DOUBT_SECONDS="600")
+    yield outbound
+    outbound.close()
+
+
+SEEN = {"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.1"}
+
+
+@pytest.mark.parametrize(("source", "content"), [("facebook", {"sender_action": "typing_on"}), ("whatsapp", SEEN)])
+def test_what_is_no_message_is_accepted_without_an_id_and_nothing_waits_for_its_lost_answer(
+    patient: Outbound, source: str, content: dict[str, str]
+):
+    outbound = patient
+    outbound.hear(source, person(source))
+    accepted = outbound.post(source, person(source), content)
+    with outbound.sender():
+        assert outbound.settle(accepted) == ["accepted"]
+    outbound.world.faults.add(Fault("lost", times=1))
+    lost, reply = (outbound.post(source, person(source), each) for each in (content, {"text": "Hi"}))
+
+    with outbound.sender():
+        assert outbound.settle(lost, reply) == ["dropped", "accepted"]
+
+    assert outbound.outcomes(accepted)[-1].source_message_id is None
+    assert outbound.sent() == {reply: 1}
+
+
 def test_twilio_is_asked_where_no_receipt_comes(outbound: Outbound):
     to = person("twilio")
     outbound.world.faults.habits = Habits(lost=1.0)

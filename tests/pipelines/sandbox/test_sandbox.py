@@ -215,6 +215,22 @@ def test_a_page_sends_and_its_echo_carries_the_metadata(sandbox, listener: Liste
     assert items[0]["message"]["metadata"] == "reply-7"
 
 
+@pytest.mark.parametrize(
+    ("account", "body", "expected"),
+    [
+        (PAGE, {"recipient": {"id": VISITOR}, "sender_action": "typing_on"}, {"recipient_id": VISITOR}),
+        (PHONE, {"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.1"}, {"success": True}),
+    ],
+)
+def test_typing_and_seen_are_no_messages(sandbox: Sandbox, listener: Listener, account: str, body, expected):
+    sandbox.hear(account, VISITOR)
+    assert sandbox.call(f"/v23.0/{account}/messages", body) == (200, expected)
+    sandbox.settle()
+
+    assert len(listener.taken) == 1
+    assert sandbox.world.sent == []
+
+
 def test_what_the_sandbox_tells_is_what_the_parsers_read(sandbox: Sandbox, listener: Listener):
     for account, person in ((PHONE, VISITOR), (PAGE, "a"), (INSTAGRAM, "b"), (TWILIO, "+491711234567")):
         sandbox.hear(account, person)

@@ -217,6 +217,23 @@ def test_a_sender_action_is_metadata_and_no_message(source: str, action: str, ex
     assert (told.key, told.value, told.actor_id) == (*expected, "anna")
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, {"source.marked_seen": "true"}),
+        ({"typing_indicator": {"type": "text"}}, {"source.marked_seen": "true", "source.is_typing": "true"}),
+    ],
+)
+def test_what_whatsapp_was_told_to_be_seen_is_metadata_and_no_message(more, expected: dict[str, str]):
+    content = {"status": "read", "message_id": "wamid.1", **more}
+    done = outcome("whatsapp", source_message_id=None, reply=addressed("whatsapp", content=content, actor=ACTOR))
+
+    assert rows(done, Message) == []
+    told = [row for row in rows(done, Metadata) if row.subject_type == "conversation"]
+    assert {row.key: row.value for row in told} == expected
+    assert {row.actor_id for row in told} == {"anna"}
+
+
 @pytest.mark.parametrize("content", [{"sender_action": "wave"}, {"sender_action": 7}, {"text": "typing_on"}])
 def test_what_is_no_sender_action_is_a_message(content: dict[str, object]):
     done = outcome("chatplugin", source_message_id=None, reply=addressed("chatplugin", content=content))
