@@ -38,12 +38,16 @@ from schemas.raw_event import ERASED, InvalidRawEventError, RawEvent
 
 SETTING: Final = "PARLEY_RETENTION_DAYS"
 """How many days each source is kept, as in `whatsapp=400 facebook=730`; one that is not named is kept for ever."""
+MOST_DAYS: Final = 36_500
+"""A hundred years."""
 RUN: Final = "retention"
 """What a tombstone and the ledger say that it was erased by."""
 _LATE: Final = dt.timedelta(days=40)
 """How long after its receipt an event may be stored, as that of a host that was away, and is let go at once."""
 _LEFT_FROM: Final = "left_from"
 """The count that says when the first event was received of which something is left; null where nothing is."""
+_FROM: Final = "from"
+"""The count that says from which time of receipt on something was let go; it is there while that goes on."""
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -93,6 +97,10 @@ def rules(environ: Mapping[str, str], now: dt.datetime) -> list[Rule]:
             raise ConfigurationError(
                 f"{SETTING}: {each!r} is not SOURCE=DAYS, once for each of {', '.join(PARSERS)}"
             )
+        if int(days) > MOST_DAYS:
+            raise ConfigurationError(
+                f"{SETTING}: {each!r} is more than {MOST_DAYS} days; what is not named is kept for ever"
+            )
         midnight = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         found[source] = Rule(source, int(days), midnight - dt.timedelta(days=int(days)))
     return list(found.values())
@@ -122,15 +130,19 @@ def retain(
     """
     steps, keys = steps or Steps(), retiring.keys_of(archive)
     (found,) = due(client, live, [rule])
-    if found.first is None or found.last is None:
+    interrupted = _interrupted(Erasures(client, live).all(), rule.source)
+    range_ = _range(found, interrupted, rule)
+    if range_ is None:
         return found
+    start, end = range_
     expirer = _Expirer(rule, Holds(archive).active(dt.datetime.now(dt.UTC)))
-    start, end = _midnight(found.first), min(_midnight(found.last) + dt.timedelta(days=1), rule.before)
     chosen = Selection(start, end, (rule.source,))
     reason = f"{_reason(rule.source)}{rule.days} days"
+    reasons = {reason, *(each.reason or "" for each in interrupted)}
     run = Erasure(str(uuid_utils.uuid7()), APPLYING, dt.datetime.now(dt.UTC), actor, reason, "", None)
     # First: no run that began before may bring the rows back.
-    Erasures(client, live).record(run, APPLYING, actor, {"until": end.isoformat()})
+    begun = {"until": end.isoformat(), _FROM: start and start.isoformat()}
+    Erasures(client, live).record(run, APPLYING, actor, begun)
     steps.reached("begun")
     retiring.finish(keys, archive)
     paths = find_segments(archive, chosen)
@@ -139,7 +151,8 @@ def retain(
         steps.progress("letting go", number, len(paths), "segments")
         done.append(rewrite(path, expirer.change, keys=keys))
     steps.reached("archived")
-    drop_runs(client, live, reason)
+    for each in reasons:
+        drop_runs(client, live, each)
     made = plan_if_different(client, live, Request(archive, chosen, actor, reason), options)
     if made is not None:
         apply_run(client, live, made.run_id, actor, force=True, reason=reason)
@@ -210,6 +223,32 @@ class _Expirer:
 
 def _reason(source: str) -> str:
     return f"retention of {source}, "
+
+
+def _interrupted(before: Sequence[Erasure], source: str) -> list[Erasure]:
+    """Return what was begun for a source after it was last done, and came to no end.
+
+    Its rows may be replaced, so that the ledger tells of nothing, and old ones be there, and kept by runs.
+    """
+    own = [each for each in before if (each.reason or "").startswith(_reason(source))]
+    last = max((number for number, each in enumerate(own, 1) if each.state == APPLIED), default=0)
+    return own[last:]
+
+
+def _range(
+    found: Due, interrupted: Sequence[Erasure], rule: Rule
+) -> tuple[dt.datetime | None, dt.datetime] | None:
+    """Return from when to when was received what there is to do, None for the beginning; None for nothing."""
+    ends = [each.until for each in interrupted if each.until is not None]
+    begun = [each.numbers().get(_FROM) for each in interrupted]
+    starts = [dt.datetime.fromisoformat(each) for each in begun if each is not None]
+    if found.first is not None and found.last is not None:
+        starts.append(_midnight(found.first))
+        ends.append(_midnight(found.last) + dt.timedelta(days=1))
+    if not ends:
+        return None
+    # An earlier version did not say where it had begun.
+    return None if None in begun else min(starts), min(max(ends), rule.before)
 
 
 def _since(before: Sequence[Erasure], rule: Rule) -> dt.datetime | None:

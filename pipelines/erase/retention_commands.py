@@ -18,6 +18,13 @@ from pipelines.reprocess import shell, terminal
 from pipelines.run.pipeline_commands import BeamCommand, local_options
 
 _archive = click.option("--archive", help="The archive's root; by default $PARLEY_ARCHIVE.")
+_until = click.option(
+    "--until",
+    type=moment,
+    required=True,
+    callback=lambda _, __, value: _in_future(value),
+    help="Until when: a date or RFC 3339, UTC.",
+)
 _reason = click.option("--reason", required=True, help="Why. Nothing that names the person.")
 
 
@@ -62,6 +69,13 @@ def _told(each: Due, is_applied: bool) -> str:
     return line + "; ".join(told)
 
 
+def _in_future(until: datetime) -> datetime:
+    """Let nobody hold what would not be held."""
+    if until <= dt.datetime.now(dt.UTC):
+        raise click.BadParameter("that is past: nothing would be held")
+    return until
+
+
 @click.group()
 def hold() -> None:
     """Legal holds: what nobody may erase, nor let go, until a day. docs/privacy.md says more."""
@@ -69,7 +83,7 @@ def hold() -> None:
 
 @hold.command("person")
 @who
-@click.option("--until", type=moment, required=True, help="Until when: a date or RFC 3339, UTC.")
+@_until
 @_reason
 @_archive
 def hold_person(
@@ -96,7 +110,7 @@ def hold_person(
 @hold.command("range")
 @click.option("--source", help="An endpoint; by default all.")
 @shell.between
-@click.option("--until", type=moment, required=True, help="Until when: a date or RFC 3339, UTC.")
+@_until
 @_reason
 @_archive
 def hold_range(

@@ -25,6 +25,7 @@ BOTH = "both modes"
 HERE = "this machine"
 """The groups of the options, and of these the first two are the modes."""
 
+_FIRST_YEAR, _LAST_YEAR = 1970, 9998
 _RUNNERS_HERE = frozenset({"FnApiRunner", "DirectRunner", "BundleBasedDirectRunner"})
 
 
@@ -32,12 +33,14 @@ def moment(text: str) -> dt.datetime:
     """Return an RFC 3339 time or a date (its first moment) as UTC; without a zone, UTC is meant.
 
     Raises:
-        ValueError: the text is neither.
+        ValueError: the text is neither, or so far away that nothing can be counted from there.
     """
     try:
         parsed = dt.datetime.fromisoformat(text)
     except ValueError as error:
         raise ValueError(f"neither a date nor an RFC 3339 time: {text!r}") from error
+    if not _FIRST_YEAR <= parsed.year <= _LAST_YEAR:
+        raise ValueError(f"not of the years {_FIRST_YEAR} to {_LAST_YEAR}: {text!r}")
     return parsed.replace(tzinfo=parsed.tzinfo or dt.UTC).astimezone(dt.UTC)
 
 

@@ -59,6 +59,7 @@ def plan_run(
 
     Nothing that anybody reads has changed. Further options are Beam's, such as --runner.
     """
+    shell.check_sources(sources)
     where, warehouse = shell.connect()
     chosen = shell.named_events(events) if events else None
     if only_dead:
@@ -95,6 +96,7 @@ def resume_run(
     RUN is an id, 8 characters or more of its beginning or end, or latest. Say it on the machine of the plan, or
     with its --files. What has come into the archive since is planned as well. Further options are Beam's.
     """
+    shell.check_sources(())
     where, warehouse = shell.connect()
     found = shell.resume_plan(ctx.args, where, warehouse, run, files, quiet)
     shell.show_planned(where, warehouse, found, quiet, samples, report_to)

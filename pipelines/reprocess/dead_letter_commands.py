@@ -129,6 +129,7 @@ def redrive(
 
     An event is normalized as a whole, so that its good items are made again too and stay as they were.
     """
+    shell.check_sources(())
     where, warehouse = shell.connect()
     with shell.failures():
         events = letters.events(warehouse, where, letters.Filter(start, end, sources, stage, error_class))

@@ -58,6 +58,26 @@ def _check_erasures(client: bigquery.Client, live: Target, run: Run) -> None:
         raise RefusedError(f"somebody was erased since run {run.run_id} began: discard it and plan again")
 
 
+def _check_is_of_no_erasure(client: bigquery.Client, live: Target, run: Run) -> None:
+    """Let no run be taken back by which somebody was erased, or something let go: it would come back.
+
+    It keeps nothing, but where the erasure was interrupted.
+    """
+    sql = (
+        f"SELECT COUNT(*) FROM `{live.table('erasures')}` "  # noqa: S608
+        f"WHERE IF(key_id = '', reason, CONCAT('erasure ', run_id)) = {literal(run.history[0].reason)}"
+    )
+    try:
+        is_of_one = next(iter(client.query_and_wait(sql)))[0]
+    except NotFound:
+        # Of an earlier version, until its next `parley tables deploy`.
+        return
+    if is_of_one:
+        raise RefusedError(
+            f"run {run.run_id} has erased what it replaced ({run.history[0].reason}): that is final"
+        )
+
+
 def check_roll_back(
     client: bigquery.Client, live: Target, run: Run, runs: Sequence[Run]
 ) -> tuple[Extent | None, dt.datetime, Sequence[str]]:
@@ -72,6 +92,7 @@ def check_roll_back(
     placed = run.reached(State.APPLIED)
     if run.state is not State.APPLIED or placed is None:
         raise RefusedError(f"run {run.run_id} is {run.state}: only one that is applied can be rolled back")
+    _check_is_of_no_erasure(client, live, run)
     where = _kept(client, live, run)
     if where is not None:
         chosen = f"{_affected(live, run, where)} AND stored.run_id != {literal(run.run_id)}"
@@ -86,12 +107,18 @@ def check_roll_back(
 def _kept(client: bigquery.Client, live: Target, run: Run) -> Extent | None:
     place = Staging.of(live, run.run_id)
     if not staging.exists(client, place):
-        raise RefusedError(
-            f"what run {run.run_id} kept is gone: BigQuery deletes it after {staging.KEPT_DAYS} days. Plan again"
-        )
+        gone = f"what run {run.run_id} kept is gone: BigQuery deletes it after {staging.KEPT_DAYS} days"
+        raise RefusedError(f"{gone}. {_instead(run)}")
     if not staging.schema_is_current(client, place):
-        raise RefusedError(f"the tables have changed since run {run.run_id} was planned: plan again")
+        raise RefusedError(f"the tables have changed since run {run.run_id} was planned. {_instead(run)}")
     return extent.of_events(client, live, place.made("events"), place.made(AFFECTED))
+
+
+def _instead(run: Run) -> str:
+    """Return what there is to do where a run can neither be applied nor rolled back any more."""
+    if run.state is not State.APPLIED:
+        return "Plan again"
+    return "It cannot be taken back: plan the same range with the code whose rows are wanted"
 
 
 def _affected(live: Target, run: Run, where: Extent) -> str:
@@ -141,8 +168,8 @@ def _objections(
     if changed.failing:
         yield (
             f"{changed.failing} events that are normalized now would fail: "
-            f"`parley backfill show {run.run_id}` says why. "
-            "Is the file of PARLEY_SOURCES_FILE the one that live has?"
+            f"`parley backfill show {run.run_id}` says why, and "
+            "the file of PARLEY_SOURCES_FILE may not be the one that live has"
         )
     yield from _moved_since(runs, moments)
 

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,11 +54,26 @@ def selecting(command: Any) -> Any:
 def between(command: Any) -> Any:
     """Add the options that say when."""
     for option in (
-        click.option("--to", "end", type=moment, help="Time of receipt to stop before."),
-        click.option("--from", "start", type=moment, help="First time of receipt: a date or RFC 3339, UTC."),
+        click.option("--to", "end", type=moment, callback=_in_order, help="Time of receipt to stop before."),
+        click.option(
+            "--from",
+            "start",
+            type=moment,
+            callback=_in_order,
+            help="First time of receipt: a date or RFC 3339, UTC.",
+        ),
     ):
         command = option(command)
     return command
+
+
+def _in_order(ctx: click.Context, param: click.Parameter, value: datetime | None) -> datetime | None:
+    """Let no range be empty: whoever asks whether all of it agrees, or holds it, would be told yes."""
+    given = {**ctx.params, param.name: value}
+    start, end = given.get("start"), given.get("end")
+    if start and end and start >= end:
+        raise click.UsageError("--from is not before --to", ctx)
+    return value
 
 
 def from_archive(command: Any) -> Any:

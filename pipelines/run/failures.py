@@ -10,7 +10,7 @@ _EMULATOR: Final = "BIGQUERY_EMULATOR_HOST"
 
 
 def in_words(error: BaseException) -> str | None:
-    """Return what is wrong; None where an error is none of BigQuery's, so that its traceback should be seen."""
+    """Return what is wrong; None where it is neither BigQuery nor a setting: its traceback should be seen."""
     # Whoever has not imported Google's packages has not been failed by them, and may not have them.
     if "pipelines.bigquery.target" not in sys.modules:
         return None
@@ -18,6 +18,7 @@ def in_words(error: BaseException) -> str | None:
     from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415
 
     from pipelines.bigquery.target import ConfigurationError  # noqa: PLC0415
+    from schemas.custom_sources import SourcesFileError  # noqa: PLC0415
 
     if isinstance(error, RetryError) and isinstance(error.cause, GoogleAPICallError):
         error = error.cause
@@ -31,7 +32,7 @@ def in_words(error: BaseException) -> str | None:
             said = _said(error.errors, error.message or str(error))
         case DefaultCredentialsError():
             said = "there are no credentials for Google Cloud: gcloud auth application-default login"
-        case ConfigurationError():
+        case ConfigurationError() | SourcesFileError():
             said = str(error)
     return said
 

@@ -5,18 +5,24 @@ from datetime import datetime
 
 import click
 from apache_beam.options.pipeline_options import PipelineOptions
+from google.api_core.exceptions import NotFound
+from google.cloud import bigquery
 
 from pipelines.bigquery import load
 from pipelines.bigquery.deploy import deploy
+from pipelines.bigquery.suppressed import Suppressed
 from pipelines.bigquery.target import Target, client
-from pipelines.io.archive_segments import Selection
+from pipelines.io.archive_segments import Selection, find_segments
 from pipelines.io.options import moment, unknown
 from pipelines.run import batch as batches
 from pipelines.run import local_stack, logs
 from pipelines.run import stream as live
 from pipelines.run.table_commands import target
+from pipelines.sources import PARSERS, registry
 
 _LOCAL_RUNNER = "FnApiRunner"
+_TOLD_BY_OPERATORS = ("suppressions", "erasures", "alias_decisions", "actor_names", "rates")
+"""Tables whose rows are made of no event: who was erased, who is who, what messages cost."""
 
 
 class BeamCommand(click.Command):
@@ -82,17 +88,52 @@ def batch(
 ) -> None:
     """Normalize an archive into datasets of their own, beside those that analysts read."""
     logs.to_terminal()
-    where = Target.prefixed(target().project, into)
-    bigquery = client(where)
-    if any(dataset.dataset_id == where.rows_dataset for dataset in bigquery.list_datasets()):
+    live = target()
+    where = Target.prefixed(live.project, into)
+    warehouse = client(where)
+    if any(dataset.dataset_id == where.rows_dataset for dataset in warehouse.list_datasets()):
         raise click.ClickException(f"the dataset {where.rows_dataset} exists already: choose another --into")
-    deploy(bigquery, where)
+    selection = Selection(start, end, sources)
+    _check_archive(archive, selection)
+    suppressed = Suppressed(live)
+    # Before there are datasets: the key may be missing.
+    suppressed.read()
+    deploy(warehouse, where)
+    _take_along(warehouse, live, where)
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            done = batches.run(archive, Selection(start, end, sources), folder, local_options(ctx.args))
-        except FileNotFoundError as error:
-            raise click.ClickException(str(error)) from error
-        rows = load.load(bigquery, where, folder)
+        done = batches.run(archive, selection, folder, local_options(ctx.args), suppressed=suppressed)
+        rows = load.load(warehouse, where, folder)
     click.echo(f"{done.events} events of {done.segments} segments: {rows}")
     if done.damages:
         raise click.ClickException(f"{done.damages} places of the archive could not be read: see the log")
+
+
+def _take_along(warehouse: bigquery.Client, live: Target, where: Target) -> None:
+    """Let the new datasets know what no archive tells: they may become those that live fills."""
+    for table in _TOLD_BY_OPERATORS:
+        try:
+            names = ", ".join(f"`{field.name}`" for field in warehouse.get_table(live.table(table)).schema)
+        except NotFound:
+            # Of an earlier version, or nothing is installed yet.
+            continue
+        warehouse.query_and_wait(
+            f"INSERT INTO `{where.table(table)}` ({names}) SELECT {names} FROM `{live.table(table)}`"  # noqa: S608
+        )
+
+
+def _check_archive(archive: str, selection: Selection) -> None:
+    """Let no datasets be made for what cannot be read: they would be in the way of whoever says it right.
+
+    Raises:
+        click.ClickException: there is no archive, or no such source.
+        SourcesFileError: the file of sources cannot be used.
+    """
+    registry.install_configured()
+    if unknown_sources := sorted(set(selection.sources) - PARSERS.keys()):
+        raise click.UsageError(
+            f"no such source: {', '.join(unknown_sources)}; there are {', '.join(sorted(PARSERS))}"
+        )
+    try:
+        find_segments(archive, selection)
+    except FileNotFoundError as error:
+        raise click.ClickException(str(error)) from error

@@ -2,15 +2,21 @@
 
 import datetime as dt
 import threading
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from erased_world import ANN, BOB, EVE, Erasing, of_everybody, profile, text, whatsapp
+from click.testing import CliRunner
+from erased_world import ANN, BOB, EVE, Erasing, again, of_everybody, profile, text, whatsapp
 
+from pipelines.bigquery import suppressed
+from pipelines.bigquery.target import Target
+from pipelines.cli import main
 from pipelines.reprocess import RefusedError, Steps
+from pipelines.reprocess.runs import Runs
 from schemas.raw_event import RawEvent
-from tests.pipelines.reprocess.reprocess_support import Warehouse
+from tests.pipelines.reprocess.reprocess_support import InterruptAt, Warehouse
 from tests.raw_events import NOON
 
 pytestmark = pytest.mark.thorough
@@ -78,3 +84,51 @@ def test_nobody_comes_back_and_nobody_is_lost(warehouse: Warehouse):
             assert len(found) == is_there, (number, place)
     again = warehouse.plan().differences()
     assert not any(each["added"] + each["removed"] + each["changed"] for each in again.values())
+
+
+def test_what_an_interrupted_erasure_has_replaced_is_not_taken_back(warehouse: Warehouse):
+    warehouse.received(of_everybody())
+    world = Erasing(warehouse)
+    planned = world.plan(source=("whatsapp", ANN))
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.apply(planned.run_id, InterruptAt("placed", interrupt))
+    (run,) = Runs(warehouse.client, warehouse.target).all()
+    left = world.rows()
+    with pytest.raises(RefusedError, match="that is final"):
+        warehouse.roll_back(run)
+
+    assert world.rows() == left
+    assert not any(ANN in each for rows in left.values() for each in rows)
+
+
+def test_what_is_redelivered_comes_back_in_no_datasets_beside_either(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+):
+    told = of_everybody()
+    warehouse.received(told)
+    world = Erasing(warehouse)
+    world.apply(world.plan(source=("whatsapp", ANN)).run_id)
+    warehouse.query("INSERT INTO `T.actor_names` (actor_id, kind) VALUES ('517', 'bot')")
+    # The receiver knows nobody: it archives what a source delivers once more.
+    warehouse.archived([again(told[0], 50, dt.datetime.now(dt.UTC))])
+    into = f"b{uuid.uuid4().hex[:12]}_"
+    command = ["batch", "--archive", str(warehouse.archive), "--into", into]
+    monkeypatch.setenv("PARLEY_PROJECT", warehouse.target.project)
+    monkeypatch.setenv("PARLEY_DATASET_PREFIX", warehouse.target.views_dataset.removesuffix("parley"))
+    with monkeypatch.context() as forgotten:
+        forgotten.delenv(suppressed.KEY)
+        refused = CliRunner().invoke(main, command)
+        assert (refused.exit_code, "with a key that is not set here" in refused.output) == (1, True)
+
+    assert CliRunner().invoke(main, command).exit_code == 0
+
+    beside = Warehouse(warehouse.client, Target.prefixed(warehouse.target.project, into), warehouse.archive)
+    assert not any(ANN in repr(row) for row in beside.query("SELECT content FROM `V.messages`"))
+    assert beside.query("SELECT COUNT(*) AS n FROM `V.messages`") != [{"n": 0}]
+    for table in ("suppressions", "erasures", "actor_names"):
+        count = f"SELECT COUNT(*) AS n FROM `T.{table}`"
+        assert beside.query(count) == warehouse.query(count) != [{"n": 0}]

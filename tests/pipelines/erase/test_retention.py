@@ -2,8 +2,10 @@
 
 import datetime as dt
 import json
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from erased_world import ANN, BOB, Erasing, profile, text, whatsapp
 
 from pipelines.bigquery.target import ConfigurationError
@@ -12,10 +14,12 @@ from pipelines.erase.holds import Holds, of_person
 from pipelines.erase.person import Person
 from pipelines.erase.plan import required_key
 from pipelines.erase.retention import Rule, due, retain, rules
+from pipelines.erase.retention_commands import hold
 from pipelines.erase.scan import gather
 from pipelines.io.archive_segments import Selection
 from pipelines.reprocess import RefusedError, Steps
 from pipelines.reprocess.reconcile import reconcile
+from pipelines.reprocess.runs import Runs, Staging, State
 from tests.pipelines.reprocess.reprocess_support import ACTOR, InterruptAt, Warehouse, options
 from tests.raw_events import NOON, text_message
 
@@ -87,6 +91,31 @@ def test_what_is_due_goes_and_nothing_younger_and_nothing_of_other_sources(world
     archive = told(world)
     assert (let_go(world).events, told(world)) == (0, archive)
     assert {each.state for each in Erasures(world.client, world.target).all()} == {"applying", "applied"}
+
+
+@pytest.mark.parametrize("step", ["begun", "archived", "placed"])
+def test_interrupted_anywhere_it_goes_on_and_nothing_comes_back(world: Warehouse, step: str):
+    older = world.plan()
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        let_go(world, InterruptAt(step, interrupt))
+    own = [each for each in Runs(world.client, world.target).all() if each.state is State.APPLIED]
+    for each in own:
+        with pytest.raises(RefusedError, match="that is final"):
+            world.roll_back(each)
+    let_go(world)
+
+    assert world.query("SELECT COUNT(*) AS n FROM `T.messages`") == [{"n": 2}]
+    assert world.query(
+        f"SELECT COUNT(*) AS n FROM `{Staging.of(world.target, older.run_id).made('messages')}`"
+    ) == [{"n": 2}]
+    assert [world.kept(each) for each in own] == [False] * len(own)
+    # Once it has come to its end, there is nothing to go on with.
+    done = Erasures(world.client, world.target).all()
+    assert (let_go(world).events, len(done)) == (0, len(Erasures(world.client, world.target).all()))
 
 
 def on(day: dt.datetime, before: dt.datetime) -> Rule:
@@ -174,6 +203,20 @@ def test_whom_a_hold_means_must_be_told(world: Warehouse, monkeypatch: pytest.Mo
     assert told(world) == archive
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--from", "2026-04-01", "--to", "2026-03-01", "--until", "9000-01-01"], "--from is not before --to"),
+        (["--until", "2026-01-01"], "nothing would be held"),
+    ],
+)
+def test_a_hold_that_would_hold_nothing_is_wrong_usage(tmp_path: Path, arguments: list[str], said: str):
+    told = ["range", *arguments, "--reason", "case 12", "--archive", str(tmp_path)]
+    result = CliRunner().invoke(hold, told)
+    assert (result.exit_code, said in result.output) == (2, True)
+    assert Holds(str(tmp_path)).all() == []
+
+
 def test_the_setting_is_days_by_source_and_never_less_than_asked():
     now = NOON.astimezone(dt.timezone(dt.timedelta(hours=-9)))
     assert rules({"PARLEY_RETENTION_DAYS": "whatsapp=2, twilio=30"}, now) == [
@@ -181,6 +224,14 @@ def test_the_setting_is_days_by_source_and_never_less_than_asked():
         Rule("twilio", 30, MIDNIGHT - 30 * DAY),
     ]
     assert rules({}, now) == []
-    for wrong in ("whatsapp", "nobody=3", "whatsapp=0", "whatsapp=-1", "whatsapp=1 whatsapp=2", "whatsapp=1.5"):
+    for wrong in (
+        "whatsapp",
+        "nobody=3",
+        "whatsapp=0",
+        "whatsapp=-1",
+        "whatsapp=1 whatsapp=2",
+        "whatsapp=1.5",
+        "whatsapp=99999999",
+    ):
         with pytest.raises(ConfigurationError, match="PARLEY_RETENTION_DAYS"):
             rules({"PARLEY_RETENTION_DAYS": wrong}, now)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,17 +11,14 @@ from click.testing import CliRunner, Result
 from reprocess_support import Warehouse
 
 from pipelines import sources
+from pipelines.cli import main
 from pipelines.core.rows import TABLES
-from pipelines.reprocess.backfill_commands import backfill
-from pipelines.reprocess.dead_letter_commands import dead_letters
-from pipelines.reprocess.reconcile_command import reconcile
 from schemas.raw_event import RawEvent
 from tests.raw_events import NOON, raw_event, text_message
 
 pytestmark = pytest.mark.thorough
 
 Parley = Callable[..., Result]
-COMMANDS = {"backfill": backfill, "dead-letters": dead_letters, "reconcile": reconcile}
 
 
 @pytest.fixture
@@ -32,8 +30,8 @@ def parley(warehouse: Warehouse) -> Parley:
         "PARLEY_ARCHIVE": str(warehouse.archive),
     }
 
-    def run(command: str, *arguments: object, code: int = 0) -> Result:
-        result = CliRunner(env=environ).invoke(COMMANDS[command], [str(argument) for argument in arguments])
+    def run(*arguments: object, code: int = 0) -> Result:
+        result = CliRunner(env=environ).invoke(main, [str(argument) for argument in arguments])
         assert result.exit_code == code, (result.output, result.exception)
         return result
 
@@ -223,3 +221,48 @@ def test_what_is_missing_is_found_and_made_again(warehouse: Warehouse, parley: P
     numbers = next(line for line in again.splitlines() if "facebook" in line).replace("│", " ").split()
     # archived = normalized + partial + ignored + failed + missing - not archived
     assert numbers[2:] == ["6", "6", "0", "0", "1", "0", "1", "0", "0"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("backfill", "plan"), ("reconcile",), ("settle",), ("dead-letters", "list"), ("dead-letters", "redrive")],
+)
+def test_a_range_that_has_no_time_in_it_is_wrong_usage(parley: Parley, command: tuple[str, ...]):
+    for start, end in (("2026-04-01", "2026-03-01"), ("2026-04-01", "2026-04-01")):
+        assert "--from is not before --to" in parley(*command, "--from", start, "--to", end, code=2).output
+        assert "--from is not before --to" in parley(*command, "--to", end, "--from", start, code=2).output
+    assert "not of the years 1970 to 9998" in parley(*command, "--from", "0001-01-01", code=2).output
+
+
+def test_a_source_that_does_not_exist_is_planned_by_nobody(warehouse: Warehouse, parley: Parley):
+    warehouse.received([text_message(1)])
+    # Rows of Instagram come of the endpoint facebook.
+    assert "no such source: instagram" in parley("backfill", "plan", "--source", "instagram", code=2).output
+    refused = parley("batch", "--archive", warehouse.archive, "--into", "v2_", "--source", "instagram", code=2)
+    assert "no such source: instagram" in refused.output
+    assert "No runs." in parley("backfill", "list").stdout
+
+
+@pytest.mark.parametrize(
+    "command", [("backfill", "plan"), ("dead-letters", "redrive"), ("batch", "--into", "v2_")]
+)
+def test_a_file_of_sources_that_cannot_be_used_is_said_in_a_line(
+    warehouse: Warehouse, parley: Parley, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+):
+    warehouse.received([text_message(1)])
+    broken = tmp_path / "sources.toml"
+    broken.write_text("no toml")
+    monkeypatch.setenv("PARLEY_SOURCES_FILE", str(broken))
+
+    said = parley(*command, "--archive", warehouse.archive, code=1 if command[0] == "batch" else 2)
+
+    assert "Error: PARLEY_SOURCES_FILE: " in said.output
+    monkeypatch.delenv("PARLEY_SOURCES_FILE")
+    assert "No runs." in parley("backfill", "list").stdout
+
+
+def test_a_wrong_archive_leaves_no_datasets_behind(warehouse: Warehouse, parley: Parley, tmp_path: Path):
+    warehouse.received([text_message(1)])
+    into = f"b{uuid.uuid4().hex[:12]}_"
+    assert "no archive at" in parley("batch", "--archive", tmp_path / "none", "--into", into, code=1).output
+    assert "events of" in parley("batch", "--archive", warehouse.archive, "--into", into).stdout
