@@ -30,7 +30,10 @@ def choose() -> Any:
     zone = find(name or UTC)
     if zone is None:
         abort(400, Markup("There is no time zone {!r}: it is called as Europe/Berlin is.").format(name))
-    back = urlsplit(request.args.get("back", "/"))
+    try:
+        back = urlsplit(request.args.get("back", "/"))
+    except ValueError:
+        back = urlsplit("/")
     # A page of this dashboard, and of no other site.
     path = "/" + back.path.lstrip("/\\")
     answer = redirect(f"{path}?{back.query}" if back.query else path, 303)

@@ -121,7 +121,7 @@ def _retry_after(text: str | None, now: dt.datetime | None) -> float | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         if now is None or moment.tzinfo is None:
             return None

@@ -156,6 +156,7 @@ def archive_root(given: str | None) -> str:
 
     Raises:
         click.UsageError: nobody says where it is.
+        click.ClickException: it is a folder that is not there: what one would hold or look for there is elsewhere.
     """
     local_stack.adopt()
     root = given or os.environ.get("PARLEY_ARCHIVE")
@@ -163,6 +164,8 @@ def archive_root(given: str | None) -> str:
         raise click.UsageError(
             "where is the archive? Give --archive, set PARLEY_ARCHIVE, or start the local stack here: parley run"
         )
+    if "://" not in root and not Path(root).is_dir():
+        raise click.ClickException(f"no archive at {root}")
     return root
 
 

@@ -37,7 +37,7 @@ def test_what_is_no_zone_is_refused_and_in_a_cookie_ignored(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "back", ["https://evil.example/x", "//evil.example/x", "/\\evil.example/x", "\\\\evil.example/x"]
+    "back", ["https://evil.example/x", "//evil.example/x", "/\\evil.example/x", "\\\\evil.example/x", "http://["]
 )
 def test_one_comes_back_to_this_dashboard_only(back: str) -> None:
     reader = create_app(Warehouse(Target("some-project"), lambda: None)).test_client()  # type: ignore[arg-type, return-value]

@@ -217,6 +217,13 @@ def test_a_hold_that_would_hold_nothing_is_wrong_usage(tmp_path: Path, arguments
     assert Holds(str(tmp_path)).all() == []
 
 
+@pytest.mark.parametrize("arguments", [["list"], ["range", "--until", "9000-01-01", "--reason", "case 12"]])
+def test_nothing_is_held_where_there_is_no_archive(tmp_path: Path, arguments: list[str]):
+    result = CliRunner().invoke(hold, [*arguments, "--archive", str(tmp_path / "misspelt")])
+    assert (result.exit_code, "no archive at" in result.output) == (1, True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_setting_is_days_by_source_and_never_less_than_asked():
     now = NOON.astimezone(dt.timezone(dt.timedelta(hours=-9)))
     assert rules({"PARLEY_RETENTION_DAYS": "whatsapp=2, twilio=30"}, now) == [

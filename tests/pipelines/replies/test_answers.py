@@ -99,6 +99,7 @@ def test_what_graph_calls_transient_is_tried_again():
         ("inf", 5.0),
         ("nan", 5.0),
         ("soon", 5.0),
+        ("Mon, 02 Mar 99999999999 12:00:09 GMT", 5.0),
         ("Mon, 02 Mar 2026 12:00:09 GMT", 9.0),
         ("Mon, 02 Mar 2026 11:00:00 GMT", 5.0),
     ],
