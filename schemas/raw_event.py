@@ -122,4 +122,9 @@ def parse_received_at(text: str) -> dt.datetime:
     if moment.tzinfo is None:
         raise InvalidRawEventError(f"received_at has no zone: {text[:64]!r}")
     # As the receiver writes it, with Z, it is of this zone already.
-    return moment if moment.tzinfo is dt.UTC else moment.astimezone(dt.UTC)
+    if moment.tzinfo is dt.UTC:
+        return moment
+    try:
+        return moment.astimezone(dt.UTC)
+    except OverflowError as error:
+        raise InvalidRawEventError(f"received_at is of no year: {text[:64]!r}") from error

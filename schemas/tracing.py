@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
-from schemas.raw_event import RawEvent
+from schemas.raw_event import EVENT_ID, SOURCE, RawEvent
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -158,7 +158,9 @@ class Stored:
 
 
 def _about(event: RawEvent) -> dict[str, str]:
-    return {"parley.event_id": event.event_id, "parley.source": event.source}
+    # Of what somebody else has published there may be neither; that it is a dead letter is said where it is read.
+    named = {name: event.attributes.get(name) for name in (EVENT_ID, SOURCE)}
+    return {f"parley.{name}": value for name, value in named.items() if value}
 
 
 _shared: dict[str, Tracer] = {}

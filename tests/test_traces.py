@@ -1,5 +1,6 @@
 """A webhook is one trace from its request to its rows where that is asked for; else it is nowhere."""
 
+import collections
 import json
 import logging
 import subprocess
@@ -114,8 +115,10 @@ def post(folder: Path, bus: Bus, *requests: dict[str, str], **more: str) -> list
     return bus.published()
 
 
-def store(events: list[RawEvent], monkeypatch: pytest.MonkeyPatch, origin: str = "pubsub") -> None:
-    """Let the steps of the pipeline make rows of events and append them."""
+def store(
+    events: list[RawEvent], monkeypatch: pytest.MonkeyPatch, origin: str = "pubsub"
+) -> collections.Counter[str]:
+    """Let the steps of the pipeline make rows of events and append them; return how many of each table."""
     api = ScriptedWriteApi()
     monkeypatch.setenv(GRPC_EMULATOR, api.address)
     monkeypatch.setenv(REST_EMULATOR, "http://127.0.0.1:1")
@@ -127,12 +130,12 @@ def store(events: list[RawEvent], monkeypatch: pytest.MonkeyPatch, origin: str =
     for batch in normalize.process(EventBatch(events, origin)):
         append.process(batch)
     append.finish_bundle()
-    assert len([row for row in api.stored if row["table"] == "events"]) == len(events)
     appender.shared(target, 1).close()
     appender._appender_of.cache_clear()
     api.stop()
     for tracer in tracing._shared.values():
         tracer.close()
+    return collections.Counter(row["table"] for row in api.stored)
 
 
 def test_a_webhook_is_one_trace_from_its_request_to_its_rows(
@@ -140,7 +143,7 @@ def test_a_webhook_is_one_trace_from_its_request_to_its_rows(
 ) -> None:
     on = {"OTEL_TRACES_EXPORTER": "otlp"}
     events = post(tmp_path, bus, {"traceparent": HEADER}, {}, **on)
-    store(events, monkeypatch)
+    assert store(events, monkeypatch)["events"] == len(events)
 
     assert [event.attributes for event in archived(tmp_path)] == [event.attributes for event in events]
     by_event: dict[str, dict[str, Any]] = {}
@@ -183,6 +186,17 @@ def test_what_is_not_sampled_is_not_sent_and_still_says_so(
     assert event.attributes[tracing.TRACEPARENT].startswith(f"00-{TRACE}-")
     assert event.attributes[tracing.TRACEPARENT].endswith("-00")
     assert collector.spans == []
+
+
+def test_what_has_a_trace_and_neither_id_nor_source_is_stored_as_a_dead_letter(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strange = RawEvent(BODY, {tracing.TRACEPARENT: HEADER})
+    known = RawEvent(BODY, {"event_id": "e", "source": "facebook", "received_at": "2026-03-01T10:00:00.000000Z"})
+    assert store([strange, known], monkeypatch) == {"dead_letters": 1, "events": 1}
+
+    (span,) = [span for _, span in collector.spans if span.name == "append"]
+    assert (span.trace_id.hex(), list(span.attributes)) == (TRACE, [])
 
 
 def test_logs_carry_the_trace_of_their_request(collector: Collector, bus: Bus, tmp_path: Path) -> None:

@@ -107,11 +107,15 @@ class Bundle:
     def _store_dead_letters(self, letters: Sequence[rows.Row]) -> None:
         """Store dead letters, and those that BigQuery refuses without what they carry.
 
+        Those that are refused even so are of a time of receipt that no partition takes: of a host whose clock was
+        years off. They are stored as of now, or what had been acknowledged behind them would wait for ever.
+
         Raises:
             RowRefusedError: BigQuery refuses even that.
         """
         refused = self._store(DEAD_LETTERS, letters)
-        for failure in self._store(DEAD_LETTERS, _dead_letters((), refused)):
+        refused = self._store(DEAD_LETTERS, _dead_letters((), refused))
+        for failure in self._store(DEAD_LETTERS, _of_now(refused)):
             raise failure.error
 
     def _store(self, table: str, made: Sequence[rows.Row]) -> list[RefusedRow]:
@@ -165,6 +169,11 @@ def _dead_letters(batches: Iterable[NormalizedBatch], failures: Iterable[Refused
         table = rows.TABLE_OF[type(row)]
         letters.append(dead_letter(event, received, "store", pointer, error, data=data, table_name=table))
     return letters
+
+
+def _of_now(failures: Iterable[RefusedRow]) -> list[rows.Row]:
+    now = time.time_ns() // 1_000
+    return [msgspec.structs.replace(row, received_at=now) for row, _ in failures]
 
 
 def _corrected(

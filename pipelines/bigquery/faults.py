@@ -56,6 +56,9 @@ def classify(error: exceptions.GoogleAPICallError) -> Fault:
 
     https://cloud.google.com/bigquery/docs/write-api-best-practices#error-handling
     """
+    if isinstance(error, exceptions.Aborted):
+        # Also what was told of another request, which ended the connection that this one was on.
+        return Fault.TRANSIENT
     if _storage_code(error) == types.StorageError.StorageErrorCode.SCHEMA_MISMATCH_EXTRA_FIELDS:
         # It comes as INVALID_ARGUMENT, but it is the table that lacks a column, not the rows that are bad.
         return Fault.SETUP

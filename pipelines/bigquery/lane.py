@@ -116,13 +116,20 @@ class Lane:
             TableUnavailableError: the table stayed missing, or closed to us, for too long.
             AppenderClosedError: the appender was closed meanwhile.
         """
-        started, attempts = time.monotonic(), 0
+        attempts = 0
+        setup_since: float | None = None
         while True:
             try:
                 refused = self._answer(sent)
             except exceptions.GoogleAPICallError as error:
                 attempts += 1
-                self._bear(error, attempts, time.monotonic() - started, sent)
+                fault, now = classify(error), time.monotonic()
+                if fault is Fault.SETUP:
+                    setup_since = setup_since or now
+                elif not isinstance(error, exceptions.Aborted):
+                    # BigQuery is away, for hours perhaps, which nobody has to mend. An abortion tells of others.
+                    setup_since = None
+                self._bear(error, fault, attempts, now - (setup_since or now), sent)
                 self._send(sent)
             else:
                 if not refused:
@@ -193,14 +200,15 @@ class Lane:
             )
         return refused
 
-    def _bear(self, error: exceptions.GoogleAPICallError, attempts: int, elapsed: float, sent: Sent) -> None:
+    def _bear(
+        self, error: exceptions.GoogleAPICallError, fault: Fault, attempts: int, unmended: float, sent: Sent
+    ) -> None:
         """Return when it is time to try again, or raise when that is of no use."""
-        fault = classify(error)
         if fault is Fault.SIZE:
             raise RequestTooLargeError(error.message) from error
         if fault is Fault.REQUEST:
             raise RequestRefusedError(error.message) from error
-        if fault is Fault.FATAL or (fault is Fault.SETUP and elapsed > self._retry.setup_patience):
+        if fault is Fault.FATAL or (fault is Fault.SETUP and unmended > self._retry.setup_patience):
             raise TableUnavailableError(f"{self._table} takes no rows: {error}") from error
         if self._closing.is_set():
             raise AppenderClosedError(f"closed before {self._table} had taken all rows") from error

@@ -43,6 +43,7 @@ class Pull:
         self._leases = Leases(self._client)
         self._changed = threading.Condition()
         self._arrived: deque[Pulled] = deque()
+        self._arrived_bytes = 0
         self._closing = False
         self._set_apart: deque[Pulled] = deque()
         self._unacknowledged: dict[int, list[Pulled]] = {}
@@ -104,9 +105,10 @@ class Pull:
         self._leases.hold(messages)
         with self._changed:
             self._arrived.extend(messages)
+            self._arrived_bytes += sum(len(each.message.data) for each in messages)
             self._changed.notify_all()
             # A stream that was opened again has forgotten what it had delivered before.
-            self._changed.wait_for(lambda: self._closing or len(self._arrived) < _BUFFERED_MESSAGES)
+            self._changed.wait_for(lambda: self._closing or self._has_room())
 
     def _gather(self) -> list[Pulled]:
         messages: list[Pulled] = []
@@ -145,9 +147,15 @@ class Pull:
         with self._changed:
             if not self._changed.wait_for(lambda: self._arrived, max(0.0, deadline - time.monotonic())):
                 return None
-            if len(self._arrived) == _BUFFERED_MESSAGES:
+            had_room = self._has_room()
+            pulled = self._arrived.popleft()
+            self._arrived_bytes -= len(pulled.message.data)
+            if not had_room and self._has_room():
                 self._changed.notify_all()
-            return self._arrived.popleft()
+            return pulled
+
+    def _has_room(self) -> bool:
+        return len(self._arrived) < _BUFFERED_MESSAGES and self._arrived_bytes < _BUFFERED_BYTES
 
     def _note(self) -> None:
         if self._in_hand is not None:

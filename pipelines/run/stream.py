@@ -44,7 +44,7 @@ def run(options: PipelineOptions, where: Target) -> Any:
     options.view_as(StandardOptions).streaming = runs_there
     subscriptions = parley.subscriptions or default_subscriptions(where.project)
     if not runs_there:
-        _stop_on_signals(where, parley.stop_seconds)
+        _stop_on_signals(where, parley.append_connections, parley.stop_seconds)
     try:
         while True:
             pipeline = beam.Pipeline(options=options)
@@ -111,10 +111,10 @@ def default_subscriptions(project: str) -> Sequence[str]:
     return [f"projects/{project}/subscriptions/parley-{name}" for name in sorted(sources.PARSERS)]
 
 
-def _stop_on_signals(where: Target, seconds: float) -> None:
+def _stop_on_signals(where: Target, connections: int, seconds: float) -> None:
     def give_up() -> None:
         # Rows are tried without end while BigQuery is away: nobody else would end that.
-        appender.shared(where).close()
+        appender.shared(where, connections).close()
 
     def stop(number: int, frame: Any) -> None:
         if read_pubsub.stopping.is_set():

@@ -24,11 +24,11 @@ def store(batch: pa.RecordBatch, context: grpc.ServicerContext) -> Response:
     return Response(append_result=Response.AppendResult())
 
 
-def abort(code: grpc.StatusCode) -> Answer:
+def abort(code: grpc.StatusCode, message: str = "as the test said") -> Answer:
     """End the connection with a status."""
 
     def answer(batch: pa.RecordBatch, context: grpc.ServicerContext) -> Response | None:
-        context.abort(code, "as the test said")
+        context.abort(code, message)
 
     return answer
 

@@ -421,11 +421,12 @@ def test_a_row_that_is_too_large_for_bigquery_needs_no_other_proof(
     assert isinstance(refused.error, RowTooLargeError)
 
 
+@pytest.mark.parametrize("message", ["as the test said", "AppendRows request too large: 3 limit 2"])
 def test_a_refusal_that_ends_the_connection_is_nobody_elses(
-    write_api: ScriptedWriteApi, patient: Appender
+    write_api: ScriptedWriteApi, patient: Appender, message: str
 ) -> None:
     release = threading.Event()
-    refuse = api.abort(grpc.StatusCode.INVALID_ARGUMENT)
+    refuse = api.abort(grpc.StatusCode.INVALID_ARGUMENT, message)
 
     def unless_bad(batch: api.pa.RecordBatch, context: grpc.ServicerContext) -> api.Response | None:
         assert release.wait(10)
@@ -480,6 +481,20 @@ def test_what_only_people_can_mend_is_an_error_and_never_the_rows_fault(
 
     with pytest.raises(TableUnavailableError, match="channels takes no rows"):
         appender.append("channels", ROWS).result()
+
+
+def test_how_long_bigquery_was_away_takes_nothing_from_the_patience_with_a_table(
+    write_api: ScriptedWriteApi,
+) -> None:
+    target = Target("parley-test")
+    retry = Retry(first_delay=0.2, longest_delay=0.2, setup_patience=0.2)
+    write_api.script.extend([api.abort(grpc.StatusCode.UNAVAILABLE)] * 4)
+    write_api.script.append(api.abort(grpc.StatusCode.PERMISSION_DENIED))
+
+    with closing(Appender(write_client(target), target, retry)) as appender:
+        assert appender.append("channels", ROWS).result() == []
+
+    assert stored(write_api) == names(ROWS)
 
 
 def test_closing_frees_whoever_waits(write_api: ScriptedWriteApi, appender: Appender) -> None:

@@ -1,10 +1,11 @@
+import datetime as dt
 from typing import Any
 
 import grpc
 import msgspec
 import pytest
 import scripted_write_api as api
-from row_samples import batch, channel, event, sample
+from row_samples import RECEIVED, batch, channel, event, sample
 from scripted_write_api import ScriptedWriteApi
 
 from pipelines.bigquery import bundle
@@ -297,6 +298,30 @@ def test_a_refused_ledger_row_is_told_by_a_dead_letter(write_api: ScriptedWriteA
 
     (letter,) = of("dead_letters", write_api)
     assert (letter["event_id"], letter["table_name"]) == ("e", "events")
+
+
+def test_an_event_of_a_time_that_no_partition_takes_keeps_nothing_waiting(
+    write_api: ScriptedWriteApi, appender: Appender
+) -> None:
+    def habit(batch: Any, context: grpc.ServicerContext) -> api.Response | None:
+        times = batch.column("received_at").to_pylist()
+        old = [index for index, moment in enumerate(times) if moment.year == 1970]
+        return (api.row_errors(*old) if old else api.store)(batch, context)
+
+    write_api.habit = habit
+    made = batch({"channels": [msgspec.structs.replace(channel("c1", "e1"), received_at=7), channel("c2", "e2")]})
+    made.rows["events"][0] = msgspec.structs.replace(made.rows["events"][0], received_at=7)
+    stored = Bundle(appender)
+    stored.add(made)
+    stored.finish()
+
+    letters = of("dead_letters", write_api)
+    assert [(row["event_id"], row["table_name"], row["data"]) for row in letters] == [
+        ("e1", "channels", None),
+        ("e1", "events", None),
+    ]
+    assert all(row["received_at"] > RECEIVED - dt.timedelta(days=3_600) for row in letters)
+    assert [row["event_id"] for row in of("events", write_api)] == ["e2"]
 
 
 def test_the_ledger_claims_nothing_while_rows_are_missing(write_api: ScriptedWriteApi, appender: Appender) -> None:

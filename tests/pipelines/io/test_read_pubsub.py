@@ -12,10 +12,12 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 from google.api_core.exceptions import NotFound
 from google.cloud import pubsub_v1
+from google.cloud.pubsub_v1 import types
 
 from pipelines.io import pull, read_pubsub
 from pipelines.io.pull import Pull
 from pipelines.io.read_pubsub import PullSubscriptions, ReadSubscriptions
+from pipelines.io.streaming_pull import Pulled
 from pipelines.local.pubsub import PubSubServer
 from pipelines.local.ready import wait_for
 from pipelines.local.topics import create_topics
@@ -267,6 +269,30 @@ def test_a_batch_ends_at_so_many_bytes(pubsub: PubSubServer, monkeypatch):
 
     assert len(pulling.take()) == 3
     pulling.close()
+
+
+def test_what_streams_bring_that_were_opened_again_waits_while_too_many_bytes_are_held(
+    pubsub: PubSubServer, monkeypatch
+):
+    monkeypatch.setattr(pull, "_BUFFERED_BYTES", 1_000)
+    create_topics(PROJECT, TOPICS)
+    pulling = Pull(tuple(SUBSCRIPTIONS))
+
+    def answers() -> None:
+        # Each of a stream that knows nothing of what the one before has delivered.
+        for n in range(20):
+            pulling._arrive([Pulled(SUBSCRIPTIONS[0], f"{n}-1", types.PubsubMessage(data=bytes(500)))])
+
+    arriving = threading.Thread(target=answers)
+    arriving.start()
+    wait_for("no more room", lambda: pulling._changed._waiters or not arriving.is_alive(), SOON)
+    held = len(pulling._arrived)
+    taken = sum(len(pulling.take()) for _ in range(20) if arriving.is_alive() or pulling._arrived)
+    arriving.join(SOON)
+    pulling.close()
+
+    assert held == 2
+    assert taken == 20
 
 
 def source_of_a_cluster() -> read_pubsub._Subscriptions:

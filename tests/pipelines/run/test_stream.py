@@ -37,7 +37,10 @@ def stream(log: Path, *arguments: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(command, env=os.environ | environ, stdout=file, stderr=file)
 
 
-def test_a_stop_does_not_wait_for_ever_for_a_bigquery_that_is_away(pubsub: PubSubServer, tmp_path):
+@pytest.mark.parametrize("options", [[], ["--append_connections=1"]])
+def test_a_stop_does_not_wait_for_ever_for_a_bigquery_that_is_away(
+    pubsub: PubSubServer, tmp_path, options: list[str]
+):
     create_topics(PROJECT, {"raw-facebook": "parley-facebook"})
     publisher = pubsub_v1.PublisherClient()
     sent = [text_message(number) for number in range(3)]
@@ -45,7 +48,7 @@ def test_a_stop_does_not_wait_for_ever_for_a_bigquery_that_is_away(pubsub: PubSu
         publisher.publish(TOPIC, event.data, **event.attributes).result(30)
     publisher.stop()
     log = tmp_path / "log"
-    process = stream(log, "--stop_seconds=0.5")
+    process = stream(log, "--stop_seconds=0.5", *options)
     try:
         wait_for("an append that fails", lambda: "BigQuery does not take rows" in log.read_text(), 60)
         process.send_signal(signal.SIGTERM)
