@@ -13,7 +13,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from schemas.answer_tables import Answer, answer_problems
-from schemas.mapping_tables import BodyMapping, mapping_problems
+from schemas.mapping_tables import BodyMapping, mapping_doubts, mapping_problems
 from schemas.proof_tables import Proving, proof_problems
 from schemas.sources_table import Path
 
@@ -105,6 +105,15 @@ class SourcesFile:
         }
         if problems:
             raise SourcesFileError(problems)
+
+    def doubts(self) -> list[str]:
+        """Return what can never do what it says, each with its line: it keeps nobody from starting."""
+        return [
+            self.problem((source, *path), what)
+            for source, definition in self.definitions.items()
+            if definition.mapping is not None
+            for path, what in mapping_doubts(definition.mapping)
+        ]
 
     def problem(self, path: Path, what: str) -> str:
         """Return a problem's text, with the line at which the value stands."""

@@ -95,11 +95,7 @@ class BodyMapping(Whereabouts, frozen=True, kw_only=True):
 
 def mapping_problems(mapping: BodyMapping) -> Iterable[tuple[Path, str]]:
     """Yield what contradicts itself in a mapping, and where in the source's table."""
-    rules: list[tuple[Path, Rule]] = [
-        (("mapping", kind, number), rule)
-        for kind, listed in (("message", mapping.message), ("metadata", mapping.metadata))
-        for number, rule in enumerate(listed)
-    ]
+    rules = _rules(mapping)
     if not rules:
         yield ("mapping",), "has neither [[mapping.message]] nor [[mapping.metadata]]"
     for path, where in (*rules, (("mapping",), mapping)):
@@ -118,11 +114,27 @@ def mapping_problems(mapping: BodyMapping) -> Iterable[tuple[Path, str]]:
                     yield (*path, "attachments", number), "needs one of url, id, name and type"
 
 
+def mapping_doubts(mapping: BodyMapping) -> Iterable[tuple[Path, str]]:
+    """Yield what can never do what it says, and where in the source's table: it hinders nobody from starting."""
+    for path, where in (*_rules(mapping), (("mapping",), mapping)):
+        if where.time_format is not None and not _reads_times(where.time_format):
+            yield (
+                (*path, "time_format"),
+                "strptime reads no time of any year by it; it reads such as %Y-%m-%d %H:%M:%S",
+            )
+
+
+def _rules(mapping: BodyMapping) -> list[tuple[Path, "Rule"]]:
+    return [
+        (("mapping", kind, number), rule)
+        for kind, listed in (("message", mapping.message), ("metadata", mapping.metadata))
+        for number, rule in enumerate(listed)
+    ]
+
+
 def _problems_of_place(where: Whereabouts) -> Iterable[tuple[str, str]]:
     if where.time_format is not None and (where.time is None or "%" not in where.time_format):
         yield "time_format", "needs time beside it, and letters of strptime, such as %Y-%m-%d %H:%M:%S"
-    elif where.time_format is not None and not _reads_times(where.time_format):
-        yield "time_format", "strptime reads no time of any year by it; it reads such as %Y-%m-%d %H:%M:%S"
     if where.time_offset is not None and not (where.time_format and _OFFSET.fullmatch(where.time_offset)):
         yield "time_offset", "belongs to time_format, and is such as +09:00"
     if where.items and not where.items.startswith("/"):

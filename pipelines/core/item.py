@@ -11,7 +11,7 @@ from pipelines.core import ids, phones, rows
 from pipelines.core.bounds import MOST_LETTERS, Allowance, TooMuchError
 from pipelines.core.generation import GENERATION
 from pipelines.core.noted import Noted, SightingT
-from pipelines.core.times import EventTime, Written, event_time, partition_day
+from pipelines.core.times import EventTime, Written, as_written, event_time, partition_day
 
 JSON = "application/json"
 _UNKNOWN_BODY = 1024 * 1024
@@ -135,6 +135,8 @@ class Item(msgspec.Struct, eq=False):
     _day: int = 0
     _content: str | None = None
     _fingerprint: str | None = None
+    _written: Written = None
+    """The own time as the source wrote it, where it was read by a form that the source's mapping declares."""
     _noted: Noted = msgspec.field(default_factory=Noted)
 
     def __enter__(self) -> "Item":
@@ -153,12 +155,14 @@ class Item(msgspec.Struct, eq=False):
         self._lineage.fail(Failure(self._pointer, error, self._raw), self._before)
         return True
 
-    def dated(self, time: Written, envelope_time: Written = None) -> None:
+    def dated(self, time: Written, envelope_time: Written = None, *, written: Written = None) -> None:
         """Set when the item happened: its own time, else its envelope's, else the time of receipt.
 
-        An envelope's time, once given, is also that of the item's parts.
+        An envelope's time, once given, is also that of the item's parts. Where the source writes its own time
+        otherwise than it is given here, `written` is what it writes.
         """
         self._own_time = time
+        self._written = written
         if envelope_time is not None:
             self._envelope_time = envelope_time
         self._time = None
@@ -187,6 +191,8 @@ class Item(msgspec.Struct, eq=False):
         if self._time is None:
             received = self._lineage.received_micros
             self._time = event_time(self._own_time, self._envelope_time, received)
+            if self._written is not None and self._time.origin != "envelope":
+                self._time = as_written(self._time, self._written)
             self._day = partition_day(self._time.micros, received)
         return self._time
 

@@ -71,6 +71,11 @@ def event_time(item: Written, envelope: Written, received_micros: int) -> EventT
     return EventTime(received_micros, "received", raw)
 
 
+def as_written(time: EventTime, written: Written) -> EventTime:
+    """Return a time with what the source wrote for it, which was read in a form of its own."""
+    return EventTime(time.micros, time.origin, str(written)[:_LONGEST_TEXT])
+
+
 def parse(written: Written) -> int | None:
     """Return a source's time as microseconds since 1970, or None where it is no time.
 

@@ -13,6 +13,7 @@ from flask import Flask
 from pipelines.run import json_output
 from receiver import sources as source_modules
 from receiver.config import PREFIX, Settings
+from receiver.sources import custom
 from schemas import recipes
 from schemas.custom_sources import VARIABLE, SourcesFile, SourcesFileError, read_file
 
@@ -121,10 +122,12 @@ def examine(environ: Mapping[str, str]) -> Report:
         app.register_blueprint(routes)
     urls = settings.public_urls()
     base = urls[0] if urls else NO_URL
+    by_token = any(source.definition.scheme == "bearer" for source in custom.configured(settings))
     endpoints = [
         Endpoint(source, base + rule.rule)
         for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule)
-        if (source := rule.endpoint.partition(".")[0]) == "custom" or "POST" in (rule.methods or ())
+        if ((source := rule.endpoint.partition(".")[0]) == "custom" or "POST" in (rule.methods or ()))
+        and (by_token or rule.rule != custom.AIRYS)
     ]
     configured = {endpoint.source for endpoint in endpoints}
     problems = [*settings.problems, *_missing_handshakes(settings, configured), *_wrong_expressions(settings)]
@@ -140,14 +143,17 @@ def _missing_handshakes(settings: Settings, configured: set[str]) -> Iterator[st
 
 
 def _wrong_expressions(settings: Settings) -> Iterator[str]:
-    """Yield what the pipeline would refuse, where the pipeline's packages are installed."""
+    """Yield what the pipeline would refuse, or never do, where the pipeline's packages are installed."""
     if not _checks_expressions():
         return
     from pipelines.sources import registry  # noqa: PLC0415 - the receiver's hosts may not have it
 
     path = settings.text(VARIABLE.removeprefix(PREFIX))
     try:
-        registry.parsers(read_file(path), path)
+        text = read_file(path)
+        registry.parsers(text, path)
+        # What starts all the same, and never does what it says.
+        yield from registry.doubts(text, path)
     except SourcesFileError as error:
         yield from error.problems
 

@@ -2,10 +2,11 @@
 
 import datetime as dt
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -14,7 +15,7 @@ from pipelines.core.item import Lineage
 from pipelines.core.rows import DeadLetter, Row
 from pipelines.run import shown
 from pipelines.run.preview import Moment
-from pipelines.sources import PARSERS, registry
+from pipelines.sources import PARSERS, form_body, registry
 from pipelines.sources.expressions import Given
 from pipelines.sources.mapping import Mapped
 from pipelines.sources.nearest import misspelt, nearest
@@ -41,6 +42,9 @@ from schemas.raw_event import (
 
 if TYPE_CHECKING:
     from flask import Request
+
+
+_FORM: Final = re.compile(rb"[^\s=&<]+=")
 
 
 class Tried(NamedTuple):
@@ -85,13 +89,26 @@ def try_request(
     where the request is refused or an item is a dead letter. Nothing is stored.
     """
     data = sys.stdin.buffer.read() if body == "-" else Path(body).read_bytes()
-    captured = Captured(data, {"Content-Type": "application/json", **dict(headers)}, query, method)
+    captured = Captured(data, _with_content_type(headers, data), query, method)
     try:
         tried = attempt(os.environ, name, captured, at or dt.datetime.now(dt.UTC))
     except SourcesFileError as error:
         raise click.UsageError(str(error)) from error
     click.echo("\n".join(tried.lines))
     ctx.exit(0 if tried.good else 1)
+
+
+def _with_content_type(headers: tuple[tuple[str, str], ...], body: bytes) -> dict[str, str]:
+    """Return headers by name, with the content type that a body looks like where they do not have it."""
+    given = dict(headers)
+    if not any(name.lower() == "content-type" for name in given):
+        is_form = not form_body.is_json(body, "") and _FORM.match(body) is not None
+        given["Content-Type"] = form_body.FORM if is_form else "application/json"
+        if is_form:
+            click.echo(
+                "note: read as a form: where it came as another, say so by --header 'Content-Type: …'", err=True
+            )
+    return given
 
 
 def attempt(environ: Mapping[str, str], name: str, captured: Captured, at: dt.datetime) -> Tried:

@@ -3,7 +3,7 @@
 https://jmespath.org/specification.html
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import jmespath
@@ -113,18 +113,31 @@ def written(table: Whereabouts | Attachment) -> dict[str, str]:
 
 def problems(mapping: BodyMapping) -> Iterator[tuple[Path, str]]:
     """Yield what is wrong with a mapping's expressions, and where in the mapping."""
+    for path, expression, known in _each(mapping):
+        if what := _problem(expression, known):
+            yield path, what
+
+
+def doubts(mapping: BodyMapping, keep_headers: Iterable[str]) -> Iterator[tuple[Path, str]]:
+    """Yield which expressions read a header that is never there, and where in the mapping."""
+    kept = frozenset(name.lower() for name in keep_headers)
+    for path, expression, known in _each(mapping):
+        if _problem(expression, known) is None and (what := _wrong_header(expression, kept)):
+            yield path, what
+
+
+def _each(mapping: BodyMapping) -> Iterator[tuple[Path, str, frozenset[str]]]:
+    """Yield every expression, where it stands, and which names it may read."""
     tables: list[tuple[Path, Whereabouts | Attachment]] = [((), mapping)]
     for number, rule in enumerate(mapping.message):
         path: Path = ("message", number)
-        tables += [(path, rule)]
-        tables += [((*path, "attachments", nth), table) for nth, table in enumerate(rule.attachments)]
+        tables.append((path, rule))
+        tables += [((*path, "attachments", n), attachment) for n, attachment in enumerate(rule.attachments)]
     tables += [(("metadata", number), rule) for number, rule in enumerate(mapping.metadata)]
     for path, table in tables:
         names = CONTEXT | {"attachment"} if isinstance(table, Attachment) else CONTEXT
         for name, expression in written(table).items():
-            known = CONTEXT if name == "each" else names
-            if what := _problem(expression, known):
-                yield (*path, name), what
+            yield (*path, name), expression, CONTEXT if name == "each" else names
 
 
 def _problem(expression: str, known: frozenset[str]) -> str | None:
@@ -136,8 +149,6 @@ def _problem(expression: str, known: frozenset[str]) -> str | None:
     except JMESPathError as error:
         what = " ".join(str(error).split())
         return f"{hint} ({what})" if (hint := traps.of_broken(expression)) else what
-    except RecursionError:
-        return "too deeply nested"
 
 
 def _wrong(expression: str, parsed: Node, known: frozenset[str]) -> str | None:
@@ -151,16 +162,37 @@ def _wrong(expression: str, parsed: Node, known: frozenset[str]) -> str | None:
     return f"there is no function {functions[0]}()" if functions else None
 
 
-def _names(node: Mapping[str, Any]) -> Iterator[str]:
+def _wrong_header(expression: str, kept: frozenset[str]) -> str | None:
+    """Say of a header that an expression reads why it would always be null."""
+    for name in _headers(jmespath.compile(expression).parsed):
+        if name.lower() not in kept:
+            return f"the header {name!r} is none of keep_headers, so this is always null"
+        if name not in kept:
+            return f'names of headers are in lower case: headers."{name.lower()}"'
+    return None
+
+
+def _names(node: Node) -> Iterator[str]:
     """Yield the names that an expression reads in the context itself."""
-    match node["type"]:
-        case "field":
-            yield node["value"]
-        case "expref":
-            return
-        case kind:
-            for child in node["children"][: 1 if kind in _DESCENDING else None]:
-                yield from _names(child)
+    yield from (each["value"] for each in _nodes(node) if each["type"] == "field")
+
+
+def _headers(node: Node) -> Iterator[str]:
+    """Yield the names of the headers that an expression reads."""
+    for each in _nodes(node):
+        if each["type"] == "subexpression":
+            of, name, *_ = each["children"]
+            if of["type"] == name["type"] == "field" and of["value"] == "headers":
+                yield name["value"]
+
+
+def _nodes(node: Node) -> Iterator[Node]:
+    """Yield the parts of an expression that are read in the context itself."""
+    if node["type"] == "expref":
+        return
+    yield node
+    for child in node["children"][: 1 if node["type"] in _DESCENDING else None]:
+        yield from _nodes(child)
 
 
 def _functions(node: Mapping[str, Any]) -> Iterator[str]:

@@ -85,7 +85,13 @@ def _read_entry(body: Body, item: Item, part: Raw) -> None:
     entry = body.decode(ENTRY, part)
     channel = text(entry.id)
     if channel is None:
-        raise ValueError("an entry without an id")
+        # Replies to requests to call are shown so: an item in the place of the entry.
+        ends = members(body, part)
+        channel = scalar(members(body, ends.get("recipient", NOTHING)).get("id", NOTHING))
+        if "sender" not in ends or not channel:
+            raise ValueError("an entry without an id")
+        read_messaging(item, body, part, channel, "messaging")
+        return
     item.dated(None, scalar(entry.time))
     if channel == TEST_ENTRY:
         item.flags.append("test")
@@ -140,7 +146,9 @@ def _read_change(item: Item, body: Body, part: Raw, channel: str) -> None:
     done = " ".join(filter(None, (scalar(found.get(name, NOTHING)) for name in ("item", "verb"))))
     rated = next(filter(None, (scalar(found.get(name, NOTHING)) for name in RATED)), "")
     described = rated or done or says(body, value, *SCALARS)
-    place.tell(item, fact_key(field), described, actor=text(author.id))
+    # Whom the business has put a label on has done nothing.
+    actor = None if author is changed.user else text(author.id)
+    place.tell(item, fact_key(field), described, actor=actor)
 
 
 def _author_place(item: Item, channel: str, author: Author) -> Place:

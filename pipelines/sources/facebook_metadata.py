@@ -18,6 +18,7 @@ THREAD_CONTROL: Final = {
 VALUES_OF: Final = {
     "account_linking": ("status",),
     "branded_camera": ("event",),
+    "call_permission_reply": ("response",),
     "checkout_update": ("payload",),
     "game_play": ("payload", "game_id"),
     "message": ("mid",),

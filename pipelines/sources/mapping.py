@@ -68,7 +68,8 @@ class Mapped:
             # All that a sender by GET says.
             found = self._fields(event.query.encode(), query, lineage, around)
         elif form_body.is_form(event.data, event.content_type):
-            found = self._fields(event.data, form_body.read(event.data)[0], lineage, around)
+            read = form_body.read(event.data, form_body.charset_of(event.content_type))[0]
+            found = self._fields(event.data, read, lineage, around)
         elif form_body.is_multipart(event.content_type):
             read = form_body.read_multipart(event.data, event.content_type)
             found = self._fields(event.data, read, lineage, around, form_body.MULTIPART)
@@ -183,7 +184,8 @@ class Mapped:
         Of what was sent without saying to whom, the contact can be assumed: whoever the conversation is with.
         """
         expressions = rule.expressions
-        item.dated(rule.time(expressions.time("time", context)))
+        told = expressions.time("time", context)
+        item.dated(rule.time(told), written=told if rule.has_form else None)
         channel_id = item.channel(expressions.text("channel", context) or self._source)
         contact = expressions.text("contact", context)
         conversation = expressions.text("conversation", context) or contact
@@ -206,8 +208,10 @@ class _Rule:
         self.table = table
         self.expressions = Expressions(mapping, table, place=place)
         self._time_format = table.time_format or (mapping.time_format if table.time is None else None)
+        self.has_form = self._time_format is not None
+        """Whether times are of a form that is declared."""
         self._offset: dt.tzinfo = dt.UTC
-        if offset := (table.time_offset if table.time_format else mapping.time_offset):
+        if offset := table.time_offset or mapping.time_offset:
             self._offset = dt.datetime.fromisoformat(f"2000-01-01T00:00:00{offset}").tzinfo or dt.UTC
         attachments = table.attachments if isinstance(table, MessageRule) else ()
         self._attachments = [

@@ -82,6 +82,21 @@ def parsers(text: str, name: str = VARIABLE) -> dict[str, Parser]:
     return found
 
 
+def doubts(text: str, name: str = VARIABLE) -> list[str]:
+    """Return what of a sources file can never do what it says, each with its line: it keeps nobody from starting.
+
+    Raises:
+        SourcesFileError: a source is wrongly described.
+    """
+    file = SourcesFile(text, name)
+    found = file.doubts()
+    for source, definition in file.definitions.items():
+        if definition.mapping is not None:
+            wrong = expressions.doubts(definition.mapping, definition.keep_headers)
+            found += [file.problem((source, "mapping", *path), what) for path, what in wrong]
+    return found
+
+
 def _parser(source: str, definition: Definition) -> Parser:
     if definition.mapping is None:
         return OwnJson(source).parse

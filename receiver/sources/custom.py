@@ -69,6 +69,10 @@ class CustomSource(NamedTuple):
         )
 
 
+AIRYS: Final = "/sources.webhook"
+"""Where the sources whose scheme is `bearer` can post too: their token says which it is."""
+
+
 def blueprint(settings: Settings) -> Blueprint | None:
     """Return the routes, or None where there is no custom source."""
     sources = list(configured(settings))
@@ -80,7 +84,7 @@ def blueprint(settings: Settings) -> Blueprint | None:
     routes.register_error_handler(KeysMissingError, lambda _: try_again())
     bearers = [source for source in sources if source.definition.scheme == "bearer"]
 
-    @routes.post("/sources.webhook")
+    @routes.post(AIRYS)
     def sources_webhook() -> Response:
         """Take what a client of Airy's Source API posts: its token says which source it is."""
         token = bearer_token(request)

@@ -79,13 +79,6 @@ def test_no_text_is_no_source():
             "line 1: a1.mapping.metadata[0]: Object missing required field `subject`",
         ),
         ("[[a1.mapping.metadata]]\nsubject='channel'\nkey='A b'", "line 3: a1.mapping.metadata[0].key: a key has"),
-        *(
-            (
-                f"[[a1.mapping.message]]\ncontact='x'\ntime='item.t'\ntime_format='{form}'",
-                "line 4: a1.mapping.message[0].time_format: strptime reads no time",
-            )
-            for form in ("%s", "%Y-%m-%d %Q", "%-d.%-m.%Y", "%H:%M", "%Y-%m-%d %", "%Y %m %d %Y")
-        ),
         (
             "[[a1.mapping.metadata]]\nsubject='message'\nkey='a'",
             "line 2: a1.mapping.metadata[0].subject: metadata about",
@@ -95,6 +88,14 @@ def test_no_text_is_no_source():
 )
 def test_problem_names_its_line_and_place(text, problem):
     assert problem in problems(text)[0]
+
+
+@pytest.mark.parametrize("form", ["%s", "%Y-%m-%d %Q", "%-d.%-m.%Y", "%H:%M", "%Y-%m-%d %", "%Y %m %d %Y"])
+def test_a_form_by_which_no_time_is_read_is_told_and_keeps_nobody_from_starting(form):
+    text = f"[[a1.mapping.message]]\ncontact='x'\ntime='item.t'\ntime_format='{form}'"
+    (doubt,) = SourcesFile(text, "f").doubts()
+    assert doubt.startswith("f, line 4: a1.mapping.message[0].time_format: strptime reads no time")
+    assert SourcesFile(text.replace(form, "%d.%m.%Y"), "f").doubts() == []
 
 
 def test_problems_of_all_sources_are_told_at_once():

@@ -44,6 +44,16 @@ def test_prints_the_url_of_every_source_and_where_it_belongs():
     assert result.stderr == ""
 
 
+def test_airys_endpoint_is_printed_where_a_token_tells_a_source_alone(tmp_path):
+    file = tmp_path / "sources.toml"
+    environ = {"PARLEY_SOURCES_FILE": str(file), "PARLEY_SOURCE_SHOP_SECRETS": "0123456789abcdef"}
+    file.write_text("[shop]\nscheme = 'hmac'\nhmac = { header = 'X-Signature' }\n")
+    assert "/sources/shop\n" in run(environ).stdout
+    assert "/sources.webhook" not in run(environ).stdout
+    file.write_text("[shop]\nscheme = 'bearer'\n")
+    assert "/sources.webhook\n" in run(environ).stdout
+
+
 def test_secrets_are_not_printed():
     secret = "very-secret-very-secret-very-secret"
     environ = {

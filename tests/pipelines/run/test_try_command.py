@@ -116,6 +116,27 @@ def test_a_dead_letter_is_shown_and_exits_with_1(run):
     assert "contact gives nothing" in shown
 
 
+FORM = """
+[bot]
+scheme = "token"
+token = { field = "/token" }
+[bot.mapping]
+contact = "item.from"
+[[bot.mapping.message]]
+id = "item.id"
+"""
+
+
+@pytest.mark.parametrize("header", ["Content-Type", "content-type", None])
+def test_a_form_is_one_however_its_content_type_is_written(run, tmp_path, header):
+    (tmp_path / "sources.toml").write_text(FORM)
+    body = b"token=a-token-of-26-letters&from=u&id=7"
+    arguments = ("--header", f"{header}: application/x-www-form-urlencoded") if header else ()
+    code, shown = run(body, *arguments, PARLEY_SOURCE_BOT_SECRETS="a-token-of-26-letters")
+    assert (code, "proof: accepted, token\n" in shown, "source_message_id        7" in shown) == (0, True, True)
+    assert ("note: read as a form" in shown) == (header is None)
+
+
 def test_a_preview_is_for_a_person_to_read(tmp_path):
     (tmp_path / "sources.toml").write_text(TEXT)
     env = {"PARLEY_SOURCES_FILE": str(tmp_path / "sources.toml")}

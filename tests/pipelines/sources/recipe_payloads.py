@@ -344,6 +344,35 @@ PAYLOADS = {
             },
             "Ada",
         ),
+        (
+            DISCORD
+            | {
+                "id": "5",
+                "type": 5,
+                "data": {
+                    "custom_id": "f",
+                    "components": [
+                        {"type": 18, "component": {"type": 4, "custom_id": "n", "value": "Ada"}},
+                        {"type": 18, "component": {"type": 3, "custom_id": "c", "values": ["red", "blue"]}},
+                    ],
+                },
+            },
+            "Ada\nred\nblue",
+        ),
+        (
+            DISCORD
+            | {
+                "id": "6",
+                "type": 2,
+                "data": {
+                    "name": "order",
+                    "options": [
+                        {"name": "cake", "type": 2, "options": [{"name": "add", "options": [{"value": 3}]}]}
+                    ],
+                },
+            },
+            "order cake add 3",
+        ),
     ],
     "intercom": [
         (
@@ -606,6 +635,32 @@ PAYLOADS = {
         (
             ZALO
             | {
+                "event_name": "anonymous_send_text",
+                "message": {"msg_id": "z3", "conversation_id": "zc", "text": "Who am I?"},
+            },
+            "Who am I?",
+        ),
+        (
+            ZALO | {"event_name": "oa_send_anonymous_text", "message": {"msg_id": "z4", "text": "Ask"}},
+            "Ask",
+        ),
+        (
+            ZALO
+            | {
+                "event_name": "user_send_group_text",
+                "oa_id": "zr",
+                "recipient": {"id": "zg"},
+                "message": {"msg_id": "z5", "text": "All of you"},
+            },
+            "All of you",
+        ),
+        (
+            ZALO | {"event_name": "user_reacted_message", "message": {"msg_id": "zm", "react_icon": "/-heart"}},
+            {"reaction.emoji": "/-heart"},
+        ),
+        (
+            ZALO
+            | {
                 "event_name": "user_send_image",
                 "message": {
                     "msg_id": "z2",
@@ -720,6 +775,14 @@ PAYLOADS = {
             },
             {"source.delivery_state": "delivered"},
         ),
+        (
+            {
+                "results": [
+                    {"messageId": "im", "status": {"groupName": "DELIVERED", "name": "DELIVERED_TO_OPERATOR"}}
+                ]
+            },
+            {"source.delivery_state": "sent"},
+        ),
     ],
     "teams": [
         (TEAMS | {"type": "message", "text": "<at>Bot</at> Hi"}, "Bot Hi"),
@@ -784,6 +847,14 @@ PAYLOADS = {
             ("postback", "yes"),
         ),
         (CHAT | {"type": "ADDED_TO_SPACE"}, {"source.subscription": "ADDED_TO_SPACE"}),
+        (
+            CHAT
+            | {
+                "type": "ADDED_TO_SPACE",
+                "message": {"name": "spaces/A/messages/D", "text": "@Shop are you open?"},
+            },
+            "@Shop are you open?",
+        ),
     ],
     "mattermost": [
         (MATTERMOST | {"post_id": "p1", "text": "Hi", "timestamp": 1795372100123, "user_name": "ada"}, "Hi"),

@@ -18,6 +18,7 @@ EVENTS = {
     "batch": [f"inbound message m_b{n}" for n in (1, 2, 3, 4)],
     "batch_with_a_bad_item": ["inbound message m_good", "inbound message m_also_good"],
     "branded_camera": ["conversation source.branded_camera=OPEN"],
+    "call_permission_reply": ["conversation source.call_permission_reply=approve"],
     "calls": ["conversation source.calls=connect", "conversation source.calls=ringing"],
     "checkout_update": ["conversation source.checkout_update=ORDER"],
     "dashboard_test": ["inbound message test_message_id test"],
@@ -367,6 +368,22 @@ def test_a_change_is_about_whomever_it_names(who):
     rows = normalized("facebook", json.dumps(body).encode())
     assert told(rows) == ["contact source.x=add"]
     assert rows.contacts.source_contact_id == CONTACT
+    assert rows.metadata.actor_id == (None if "user" in who else CONTACT)
+
+
+@pytest.mark.parametrize("is_wrapped", [True, False])
+def test_reply_to_a_request_to_call_says_what_was_answered(is_wrapped):
+    reply = {
+        "sender": {"id": CONTACT},
+        "recipient": {"id": PAGE},
+        "timestamp": SENT // 1_000_000,
+        "call_permission_reply": {"response": "approve", "expiration_timestamp": "1795972200"},
+    }
+    entry = {"id": PAGE, "time": SENT // 1_000, "messaging": [reply]} if is_wrapped else reply
+    rows = normalized("facebook", json.dumps({"object": "page", "entry": [entry]}).encode())
+    assert told(rows) == ["conversation source.call_permission_reply=approve"]
+    assert (rows.channels.source_channel_id, rows.contacts.source_contact_id) == (PAGE, CONTACT)
+    assert (rows.metadata.occurred_at_from, rows.metadata.occurred_at) == ("item", SENT // 1_000_000 * 1_000_000)
 
 
 def test_calls_are_told_in_the_conversation_of_whoever_is_at_the_other_end():

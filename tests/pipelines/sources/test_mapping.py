@@ -329,6 +329,45 @@ def test_wrong_expressions_are_told_at_start_with_their_line(expression, complai
 
 
 @pytest.mark.parametrize(
+    ("expression", "complaint"),
+    [
+        ("headers.other", "the header 'other' is none of keep_headers, so this is always null"),
+        ('item.a || headers."X-Event"', 'names of headers are in lower case: headers."x-event"'),
+        ('item.list[?headers.other] || headers."x-event"', None),
+        ("headers", None),
+    ],
+)
+def test_header_that_is_always_null_is_told_by_the_check_and_keeps_nobody_from_starting(expression, complaint):
+    text = "[odd]\nkeep_headers = ['X-Event']\n[odd.mapping]\n[[odd.mapping.message]]\nid = 'item.id'\n"
+    text += f"contact = '''{expression}'''\n"
+    told = registry.doubts(text, "f")
+    assert told == ([f"f, line 6: odd.mapping.message[0].contact: {complaint}"] if complaint else [])
+    assert registry.parsers(text).keys() == {"odd"}
+
+
+@pytest.mark.parametrize(
+    ("charset", "written"),
+    [
+        ("; charset=ISO-8859-1", "iso-8859-1"),
+        (';charset="windows-1252"', "windows-1252"),
+        ("; charset=utf-8", "utf-8"),
+        ("; charset=utf-16", "utf-8"),
+        ("; charset=base64", "utf-8"),
+        ("; charset=raw-unicode-escape", "utf-8"),
+        ("; charset=klingon", "utf-8"),
+        ("", "utf-8"),
+    ],
+)
+def test_form_is_read_in_the_charset_that_it_declares(monkeypatch, charset, written):
+    mapping = "contact='item.c'\n[[odd.mapping.message]]\nid='item.id'\ntext='item.t'"
+    monkeypatch.setitem(PARSERS, "odd", registry.parsers(f"[odd.mapping]\n{mapping}")["odd"])
+    long = "Grüße " * 20
+    body = urlencode({"c": "Jörg", "id": "1", "t": long}, encoding=written).encode()
+    message = normalized("odd", body, content_type=FORM + charset).messages
+    assert (message.source_contact_id, json.loads(message.reading)["text"]) == ("Jörg", long.strip())
+
+
+@pytest.mark.parametrize(
     "expression", ["sort_by(item.list, &at)[0].at", "item.list[?at > `3`].{a: at}", "@", "'text'"]
 )
 def test_names_inside_of_projections_are_not_mistaken(expression):

@@ -1,5 +1,6 @@
 """What a mapping can say of text, attachments and times, and what it costs."""
 
+import datetime as dt
 import gzip
 import json
 from urllib.parse import urlencode
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from normalized import normalized, raw_event
 
+from pipelines.core.times import from_micros
 from pipelines.sources import PARSERS, interpreter, registry
 from pipelines.sources.expressions import problems
 from pipelines.sources.mapping import Mapped
@@ -191,8 +193,28 @@ def test_functions_of_nothing_give_nothing(reading):
 def test_times_of_a_declared_form(reading, declared, told, sent_at):
     mapping = f"contact='item.c'\ntime='item.t'\n{declared}\n[[odd.mapping.message]]\nid='item.id'"
     message = reading(mapping, {"c": "c", "id": 1, "t": told}).messages
-    assert (message.sent_at_from, message.sent_at_raw) == ("item", sent_at)
-    assert reading(mapping, {"c": "c", "id": 1, "t": "soon"}).messages.sent_at_from == "received"
+    moment = dt.datetime.fromisoformat(sent_at)
+    assert (message.sent_at_from, from_micros(message.sent_at), message.sent_at_raw) == ("item", moment, str(told))
+    unread = reading(mapping, {"c": "c", "id": 1, "t": "soon"}).messages
+    assert (unread.sent_at_from, unread.sent_at_raw) == ("received", "soon")
+    assert reading(mapping, {"c": "c", "id": 1}).messages.sent_at_raw is None
+
+
+@pytest.mark.parametrize(("own", "hour"), [("", 9), ("time_offset='-01:00'", 19)])
+def test_offset_of_the_mapping_holds_for_a_rules_own_form(reading, own, hour):
+    mapping = f"""
+        contact = "item.c"
+        time = "item.t"
+        time_format = "%d.%m.%Y %H:%M"
+        time_offset = "+09:00"
+        [[odd.mapping.message]]
+        id = "item.id"
+        time = "item.at"
+        time_format = "%Y/%m/%d %H:%M"
+        {own}
+    """
+    message = reading(mapping, {"c": "c", "id": 1, "at": "2026/11/22 18:29"}).messages
+    assert from_micros(message.sent_at) == dt.datetime(2026, 11, 22, hour, 29, tzinfo=dt.UTC)
 
 
 def test_what_was_sent_without_saying_to_whom_is_in_its_conversation(reading):

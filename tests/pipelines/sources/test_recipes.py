@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from normalized import normalized
-from recipe_payloads import FORM, JOINED, OF_CONVERSATION, PAYLOADS
+from recipe_payloads import CHAT, FORM, JOINED, OF_CONVERSATION, PAYLOADS, TEAMS, VIBER, ZALO
 
 from pipelines.run.shown import filled
 from pipelines.sources import PARSERS, registry
@@ -247,6 +247,68 @@ def test_payloads_are_read_and_facts_joined(name, monkeypatch):
             )
         else:
             assert (message.kind, found["postbackData"]) == becomes
+
+
+def rows_of(name, monkeypatch, *payloads):
+    monkeypatch.setitem(PARSERS, name, registry.parsers(recipe(name))[name])
+    return [normalized(name, written(payload)) for payload in payloads]
+
+
+def test_zalo_is_believed_when_it_tries_again_after_hours():
+    body = written(PAYLOADS["zalo"][0][0] | {"timestamp": f"{int(NOW) - 6_630}000"})
+    assert prover("zalo")(request("zalo", body))
+
+
+def test_zalos_groups_and_anonymous_visitors_have_conversations_of_their_own(monkeypatch):
+    sent = ZALO | {"oa_id": "zr"}
+    rows = rows_of(
+        "zalo",
+        monkeypatch,
+        sent | {"event_name": "user_send_text", "message": {"msg_id": "1"}},
+        sent | {"event_name": "user_send_group_text", "recipient": {"id": "g"}, "message": {"msg_id": "2"}},
+        sent | {"event_name": "anonymous_send_text", "message": {"msg_id": "3", "conversation_id": "c"}},
+        {"event_name": "oa_send_consent", "oa_id": "zr", "phone": "84", "request_type": "SENT"},
+    )
+    messages = [each.messages for each in rows[:3]]
+    assert {each.source_channel_id for each in messages} == {"zr"}
+    assert [each.source_conversation_id or each.source_contact_id for each in messages] == ["zs", "g", "c"]
+    assert rows[3].facts() == {"source.unknown": ""}
+
+
+def test_teams_numbers_messages_by_conversation(monkeypatch):
+    said = TEAMS | {"type": "message", "text": "Hi", "replyToId": "7"}
+    here, there = rows_of("teams", monkeypatch, said, said | {"conversation": {"id": "19:d"}})
+    assert here.messages.message_id != there.messages.message_id
+    assert filled(here.messages.content, here.messages.reading)["context"]["id"] == "19:c:7"
+
+
+def test_whoever_adds_googles_app_by_name_has_said_something_besides(monkeypatch):
+    message = {"name": "spaces/A/messages/D", "text": "@Shop are you open?"}
+    added, alone = CHAT | {"type": "ADDED_TO_SPACE", "message": message}, CHAT | {"type": "ADDED_TO_SPACE"}
+    with_message, without = rows_of("google-chat", monkeypatch, added, alone)
+    assert with_message.facts() == without.facts() == {"source.subscription": "ADDED_TO_SPACE"}
+    assert with_message.messages.source_message_id == "spaces/A/messages/D"
+    assert not without["messages"]
+
+
+def test_what_a_viber_bot_remembers_is_no_button(monkeypatch):
+    message = {"type": "text", "text": "Hi", "tracking_data": "step 3"}
+    (rows,) = rows_of("viber", monkeypatch, VIBER | {"event": "message", "message": message})
+    assert filled(rows.messages.content, rows.messages.reading) == {"text": "Hi"}
+
+
+def test_fronts_bounce_is_told(monkeypatch):
+    bounced = json.loads(written(PAYLOADS["front"][1][0]))
+    bounced["payload"]["type"] = "message_bounce_error"
+    (rows,) = rows_of("front", monkeypatch, bounced)
+    assert rows.facts() == {"source.event": "message_bounce_error"}
+
+
+def test_discord_is_told_what_it_may_suggest():
+    definition = SourcesFile(recipe("discord")).definitions["discord"]
+    body = written({"id": "1", "type": 4, "data": {"name": "ask"}})
+    given = Answers(definition.answers, ()).after_proof(request("discord", body))
+    assert (given.keep, given.response.json) == (False, {"type": 8, "data": {"choices": []}})
 
 
 def test_recipes_name_where_their_secret_is():
