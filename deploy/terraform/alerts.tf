@@ -76,6 +76,8 @@ locals {
       where     = " AND resource.labels.job_name = starts_with(\"parley\")"
       threshold = 0
       runbook   = "docs/deploy.md#job-failed"
+      # At once: a job that has ended stops reporting, and may not do so for minutes after it has failed.
+      duration = "0s"
     }
   }
 }
@@ -135,7 +137,7 @@ resource "google_monitoring_alert_policy" "cloud" {
       filter          = "metric.type = \"${each.value.metric}\" AND resource.type = \"${each.value.resource}\"${each.value.where}"
       comparison      = "COMPARISON_GT"
       threshold_value = each.value.threshold
-      duration        = "300s"
+      duration        = try(each.value.duration, "300s")
 
       aggregations {
         alignment_period   = "60s"

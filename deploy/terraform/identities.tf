@@ -36,7 +36,8 @@ resource "google_storage_bucket_iam_member" "receiver_archives" {
   member = google_service_account.receiver.member
 }
 
-# Visitors' browsers are told of answers: of the live chat's conversations, and of nothing else, names are listed.
+# Visitors' browsers are told of answers; and who may not list is told of a reply's key that is not there yet that it may
+# not be seen. Of the live chat's conversations, of keys of replies, and of nothing else, names are listed.
 # https://cloud.google.com/iam/docs/conditions-attribute-reference#api-attributes
 
 resource "google_project_iam_custom_role" "lister" {
@@ -52,8 +53,11 @@ resource "google_storage_bucket_iam_member" "receiver_lists_answers" {
   member = google_service_account.receiver.member
 
   condition {
-    title      = "answers of the live chat"
-    expression = "api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\").startsWith(\"raw/replies/chat/\")"
+    title = "answers of the live chat, keys of replies"
+    expression = join(" || ", [
+      for folder in ["chat", "keys"] :
+      "api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\").startsWith(\"raw/replies/${folder}/\")"
+    ])
   }
 }
 
@@ -149,12 +153,23 @@ locals {
   }
 }
 
+# The role also reads and adds objects, of every bucket of the project: here of jobs alone, so that workers of the
+# streaming job can neither read the archive and its keys nor add to them.
+# https://cloud.google.com/iam/docs/roles-permissions/dataflow#dataflow.worker
 resource "google_project_iam_member" "worker" {
   for_each = local.workers
 
   project = var.project
   role    = "roles/dataflow.worker"
   member  = each.value.member
+
+  condition {
+    title = "project without other buckets"
+    expression = join(" || ", [
+      "(resource.type != \"storage.googleapis.com/Bucket\" && resource.type != \"storage.googleapis.com/Object\")",
+      "resource.name.startsWith(\"projects/_/buckets/${google_storage_bucket.jobs.name}\")",
+    ])
+  }
 }
 
 resource "google_artifact_registry_repository_iam_member" "worker_pulls" {
@@ -192,7 +207,15 @@ resource "google_project_iam_member" "operator" {
   member  = each.value.member
 }
 
-# The datasets that runs keep their rows in, whoever planned them: a batch job, or another operator.
+# The datasets that runs keep their rows in, whoever planned them: a batch job, or another operator. So are previews, and
+# the lists of an erasure, which another eraser may go on with. Who makes a dataset owns it, and nobody else of the group.
+locals {
+  datasets_of_runs = join(" || ", [
+    for kind in ["run", "preview", "erasing"] :
+    "resource.name.startsWith(\"projects/${var.project}/datasets/${local.views_dataset}_${kind}_\")"
+  ])
+}
+
 resource "google_project_iam_member" "operator_owns_runs" {
   for_each = var.operators
 
@@ -202,7 +225,7 @@ resource "google_project_iam_member" "operator_owns_runs" {
 
   condition {
     title      = "datasets of runs"
-    expression = "resource.name.startsWith(\"projects/${var.project}/datasets/${local.views_dataset}_run_\")"
+    expression = local.datasets_of_runs
   }
 }
 

@@ -1,4 +1,4 @@
-# HTTPS from the internet to the receivers. It reads requests before it forwards them, does not touch bodies,
+# HTTPS from the internet to the receivers. It passes requests on as they come, does not touch bodies,
 # and keeps idle connections for 600 seconds, less than PARLEY_KEEP_ALIVE_SECONDS.
 
 resource "google_compute_global_address" "receiver" {
@@ -54,6 +54,29 @@ resource "google_compute_backend_service" "receiver" {
 resource "google_compute_url_map" "receiver" {
   name            = "parley-receiver"
   default_service = google_compute_backend_service.receiver.id
+
+  host_rule {
+    hosts        = ["*"]
+    path_matcher = "receiver"
+  }
+
+  path_matcher {
+    name            = "receiver"
+    default_service = google_compute_backend_service.receiver.id
+
+    # Answers of the live chat come by a stream that the receiver ends after five minutes. Cut off before, it is trouble
+    # to the browser, which pauses the longer the more often that happens.
+    path_rule {
+      paths   = ["/chatplugin.events"]
+      service = google_compute_backend_service.receiver.id
+
+      route_action {
+        timeout {
+          seconds = "330"
+        }
+      }
+    }
+  }
 }
 
 resource "google_compute_target_https_proxy" "receiver" {

@@ -23,6 +23,11 @@ output "archive_key_secret" {
   value       = join("", values(local.archive_secret))
 }
 
+output "erasure_key_secret" {
+  description = "The secret with which people are erased, by its name: --erasure_key_secret of a job."
+  value       = google_secret_manager_secret.erasure_key.id
+}
+
 output "temp_location" {
   description = "Where jobs keep staged and temporary files."
   value       = local.temp_location

@@ -25,11 +25,18 @@ resource "google_secret_manager_secret_iam_member" "erasure_key" {
   member    = "group:${each.value}"
 }
 
-# Workers of the streaming job know by it what is suppressed. They cannot read the archive, and so open no seal.
+# Workers know by it what is suppressed. Those of the streaming job cannot read the archive, and so open no seal; none can
+# replace an object there.
 resource "google_secret_manager_secret_iam_member" "erasure_key_streaming" {
   secret_id = google_secret_manager_secret.erasure_key.id
   role      = "roles/secretmanager.secretAccessor"
   member    = google_service_account.streaming.member
+}
+
+resource "google_secret_manager_secret_iam_member" "erasure_key_batch" {
+  secret_id = google_secret_manager_secret.erasure_key.id
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.batch.member
 }
 
 # Nobody else can replace an object of the archive.
@@ -65,7 +72,7 @@ resource "google_project_iam_member" "eraser" {
   member  = "group:${each.value}"
 }
 
-# Rows that runs keep, whoever planned them.
+# Rows that runs keep, whoever planned them, and the lists of an erasure that another eraser has begun.
 resource "google_project_iam_member" "eraser_owns_runs" {
   for_each = setsubtract(var.erasers, var.operators)
 
@@ -75,6 +82,6 @@ resource "google_project_iam_member" "eraser_owns_runs" {
 
   condition {
     title      = "datasets of runs"
-    expression = "resource.name.startsWith(\"projects/${var.project}/datasets/${local.views_dataset}_run_\")"
+    expression = local.datasets_of_runs
   }
 }

@@ -77,7 +77,7 @@ resource "google_compute_instance_template" "receiver" {
   }
 
   network_interface {
-    subnetwork = google_compute_subnetwork.parley.id
+    subnetwork = local.fetches_keys ? google_compute_subnetwork.out["out"].id : google_compute_subnetwork.parley.id
   }
 
   service_account {
@@ -157,6 +157,7 @@ resource "google_compute_instance_group_manager" "receiver" {
 
   depends_on = [
     google_artifact_registry_repository_iam_member.receiver_pulls,
+    google_compute_router_nat.out,
     google_project_iam_member.receiver,
     google_pubsub_topic_iam_member.receiver_publishes,
     google_secret_manager_secret_iam_member.archive_key_writer,

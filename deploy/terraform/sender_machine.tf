@@ -72,7 +72,7 @@ resource "google_compute_instance_template" "sender" {
   }
 
   network_interface {
-    subnetwork = google_compute_subnetwork.parley.id
+    subnetwork = google_compute_subnetwork.out["out"].id
   }
 
   service_account {
@@ -132,6 +132,7 @@ resource "google_compute_instance_group_manager" "sender" {
 
   depends_on = [
     google_artifact_registry_repository_iam_member.sender_pulls,
+    google_compute_router_nat.out,
     google_project_iam_member.sender,
     google_pubsub_subscription_iam_member.sender_subscribes,
     google_pubsub_topic_iam_member.sender_publishes,

@@ -36,12 +36,15 @@ resource "google_storage_bucket" "archive" {
     }
   }
 
+  # Events only. What lies beside them, below raw/replies, is small and has no age: the keys that keep a reply from being
+  # sent twice, what is known of attempts, and legal holds.
   dynamic "lifecycle_rule" {
     for_each = var.archive_delete_after_days == null ? [] : [var.archive_delete_after_days]
 
     content {
       condition {
-        age = lifecycle_rule.value
+        age            = lifecycle_rule.value
+        matches_prefix = ["raw/source="]
       }
       action {
         type = "Delete"
@@ -62,6 +65,12 @@ resource "google_storage_bucket" "jobs" {
   storage_class               = "STANDARD"
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
+
+  # Nothing here is worth having back, and rows of people that were erased since must be gone: docs/privacy.md. Said, since
+  # what is left out becomes seven days.
+  soft_delete_policy {
+    retention_duration_seconds = 0
+  }
 
   # Rows that a batch job has long loaded. Nothing else: a streaming job starts new workers from what is staged
   # here for as long as it runs.

@@ -125,7 +125,7 @@ variable "receiver_disk_gib" {
 }
 
 variable "archive_delete_after_days" {
-  description = "Days after which archived raw events are deleted; null keeps them for ever."
+  description = "Days after which archived raw events are deleted, from when their segment was last written, which an erasure does anew; null keeps them for ever."
   type        = number
   default     = null
 }

@@ -5,6 +5,7 @@ import logging
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Final
 
 from google.api_core.exceptions import GoogleAPICallError, NotFound
@@ -17,6 +18,7 @@ from pipelines.core.suppression import Entry, Key, Suppression
 TABLE: Final = "suppressions"
 KEY: Final = "PARLEY_ERASURE_KEY"
 """The setting: the operator's secret, with which what stands for people is made."""
+KEY_FILE: Final = f"{KEY}_FILE"
 LOOKS_AGAIN_SECONDS: Final = 30.0
 KNOWN_AFTER_SECONDS = 45.0
 """After so long every worker knows of what is suppressed, and what it made before that is stored."""
@@ -28,13 +30,33 @@ _read: dict[str, Key] = {}
 """Keys that were read, by the name of the secret: one is kept as long as the archive, and never changes."""
 
 
+def secret_from_environment() -> str:
+    """Return the operator's secret: as it is set, or as the file has it that `PARLEY_ERASURE_KEY_FILE` names.
+
+    Raises:
+        ConfigurationError: the file cannot be read or holds nothing, or both are set.
+    """
+    secret, path = os.environ.get(KEY, ""), os.environ.get(KEY_FILE, "")
+    if not path:
+        return secret
+    if secret:
+        raise ConfigurationError(f"{KEY} and {KEY_FILE} are both set: keep one")
+    try:
+        secret = Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{KEY_FILE} cannot be read: {error}") from error
+    if not secret:
+        raise ConfigurationError(f"{KEY_FILE} names a file without a secret: {path}")
+    return secret
+
+
 def key_from_environment() -> Key | None:
     """Return the operator's key; None where there is none.
 
     Raises:
-        ConfigurationError: it is too short.
+        ConfigurationError: it is too short, or its file cannot be read.
     """
-    secret = os.environ.get(KEY, "")
+    secret = secret_from_environment()
     try:
         return Key(secret) if secret else None
     except ValueError as error:
@@ -52,11 +74,11 @@ class Suppressed:
         """Take the name of a secret; else a key; else that of the environment.
 
         Raises:
-            ConfigurationError: the key is too short, or the name is none.
+            ConfigurationError: the key is too short, its file cannot be read, or the name is none.
         """
         self._where = where
         self._reference = reference and checked(reference)
-        self._secret = "" if reference else os.environ.get(KEY, "") if secret is None else secret
+        self._secret = "" if reference else secret_from_environment() if secret is None else secret
         if self._secret:
             _key(self._secret)
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import grpc
 import msgspec
+from google.api_core.exceptions import NotFound
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
@@ -84,6 +85,19 @@ def client(target: Target) -> bigquery.Client:
     if _emulator() is None:
         return bigquery.Client(project=target.project, location=target.location)
     return _EmulatorClient(project=target.project, location=target.location, credentials=AnonymousCredentials())
+
+
+def drop_dataset(client: bigquery.Client, name: str) -> None:
+    """Delete a dataset with all that is in it, by its full name; nothing where there is none.
+
+    BigQuery says 403 of a dataset that is not there to who may not delete any: "denied on dataset (or it may not
+    exist)". Whoever makes datasets and deletes only these is asked first whether there is one.
+    """
+    try:
+        client.get_dataset(name)
+    except NotFound:
+        return
+    client.delete_dataset(name, delete_contents=True, not_found_ok=True)
 
 
 def write_client(target: Target) -> BigQueryWriteClient:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from google.cloud import bigquery
 
 from pipelines.bigquery import load, resolving
-from pipelines.bigquery.target import Target
+from pipelines.bigquery.target import Target, drop_dataset
 from pipelines.core.rows import TABLES
 from pipelines.erase.person import Person
 from pipelines.reprocess.sql import Extent, literal, moment, partitions, superseded
@@ -179,17 +179,22 @@ def take_out_of_runs(
     return deleted
 
 
+def place_of_lists(live: Target, run_id: str) -> str:
+    """Return the name of the dataset that has an erasure's lists for the time of a step."""
+    return f"{live.views_dataset}_erasing_{run_id.replace('-', '')}"
+
+
 @contextlib.contextmanager
 def listed(
     client: bigquery.Client, live: Target, run_id: str, lists: Mapping[str, Iterable[str]]
 ) -> Iterator[list[str]]:
     """Give tables with the column `id` for the time of a block, one a list; BigQuery drops what we cannot."""
-    name = f"{live.views_dataset}_erasing_{run_id.replace('-', '')}"
+    name = place_of_lists(live, run_id)
     place = msgspec.structs.replace(live, rows_dataset=name)
     dataset = bigquery.Dataset(f"{live.project}.{name}")
     dataset.location = live.location
     dataset.default_table_expiration_ms = _DAY_MS
-    client.delete_dataset(dataset, delete_contents=True, not_found_ok=True)
+    drop_dataset(client, f"{live.project}.{name}")
     client.create_dataset(dataset)
     try:
         with tempfile.TemporaryDirectory(prefix="parley-") as folder:

@@ -125,12 +125,6 @@ class ParleyOptions(PipelineOptions):
             default=CONNECTIONS,
             help="how many connections a process opens to a table at most; one where the load is small",
         )
-        streaming.add_argument(
-            "--erasure_key_secret",
-            metavar="NAME",
-            help="the secret with which people are erased, projects/…/secrets/…, read by the workers themselves; "
-            "by default $PARLEY_ERASURE_KEY goes along with the job",
-        )
         batch.add_argument("--archive", help="the archive's root, a folder or gs://bucket/prefix")
         batch.add_argument(
             "--archive_keys",
@@ -181,6 +175,12 @@ class ParleyOptions(PipelineOptions):
         both.add_argument("--bigquery_project", help="the project of the datasets; by default --project")
         both.add_argument("--dataset_prefix", default="", help="what the datasets' names begin with")
         both.add_argument("--bigquery_location", default="US", help="where the datasets are")
+        both.add_argument(
+            "--erasure_key_secret",
+            metavar="NAME",
+            help="the secret with which people are erased, projects/…/secrets/…, read by the workers themselves; "
+            "by default $PARLEY_ERASURE_KEY goes along with the job",
+        )
 
     def selection(self) -> Selection:
         """Return which raw events a batch run reads."""

@@ -63,9 +63,12 @@ def _check_is_of_no_erasure(client: bigquery.Client, live: Target, run: Run) -> 
 
     It keeps nothing, but where the erasure was interrupted.
     """
+    reason = run.history[0].reason
+    if not reason:
+        return
     sql = (
         f"SELECT COUNT(*) FROM `{live.table('erasures')}` "  # noqa: S608
-        f"WHERE IF(key_id = '', reason, CONCAT('erasure ', run_id)) = {literal(run.history[0].reason)}"
+        f"WHERE IF(key_id = '', reason, CONCAT('erasure ', run_id)) = {literal(reason)}"
     )
     try:
         is_of_one = next(iter(client.query_and_wait(sql)))[0]
@@ -73,9 +76,7 @@ def _check_is_of_no_erasure(client: bigquery.Client, live: Target, run: Run) -> 
         # Of an earlier version, until its next `parley tables deploy`.
         return
     if is_of_one:
-        raise RefusedError(
-            f"run {run.run_id} has erased what it replaced ({run.history[0].reason}): that is final"
-        )
+        raise RefusedError(f"run {run.run_id} has erased what it replaced ({reason}): that is final")
 
 
 def check_roll_back(

@@ -48,9 +48,10 @@ def start(live: Target, request: Request, options: PipelineOptions, files: str) 
         with target.client(live) as client:
             Runs(client, live).begin(run_id, request)
     pipeline = beam.Pipeline(options=options)
-    keys = options.view_as(ParleyOptions).keys()
-    read = ReadArchive(groups, selection, damages=damages_folder(output), keys=keys)
-    _ = build(pipeline, read, WriteParquet(output), Suppressed(live)) | "Plan" >> FinishPlan(live, run_id, output)
+    parley = options.view_as(ParleyOptions)
+    read = ReadArchive(groups, selection, damages=damages_folder(output), keys=parley.keys())
+    suppressed = Suppressed(live, reference=parley.erasure_key_secret)
+    _ = build(pipeline, read, WriteParquet(output), suppressed) | "Plan" >> FinishPlan(live, run_id, output)
     return Started(run_id, pipeline.run())
 
 

@@ -16,6 +16,7 @@ from pipelines.bigquery.target import Target
 from pipelines.core.generation import GENERATION
 from pipelines.io.archive_damages import damages_folder, read_damages
 from pipelines.io.archive_segments import Selection
+from pipelines.io.options import ParleyOptions
 from pipelines.reprocess import diff, extent, folder, staging
 from pipelines.reprocess.progress import watched
 from pipelines.reprocess.runs import RefusedError, Request, Run, Runs, Staging, State, made_at
@@ -131,7 +132,7 @@ def _make(
         output,
         options,
         again=again,
-        suppressed=Suppressed(live),
+        suppressed=Suppressed(live, reference=options.view_as(ParleyOptions).erasure_key_secret),
         meanwhile=watched(request.archive, selection, f"{output}/events", "normalizing", steps),
     )
     steps.reached("normalized")

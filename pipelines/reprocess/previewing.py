@@ -13,7 +13,7 @@ import msgspec
 from google.cloud import bigquery
 
 from pipelines.bigquery.deploy import in_dependency_order
-from pipelines.bigquery.target import Target
+from pipelines.bigquery.target import Target, drop_dataset
 from pipelines.core.rows import TABLES
 from pipelines.reprocess import staging
 from pipelines.reprocess.replacement import moved_ids
@@ -29,7 +29,7 @@ _PART = 12
 
 def prefix(live: Target, run_id: str) -> str:
     """Return what the names of a run's preview begin with: `PARLEY_DATASET_PREFIX` for whoever looks at it."""
-    return f"{live.views_dataset.removesuffix('parley')}preview_{run_id.replace('-', '')[-_PART:]}_"
+    return f"{live.views_dataset}_preview_{run_id.replace('-', '')[-_PART:]}_"
 
 
 def target(live: Target, run_id: str) -> Target:
@@ -115,7 +115,7 @@ def drop(client: bigquery.Client, live: Target, run_id: str) -> None:
     """Delete the preview of a run; nothing where there is none."""
     shown = target(live, run_id)
     for name in (shown.views_dataset, shown.rows_dataset):
-        client.delete_dataset(f"{shown.project}.{name}", delete_contents=True, not_found_ok=True)
+        drop_dataset(client, f"{shown.project}.{name}")
 
 
 def _create(client: bigquery.Client, name: str, sql: str) -> None:

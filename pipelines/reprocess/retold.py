@@ -25,7 +25,8 @@ TOLD: Final = {
     "metadata": Told(
         "metadata_id",
         "occurred_date",
-        "IF(COUNTIF(occurred_at_from != 'received' OR key IN ('source.delivery_state', 'source.error')) = 0, "
+        "IF(COUNTIF(occurred_at_from != 'received' "
+        "OR key IN ('source.delivery_state', 'source.error', 'source.referral')) = 0, "
         "MAX(occurred_date), MIN(occurred_date))",
         {"occurred_at_from": "'received'", "key": "CAST(NULL AS STRING)"},
     ),

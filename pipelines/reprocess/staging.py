@@ -10,6 +10,7 @@ from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 
 from pipelines.bigquery.load import load_table
+from pipelines.bigquery.target import drop_dataset
 from pipelines.core.rows import TABLES
 from pipelines.reprocess.runs import RefusedError, Staging
 from pipelines.reprocess.steps import Steps
@@ -177,7 +178,7 @@ def _fingerprint() -> str:
 
 def drop(client: bigquery.Client, staging: Staging) -> None:
     """Delete all that a run kept; nothing where that has been done."""
-    client.delete_dataset(staging.dataset, delete_contents=True, not_found_ok=True)
+    drop_dataset(client, staging.dataset)
 
 
 def events(client: bigquery.Client, staging: Staging) -> int:

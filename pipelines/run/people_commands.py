@@ -8,7 +8,7 @@ import click
 from google.api_core.exceptions import GoogleAPICallError
 
 from pipelines.bigquery.target import client
-from pipelines.run.deciding import DIFFERENT, SAME, WITHDRAWN, Decisions, UnknownError
+from pipelines.run.deciding import DIFFERENT, SAME, WITHDRAWN, Decisions, Pair, UnknownError
 from pipelines.run.table_commands import target
 
 _apply = click.option(
@@ -48,10 +48,13 @@ def show(contact: str) -> None:
 @_reason
 @_apply
 def link(contact: str, other: str, reason: str | None, is_applied: bool) -> None:
-    """Decide that two contacts are one person; also puts a link back that was taken out."""
+    """Decide that two contacts are one person; also puts a link back that was taken out.
+
+    OTHER may also be what would link, as `show` lists it: phone:+49…, or person.id:….
+    """
     with _decisions() as decisions:
-        one, two = decisions.contact(contact).contact_id, decisions.contact(other).contact_id
-        _decide(decisions, one, two, SAME, reason, is_applied)
+        one = decisions.contact(contact).contact_id
+        _decide(decisions, one, _other_id(decisions, decisions.pairs(one), other), SAME, reason, is_applied)
 
 
 @people.command()
@@ -66,10 +69,10 @@ def unlink(contact: str, other: str, reason: str | None, is_applied: bool) -> No
     """
     with _decisions() as decisions:
         one = decisions.contact(contact).contact_id
-        pairs = {frozenset((pair.contact_id, pair.other_id)) for pair in decisions.pairs(one)}
-        two = other if any(other in pair for pair in pairs) else decisions.contact(other).contact_id
+        found = decisions.pairs(one)
+        two = _other_id(decisions, found, other)
         # A person may be one by way of others: a decision about two that nothing links directly would do nothing.
-        if frozenset((one, two)) not in pairs:
+        if not any({one, two} == {pair.contact_id, pair.other_id} for pair in found):
             raise click.ClickException(f"nothing links these two directly; see: parley people show {one}")
         _decide(decisions, one, two, DIFFERENT, reason, is_applied)
 
@@ -87,6 +90,12 @@ def withdraw(contact: str, other: str, reason: str | None, is_applied: bool) -> 
         _decide(
             decisions, one, other if known else decisions.contact(other).contact_id, WITHDRAWN, reason, is_applied
         )
+
+
+def _other_id(decisions: Decisions, pairs: list[Pair], other: str) -> str:
+    """Return the id of a contact, or of what links others, or would."""
+    is_told = any(other in (pair.contact_id, pair.other_id) for pair in pairs)
+    return other if is_told else decisions.contact(other).contact_id
 
 
 def _decide(

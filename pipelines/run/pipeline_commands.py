@@ -13,7 +13,7 @@ from pipelines.bigquery.deploy import deploy
 from pipelines.bigquery.suppressed import Suppressed
 from pipelines.bigquery.target import Target, client
 from pipelines.io.archive_segments import Selection, find_segments
-from pipelines.io.options import moment, unknown
+from pipelines.io.options import ParleyOptions, moment, unknown
 from pipelines.run import batch as batches
 from pipelines.run import local_stack, logs
 from pipelines.run import stream as live
@@ -95,13 +95,14 @@ def batch(
         raise click.ClickException(f"the dataset {where.rows_dataset} exists already: choose another --into")
     selection = Selection(start, end, sources)
     _check_archive(archive, selection)
-    suppressed = Suppressed(live)
+    options = local_options(ctx.args)
+    suppressed = Suppressed(live, reference=options.view_as(ParleyOptions).erasure_key_secret)
     # Before there are datasets: the key may be missing.
     suppressed.read()
     deploy(warehouse, where)
     _take_along(warehouse, live, where)
     with tempfile.TemporaryDirectory() as folder:
-        done = batches.run(archive, selection, folder, local_options(ctx.args), suppressed=suppressed)
+        done = batches.run(archive, selection, folder, options, suppressed=suppressed)
         rows = load.load(warehouse, where, folder)
     click.echo(f"{done.events} events of {done.segments} segments: {rows}")
     if done.damages:

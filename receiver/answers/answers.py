@@ -10,6 +10,7 @@ import msgspec
 
 from receiver.answers.conversations import Conversations, conversation_key, open_conversations
 from receiver.answers.entries import Entry
+from receiver.answers.news import ENTRIES, Notice
 from receiver.answers.watch import Listener, Watch
 from receiver.chatplugin.tokens import Visitor
 from receiver.config import PREFIX, Settings
@@ -100,8 +101,9 @@ class Answers:
         """Return what is new after an event, as soon as there is something, or nothing after so many seconds."""
         until = time.monotonic() + seconds
         while True:
-            found = [_event(*each) for each in self._entries(listener.key, after)]
-            found += _typing(listener)
+            # Before it is looked: who stores something meanwhile is not passed over.
+            notices = listener.take()
+            found = _with_typing(notices, [_event(*each) for each in self._entries(listener.key, after)])
             left = until - time.monotonic()
             if found or left <= 0:
                 return found
@@ -117,10 +119,10 @@ class Answers:
         yield b"retry: %d\nevent: ready\ndata: {}\n\n" % _RETRY_MILLISECONDS
         while time.monotonic() < until:
             # Also after a pause: whoever stored something may have died before it let us know.
-            for number, entry in self._entries(listener.key, after):
-                after = max(after, number)
-                yield _encoded(_event(number, entry))
-            for event in _typing(listener):
+            # And what is new since is taken before: who stores something meanwhile is not passed over.
+            notices = listener.take()
+            for event in _with_typing(notices, [_event(*each) for each in self._entries(listener.key, after)]):
+                after = event.get("id", after)
                 yield _encoded(event)
             if not listener.wait(HEARTBEAT_SECONDS):
                 yield b":\n\n"
@@ -142,10 +144,14 @@ def _event(number: int, entry: Entry) -> Event:
     return {"id": number, "event": entry.kind, "data": entry.event()}
 
 
-def _typing(listener: Listener) -> list[Event]:
-    """Return whether somebody types, where that is new; the last counts."""
-    told = [notice.what for notice in listener.take() if notice.what != "entry"]
-    return [{"event": "typing", "data": {"on": told[-1] == "typing_on"}}] if told else []
+def _with_typing(notices: list[Notice], entries: list[Event]) -> list[Event]:
+    """Add to what is new whether somebody types, where it is: the last counts, and an answer is the end of it."""
+    told = [notice.what for notice in notices if notice.what != "entry"]
+    if not told or told[-1] in ENTRIES:
+        return entries
+    typing: Event = {"event": "typing", "data": {"on": told[-1] == "typing_on"}}
+    # An answer that is there before anybody was told of it is what they typed.
+    return [*entries, typing] if "answer" in told else [typing, *entries]
 
 
 def _encoded(event: Event) -> bytes:

@@ -63,7 +63,7 @@ class Conversations:
             for name in names[: max(0, len(names) + 1 - MOST_ENTRIES)]:
                 self._store.remove(f"{folder}/{name}")
         # Also of what is known: who stored it may have died before.
-        self.news.tell(key, "entry")
+        self.news.tell(key, "answer" if entry.kind == "message" and not entry.from_contact else "entry")
         return not known
 
     def read(self, key: str, after: int = 0) -> list[tuple[int, Entry]]:

@@ -17,7 +17,10 @@ _TIDY_SECONDS: Final = 30.0
 _PARTS: Final = 4
 _log = logging.getLogger(__name__)
 
-What = Literal["entry", "typing_on", "typing_off"]
+What = Literal["entry", "answer", "typing_on", "typing_off"]
+"""`answer`: an entry by which whoever typed has done so; any other is an `entry`."""
+
+ENTRIES: Final = frozenset({"entry", "answer"})
 
 
 class Notice(NamedTuple):

@@ -24,14 +24,16 @@ RETRY_AFTER_SECONDS: Final = 30
 MAX_EVENT_BYTES: Final = 4 * 1024
 _MOST_DIGITS: Final = 9
 
+MessageIds = Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(max_length=50)]
+
 
 class Told(msgspec.Struct, frozen=True):
     """What a visitor does besides writing."""
 
     event: Literal["seen", "typing"]
-    message_ids: Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(max_length=50)] = []
+    message_ids: MessageIds | None = None
     """The answers that were seen."""
-    on: bool = True
+    on: bool | None = None
     """Whether they type."""
     sent_at: str | None = None
 
@@ -114,9 +116,14 @@ def _check(body: bytes) -> None:
         HTTPException: 400, if not.
     """
     try:
-        _TOLD.decode(body)
+        told = _TOLD.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         refuse(400, "invalid_request", str(error))
+    # The body is kept as it is: what it leaves out, no row could say.
+    if told.event == "seen" and told.message_ids is None:
+        refuse(400, "invalid_request", "message_ids is missing.")
+    if told.event == "typing" and told.on is None:
+        refuse(400, "invalid_request", "on is missing.")
 
 
 def _listen(answers: Answers, visitor: Visitor, door: Door) -> Listener:

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Final
 
-from receiver.answers.news import Notice
+from receiver.answers.news import ENTRIES, Notice
 from receiver.event_loop import Waiter, waiter
 
 STALE_SECONDS: Final = 10.0
@@ -146,7 +146,7 @@ class Watch:
         notices = self._read()
         now = self._clock()
         for notice in notices:
-            if notice.name in known or (notice.what != "entry" and notice.at < now - STALE_SECONDS):
+            if notice.name in known or (notice.what not in ENTRIES and notice.at < now - STALE_SECONDS):
                 continue
             with self._lock:
                 listeners = list(self._listeners.get(notice.key, ()))

@@ -15,6 +15,7 @@ CHANNELS: Final = "chatplugin-channels"
 """The app's extension that holds the ids of the channels."""
 _CHANNEL_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*?#@A-Z]+")
+_USUAL_PORTS: Final = {"http": ":80", "https": ":443"}
 _CHANNELS: Final = msgspec.json.Decoder(dict[str, list[str]])
 
 
@@ -91,4 +92,20 @@ def _channels(settings: Settings) -> dict[str, frozenset[str]]:
                     f"{PREFIX}{name}: {origin[:80]!r} is no origin: scheme://host or scheme://host:port, "
                     "in lower case"
                 )
-    return {channel: frozenset(origins) for channel, origins in channels.items()}
+    return {channel: frozenset(map(_as_sent, origins)) for channel, origins in channels.items()}
+
+
+def _as_sent(origin: str) -> str:
+    """Return an origin as browsers send it: without the port that a scheme has anyway, other letters as xn--….
+
+    https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin
+    """
+    scheme, _, host = origin.partition("://")
+    if port := _USUAL_PORTS.get(scheme):
+        host = host.removesuffix(port)
+    try:
+        host = host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        # No name, whoever has written it: nobody comes from there.
+        return origin
+    return f"{scheme}://{host}"

@@ -130,12 +130,16 @@ class BucketStore:
 
     def read(self, name: str) -> bytes | None:
         """Return an object's bytes, None where there is none."""
-        from google.api_core.exceptions import NotFound  # noqa: PLC0415
+        from google.api_core.exceptions import Forbidden, NotFound  # noqa: PLC0415
 
         blob = self._blob(name)
         try:
             data: bytes = blob.download_as_bytes(timeout=_TIMEOUT_SECONDS, **self._retry)
         except NotFound:
+            return None
+        except Forbidden:
+            if self._is_listed(name):
+                raise
             return None
         return data
 
@@ -149,10 +153,33 @@ class BucketStore:
 
     def remove(self, name: str) -> None:
         """Remove an object, where it is there."""
-        from google.api_core.exceptions import NotFound  # noqa: PLC0415
+        from google.api_core.exceptions import Forbidden, NotFound  # noqa: PLC0415
 
-        with contextlib.suppress(NotFound):
+        try:
             self._blob(name).delete(timeout=_TIMEOUT_SECONDS)
+        except NotFound:
+            pass
+        except Forbidden:
+            if self._is_listed(name):
+                raise
+
+    def _is_listed(self, name: str) -> bool:
+        """Return whether an object is there, by its name.
+
+        Cloud Storage answers 403, and not 404, where there is none and the account may not list all names: "denied
+        on resource (or it may not exist)". The accounts of an installation list some, and so find out.
+        """
+        wanted = self._prefix + _checked(name)
+        # In order: what begins with a name comes after it.
+        blobs = self._client.list_blobs(
+            self._bucket_name,
+            prefix=wanted,
+            max_results=1,
+            fields="items(name),nextPageToken",
+            timeout=_TIMEOUT_SECONDS,
+            **self._retry,
+        )
+        return any(blob.name == wanted for blob in blobs)
 
     @property
     def _client(self) -> Any:

@@ -148,6 +148,16 @@ WITH
         AND exchanged.sent_at < bounded.until_at
     GROUP BY bounded.metadata_id
   ),
+  told_leaves AS (
+    SELECT metadata_id, event_id, pointer, contact_id, conversation_id, occurred_at, key, value
+    FROM `${views}.metadata`
+    WHERE
+      key IN (
+        'conversion.value', 'conversion.currency', 'conversion.name', 'conversion.ctwa_clid', 'conversion.conversation_id'
+      )
+    -- Told in two partitions, it is one all the same, as its last telling told it.
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY metadata_id ORDER BY occurred_date DESC) = 1
+  ),
   -- The leaves of one element of a custom source's metadata: the same event, the same place but for the last name.
   told_conversions AS (
     SELECT
@@ -161,19 +171,32 @@ WITH
       MIN(IF(key = 'conversion.name', value, NULL)) AS name,
       UPPER(MIN(IF(key = 'conversion.currency', value, NULL))) AS currency,
       MIN(IF(key = 'conversion.value', value, NULL)) AS value
-    FROM `${views}.metadata`
-    WHERE
-      key IN (
-        'conversion.value', 'conversion.currency', 'conversion.name', 'conversion.ctwa_clid', 'conversion.conversation_id'
-      )
+    FROM told_leaves
     GROUP BY event_id, place
+  ),
+  -- Under which ids a conversation with one person on one channel was known before it was found out who that is.
+  renamed AS (
+    SELECT
+      seen.conversation_id,
+      MIN(CONCAT(seen.channel_id, ' ', identities.resolved_contact_id)) AS person
+    FROM `${views}.counted_conversations` AS seen
+    INNER JOIN `${views}.identities` AS identities
+      ON
+        identities.contact_id = seen.contact_id
+        AND identities.source_contact_id = seen.source_conversation_id
+    GROUP BY seen.conversation_id
   ),
   conversions AS (
     SELECT
       *,
       -- What is no amount of money (nan, 1e300, a time) has no value, and does not fail the question.
       CAST(ROUND(IF(ABS(amount) < 1000000000000, amount, NULL) * 1000000) AS INT64) AS value_micros
-    FROM (SELECT *, SAFE_CAST(value AS FLOAT64) AS amount FROM told_conversions)
+    FROM
+      (
+        SELECT told_conversions.*, renamed.person, SAFE_CAST(told_conversions.value AS FLOAT64) AS amount
+        FROM told_conversions
+        LEFT JOIN renamed ON renamed.conversation_id = told_conversions.about_id
+      )
   ),
   known_by AS (
     SELECT bounded.*, known
@@ -183,6 +206,7 @@ WITH
         [
           CONCAT('click ', ctwa_clid),
           CONCAT('conversation ', conversation_id),
+          CONCAT('person ', channel_id, ' ', contact_id),
           CONCAT('contact ', contact_id)
         ]
       ) AS known
@@ -200,6 +224,7 @@ WITH
       ON
         known_by.known = COALESCE(
           CONCAT('click ', conversions.ctwa_clid),
+          CONCAT('person ', conversions.person),
           CONCAT('conversation ', COALESCE(conversions.about_id, conversions.conversation_id)),
           CONCAT('contact ', conversions.contact_id)
         )

@@ -17,7 +17,7 @@ WITH
   ),
   -- When each message was sent, as sessions has it: a status may tell an earlier time, in whole seconds or of its queue.
   told AS (
-    SELECT message_id, sent_at
+    SELECT message_id, conversation_id, direction, sent_at
     FROM `${views}.messages`
     WHERE TRUE
     QUALIFY ROW_NUMBER() OVER (PARTITION BY message_id ORDER BY sent_date) = 1
@@ -25,7 +25,8 @@ WITH
   sent AS (
     SELECT
       states.message_id,
-      states.conversation_id,
+      -- A custom source may tell of a message without its conversation.
+      COALESCE(told.conversation_id, states.conversation_id) AS conversation_id,
       states.state,
       COALESCE(told.sent_at, states.sent_at, states.first_told_at) AS sent_at
     FROM `${views}.delivery_states` AS states
@@ -50,7 +51,7 @@ WITH
   asked AS (
     SELECT bounds.session_id, MIN(inbound.sent_at) AS first_inbound_at
     FROM bounds
-    INNER JOIN `${views}.messages` AS inbound
+    INNER JOIN told AS inbound
       ON
         inbound.conversation_id = bounds.conversation_id
         AND inbound.sent_at >= bounds.started_at
@@ -107,18 +108,24 @@ WITH
         AND closings.occurred_at < bounds.until_at
     GROUP BY bounds.session_id
   ),
+  given AS (
+    SELECT conversation_id, rated_at, score
+    FROM `${views}.ratings`
+    WHERE score IS NOT NULL
+    -- Told in two partitions, it is one all the same, as its last telling told it.
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY rating_id ORDER BY rated_date DESC) = 1
+  ),
   rated AS (
     SELECT
       bounds.session_id,
-      COUNT(ratings.score) AS ratings,
-      SUM(ratings.score) / COUNT(ratings.score) AS rating
+      COUNT(given.score) AS ratings,
+      SUM(given.score) / COUNT(given.score) AS rating
     FROM bounds
-    INNER JOIN `${views}.ratings` AS ratings
+    INNER JOIN given
       ON
-        ratings.conversation_id = bounds.conversation_id
-        AND ratings.rated_at >= bounds.started_at
-        AND ratings.rated_at < bounds.until_at
-    WHERE ratings.score IS NOT NULL
+        given.conversation_id = bounds.conversation_id
+        AND given.rated_at >= bounds.started_at
+        AND given.rated_at < bounds.until_at
     GROUP BY bounds.session_id
   ),
   costs AS (

@@ -1,7 +1,8 @@
 -- Each piece of metadata once, with the ids as its telling gave them (the view metadata makes one contact of all that a
 -- person is in a source): as its first telling told it, whichever generation stored it; one without a time of its own, which
 -- may have come back to an earlier value (on, off, on), as its last telling did. A delivery never comes back to an
--- earlier state: of states and their errors the first telling counts, and a redelivery does not make a message sent later.
+-- earlier state: of states and their errors the first telling counts, and a redelivery does not make a message sent later; nor
+-- does it make somebody come later (a referral).
 -- A filter on occurred_date prunes. Metadata without a usable time of its own may be told in two partitions: from the
 -- next parley settle on it shows in the last only (retold).
 SELECT
@@ -35,7 +36,7 @@ WHERE
   -- Told once more since that was found.
   OR (
     telling.occurred_at_from = 'received'
-    AND telling.key NOT IN ('source.delivery_state', 'source.error')
+    AND telling.key NOT IN ('source.delivery_state', 'source.error', 'source.referral')
     AND telling.occurred_date > retold.shown_date
   )
 QUALIFY
@@ -44,7 +45,8 @@ QUALIFY
     ORDER BY
       IF(telling.occurred_at_from = 'received', 1, 0),
       IF(
-        telling.occurred_at_from = 'received' AND telling.key NOT IN ('source.delivery_state', 'source.error'),
+        telling.occurred_at_from = 'received'
+        AND telling.key NOT IN ('source.delivery_state', 'source.error', 'source.referral'),
         telling.received_at,
         NULL
       ) DESC,

@@ -38,6 +38,8 @@ WITH
       IF(content_type = 'application/x-www-form-urlencoded', content, NULL) AS form
     FROM `${views}.messages`
     WHERE direction = 'inbound' AND source IN ('whatsapp', 'twilio.whatsapp', 'twilio.sms')
+    -- Told again in another partition, by a source without times, it would seem to be an answer to what came between.
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY message_id ORDER BY sent_date) = 1
   ),
   taps AS (
     SELECT

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 from shop import Desk, Shop, wait_until
 
 from schemas.raw_event import RawEvent
@@ -144,6 +144,54 @@ def test_each_side_sees_that_the_other_types_and_has_read(shop: Shop, desk: Desk
 
     wait_until(lambda: told("typing") == [{"event": "typing", "on": True}])
     wait_until(lambda: told("seen") == [{"event": "seen", "message_ids": [reply_id]}])
+
+
+def test_what_is_read_before_the_conversation_is_open_again_is_told(
+    shop: Shop, desk: Desk, visit: Visit, text: str
+):
+    page = visit(shop.site)
+    write(page, text)
+    page.locator(".launcher").click()
+    reply_id = desk.answer(asked(shop, text), f"answer to {text}")
+    expect(page.locator(".launcher .count")).to_have_text("1")
+
+    # A slow network.
+    waiting: list[Route] = []
+
+    def hold(route: Route) -> None:
+        waiting.append(route)
+
+    page.route("**/chatplugin.authenticate", hold)
+    page.reload()
+    page.locator(".launcher").click()
+    expect(answers(page, text)).to_be_visible()
+    expect(page.locator(".launcher .count")).to_be_hidden()
+    for route in waiting:
+        route.continue_()
+    page.unroute("**/chatplugin.authenticate")
+
+    wait_until(lambda: bool(shop.raw_events(f'"message_ids": ["{reply_id}"]')))
+
+
+def test_all_of_many_answers_that_are_read_at_once_are_told(shop: Shop, visit: Visit, text: str):
+    page = visit(shop.site)
+    write(page, text)
+    page.locator(".launcher").click()
+    keep = """prefix => {
+      for (let number = 100; number < 160; number++) {
+        const answer = {id: prefix + number, at: Date.now() + number, text: 'x', body: '', state: 'received'};
+        localStorage.setItem(`parley:shop:message:${answer.id}`, JSON.stringify(answer));
+      }
+    }"""
+    page.evaluate(keep, text[-12:])
+
+    page.locator(".launcher").click()
+
+    def told() -> set[str]:
+        events = [json.loads(event.data) for event in shop.raw_events(text[-12:])]
+        return {each for event in events for each in event.get("message_ids", [])}
+
+    wait_until(lambda: told() == {f"{text[-12:]}{number}" for number in range(100, 160)})
 
 
 def test_a_visitor_may_leave_an_address_and_hears_that_nobody_is_there(shop: Shop, visit: Visit, text: str):

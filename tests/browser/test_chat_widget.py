@@ -1,5 +1,6 @@
 """The widget as visitors use it, in a real browser, with a real receiver at another origin."""
 
+import datetime as dt
 import json
 import uuid
 from collections.abc import Callable
@@ -133,10 +134,14 @@ def test_a_message_whose_answer_was_lost_is_sent_again_and_stays_one_message(sho
     assert len(shop.messages(text)) == 1
 
 
+@pytest.mark.parametrize("has_locks", [True, False])
 def test_two_tabs_share_one_conversation_and_double_nothing(
-    shop: Shop, visit: Visit, new_visitor: Callable[..., BrowserContext], text: str
+    shop: Shop, visit: Visit, new_visitor: Callable[..., BrowserContext], text: str, has_locks: bool
 ):
     visitor = new_visitor()
+    if not has_locks:
+        # As on pages without TLS.
+        visitor.add_init_script("Object.defineProperty(navigator, 'locks', {value: undefined})")
     tabs = [visit(shop.site, visitor), visit(shop.site, visitor)]
     visitor.set_offline(True)
     for number, tab in enumerate(tabs):
@@ -153,6 +158,28 @@ def test_two_tabs_share_one_conversation_and_double_nothing(
     assert len({message.conversation_id for message in shop.messages(text)}) == 1
 
 
+def test_many_tabs_without_locks_leave_a_connection_to_send_with(shop: Shop, visit: Visit, new_visitor, text: str):
+    visitor = new_visitor()
+    # A browser has six connections, and one tab in front.
+    visitor.add_init_script(
+        "Object.defineProperty(navigator, 'locks', {value: undefined});"
+        "Object.defineProperty(document, 'hidden', {get: () => window.isAway})"
+    )
+    look = "away => { window.isAway = away; document.dispatchEvent(new Event('visibilitychange')); }"
+    first = visit(shop.site, visitor)
+    write(first, f"{text} 1")
+    expect(bubble(first, text, "sent")).to_be_visible()
+
+    for _ in range(7):
+        with visitor.pages[-1].expect_request("**/chatplugin.events"):
+            visitor.pages[-1].reload()
+        visitor.pages[-1].evaluate(look, True)
+        visit(shop.site, visitor)
+    write(visitor.pages[-1], f"{text} 2")
+
+    expect(bubble(visitor.pages[-1], f"{text} 2", "sent")).to_be_visible()
+
+
 def test_a_tab_shows_what_is_written_in_another(shop: Shop, visit: Visit, new_visitor, text: str):
     visitor = new_visitor()
     other, tab = visit(shop.site, visitor), visit(shop.site, visitor)
@@ -161,6 +188,30 @@ def test_a_tab_shows_what_is_written_in_another(shop: Shop, visit: Visit, new_vi
     write(tab, text)
 
     expect(bubble(other, text, "sent")).to_be_visible()
+
+
+def test_what_was_written_today_was_written_yesterday_when_the_day_is_over(shop: Shop, visit: Visit, text: str):
+    page = visit(shop.site)
+    page.clock.set_fixed_time(dt.datetime(2026, 11, 27, 22, 0, tzinfo=dt.UTC))
+    write(page, f"{text} 1")
+    expect(page.locator("[data-day] .day")).to_have_text(["Today"])
+
+    page.clock.set_fixed_time(dt.datetime(2026, 11, 29, 9, 0, tzinfo=dt.UTC))
+    write(page, f"{text} 2")
+
+    expect(page.locator("[data-day] .day")).to_have_text(["Nov 27, 2026", "Today"])
+
+
+def test_the_enter_that_ends_a_composed_word_sends_nothing(shop: Shop, visit: Visit, text: str):
+    page = visit(shop.site)
+    page.locator(".launcher").click()
+    page.locator("textarea").fill(text)
+    # As Safari tells of it: composing is over, but the input method has the key.
+    pressed = "{key: 'Enter', keyCode: 229, bubbles: true, composed: true, cancelable: true}"
+    page.locator("textarea").evaluate(f"field => field.dispatchEvent(new KeyboardEvent('keydown', {pressed}))")
+
+    expect(page.locator("textarea")).to_have_value(text)
+    expect(page.locator("li")).to_have_count(0)
 
 
 def test_a_hostile_message_is_text(shop: Shop, visit: Visit, text: str):

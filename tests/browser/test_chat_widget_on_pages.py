@@ -245,6 +245,21 @@ def test_right_to_left_languages_read_from_the_right(shop: Shop, visit: Visit):
         expect(page.locator("li .mine", has_text=text)).to_have_css("direction", direction)
 
 
+def test_a_page_that_runs_the_script_again_has_one_chat(shop: Shop, visit: Visit):
+    page = opened(visit(shop.site))
+    page.locator("textarea").fill("draft")
+    again = """url => new Promise((done) => {
+      const script = Object.assign(document.createElement('script'), {src: url, onload: done});
+      script.dataset.channelId = 'shop';
+      document.head.append(script);
+    })"""
+
+    page.evaluate(again, f"{shop.receiver}/chatplugin/ui/s.js")
+
+    expect(page.locator(".launcher")).to_have_count(1)
+    expect(page.locator("textarea")).to_have_value("draft")
+
+
 def test_a_page_that_opens_with_the_chat_open_keeps_the_focus(shop: Shop, visit: Visit):
     page = opened(visit(shop.site))
 

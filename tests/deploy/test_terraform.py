@@ -1,5 +1,6 @@
 """What Terraform would make fits the code and the documents. The plan is recorded by `make terraform`."""
 
+import datetime as dt
 import json
 import re
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import terraform_plan
+from google.api_core.exceptions import Forbidden
 from prometheus_client import CollectorRegistry
 
 from pipelines import sources
@@ -15,19 +17,24 @@ from pipelines.bigquery import deploy, suppressed
 from pipelines.bigquery.secret import checked
 from pipelines.bigquery.target import Target
 from pipelines.deploy import template
+from pipelines.erase import copies, warehouse
 from pipelines.io.options import STREAMING
 from pipelines.replies.channels import Channels
 from pipelines.replies.provider import CALL_SECONDS
 from pipelines.replies.send_command import SUBSCRIPTION_PREFIX, TOPICS, SenderSettings
+from pipelines.reprocess import previewing
 from pipelines.reprocess.runs import Staging
 from pipelines.run import stream
 from receiver import metrics
+from receiver.answers import answers
 from receiver.answers.conversations import Conversations, conversation_key, open_conversations
 from receiver.app import create_app
 from receiver.config import ARCHIVE_KEY, ARCHIVE_KEYS, Config, archive_key_problems
 from receiver.operate.health import MAX_SPOOL_AGE_SECONDS, MAX_UPLOAD_AGE_SECONDS
 from receiver.replies.archive_keys import keyring_of
+from receiver.replies.keys import Keys
 from receiver.replies.store import BucketStore, open_store
+from schemas import archive_layout
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -80,7 +87,8 @@ def test_every_source_has_its_topic_and_the_subscription_that_the_pipeline_reads
     prefix = Config(project="p", archive="none", data_dir=Path()).topic_prefix
     assert {f"{prefix}{name}" for name in named} == topics.keys() - {"parley-dead-letters"}
 
-    read = {name.rpartition("/")[2] for name in stream.default_subscriptions(PROJECT)} | {"parley-shop"}
+    read = {name.rpartition("/")[2] for name in stream.default_subscriptions(PROJECT)}
+    read |= {"parley-shop", "parley-bot"}
     subscriptions = resources("pubsub_subscription")
     assert read == {values["name"] for key, values in subscriptions.items() if key.startswith("pipeline[")}
     for name in named:
@@ -196,9 +204,44 @@ def test_the_load_balancer_asks_what_the_receiver_answers(tmp_path):
     assert ports == {str(Config(project="p", archive="none", data_dir=Path()).port)}
 
 
+def test_the_load_balancer_does_not_cut_streams_of_answers_off():
+    """A stream that breaks makes the widget pause, up to half a minute; one that ends does not."""
+    (url_map,) = resources("compute_url_map").values()
+    (matcher,) = url_map["path_matcher"]
+    (rule,) = matcher["path_rule"]
+    (action,) = rule["route_action"]
+
+    assert rule["paths"] == ["/chatplugin.events"]
+    routes = (ROOT / "receiver/answers/routes.py").read_text("utf-8")
+    assert f'"{rule["paths"][0]}"' in routes
+    assert int(action["timeout"][0]["seconds"]) > answers.LIFE_SECONDS
+    (backend,) = resources("compute_backend_service").values()
+    assert backend["timeout_sec"] < answers.LIFE_SECONDS
+
+
 def test_no_machine_has_a_public_address():
     for template_ in resources("compute_instance_template").values():
         assert all("access_config" not in interface for interface in template_["network_interface"])
+
+
+def test_who_calls_others_has_a_way_out_and_nobody_else_has():
+    """Providers' APIs, and keys of custom sources, are where Private Google Access does not lead."""
+    nat = resources("compute_router_nat")['out["out"]']
+    router = resources("compute_router")['out["out"]']
+    (served,) = nat["subnetwork"]
+    place = {
+        key: values["network_interface"][0]["subnetwork"]
+        for key, values in resources("compute_instance_template").items()
+    }
+
+    assert (nat["router"], nat["nat_ip_allocate_option"]) == (router["name"], "AUTO_ONLY")
+    assert place.keys() == {f'{kind}["{name}"]' for kind in ("receiver", "sender") for name in "ab"}
+    # The receivers' sources file has a keys_url.
+    assert "keys_url" in machine_files()["/etc/parley/sources.toml"]
+    assert set(place.values()) == {served["name"]}
+    (job,) = resources("dataflow_flex_template_job").values()
+    assert job["subnetwork"].rpartition("/")[2] != served["name"].rpartition("/")[2]
+    assert not any("router" in address or "parley-out" in address for address in RECORDED["first_step"])
 
 
 # The senders
@@ -296,6 +339,27 @@ def test_only_rows_in_passing_are_deleted_from_the_bucket_of_jobs():
     assert job["staging_location"] == f"{temp_location}/staging"
 
 
+def test_what_jobs_leave_is_gone_as_soon_as_copies_in_bigquery_are():
+    """Time travel and fail-safe are counted by `parley erase verify`, which does not know of this bucket."""
+    bucket = resources("storage_bucket")["jobs"]
+    (rule,) = bucket["lifecycle_rule"]
+    kept = bucket["soft_delete_policy"][0]["retention_duration_seconds"] / 86_400 + rule["condition"][0]["age"]
+
+    assert kept <= copies.TIME_TRAVEL_HOURS / 24 + copies.FAIL_SAFE_DAYS
+
+
+def test_the_age_of_events_removes_events_alone():
+    """Not the keys of replies and legal holds, which lie in the same bucket."""
+    text = (terraform_plan.TERRAFORM / "storage.tf").read_text("utf-8")
+    by_age = re.search(r"var.archive_delete_after_days\]\n(.*?)\n  }\n", text, re.DOTALL)
+    assert by_age is not None
+    (prefix,) = re.findall(r'matches_prefix = \["(\S+)"\]', by_age[1])
+    root = environment()["PARLEY_ARCHIVE"].split("/", 3)[3]
+
+    assert f"{root}/{archive_layout.folder('facebook', dt.datetime.now(dt.UTC))}".startswith(prefix)
+    assert not f"{root}/{archive_layout.REPLIES}/".startswith(prefix)
+
+
 def test_datasets_are_those_that_tables_are_deployed_to():
     target = Target.prefixed(PROJECT)
     datasets = resources("bigquery_dataset")
@@ -316,7 +380,8 @@ def test_the_job_has_only_parameters_that_its_template_has():
     assert job["parameters"].keys() <= parameters.keys()
     required = {name for name, parameter in parameters.items() if not parameter["isOptional"]}
     assert required <= job["parameters"].keys()
-    assert len(job["parameters"]["subscription"].split(",")) == len(sources.PARSERS) + 1
+    read = job["parameters"]["subscription"].split(",")
+    assert len(read) == len(sources.PARSERS) + len(VARIABLES["custom_sources"])
 
 
 def test_the_job_names_the_key_of_erasures_and_does_not_hold_it():
@@ -332,7 +397,7 @@ def test_the_job_names_the_key_of_erasures_and_does_not_hold_it():
         for values in resources("secret_manager_secret_iam_member").values()
         if values["secret_id"].endswith(suppressed.KEY)
     }
-    assert readers == {"operators", "privacy", "parley-streaming"}
+    assert readers == {"operators", "privacy", "parley-streaming", "parley-batch"}
 
 
 # Alerts
@@ -403,6 +468,17 @@ def test_each_alert_is_about_a_metric_that_exists():
             named = re.match(r'metric.type = "(\S+)" AND resource.type = "(\w+)"', threshold["filter"])
             assert named is not None
             assert CLOUD_METRICS[named[1]] == named[2]
+
+
+def test_that_a_job_has_failed_is_told_at_once():
+    """A job that has ended reports no more, so that nothing may have to last."""
+    lasts = {
+        name: condition["condition_threshold"][0]["duration"]
+        for name, (condition, _) in policies().items()
+        if "condition_threshold" in condition
+    }
+
+    assert lasts == {"pipeline behind": "300s", "undelivered events": "300s", "job failed": "0s"}
 
 
 def test_alerts_and_health_agree_on_what_is_late():
@@ -484,20 +560,25 @@ def test_every_grant_is_in_the_table_and_nothing_else_is():
     assert granted() == table
 
 
-def test_operators_reach_the_dataset_of_any_run_and_no_other_by_name():
+def test_operators_and_erasers_reach_the_datasets_of_any_run_and_no_other_by_name():
+    """Who makes a dataset owns it: what a colleague has begun is for all of the group."""
     grants = [values for values in resources("project_iam_member").values() if "condition" in values]
     condition, *others = {
         grant["condition"][0]["expression"] for grant in grants if grant["role"] == "roles/bigquery.dataOwner"
     }
     assert others == []
-    begins = re.fullmatch(r'resource.name.startsWith\("projects/(\S+)/datasets/(\S+)"\)', condition)
-    assert begins is not None
+    begins = re.findall(r'resource.name.startsWith\("projects/(\S+)/datasets/(\S+)"\)(?: \|\| |$)', condition)
+    assert len(begins) == condition.count("startsWith")
+    names = tuple(f"{project}.{dataset}" for project, dataset in begins)
     target = Target.prefixed(PROJECT)
-    run = Staging.of(target, "01234567-89ab-7def-8123-456789abcdef")
+    run_id = "01234567-89ab-7def-8123-456789abcdef"
+    shown = previewing.target(target, run_id)
 
-    assert run.dataset.startswith(f"{begins[1]}.{begins[2]}")
-    assert not target.rows_dataset.startswith(begins[2])
-    assert not target.views_dataset.startswith(begins[2])
+    made = [shown.rows_dataset, shown.views_dataset, warehouse.place_of_lists(target, run_id)]
+    for name in (Staging.of(target, run_id).dataset, *(f"{PROJECT}.{name}" for name in made)):
+        assert name.startswith(names)
+    for name in (target.rows_dataset, target.views_dataset):
+        assert not f"{PROJECT}.{name}".startswith(names)
 
 
 @pytest.mark.parametrize(
@@ -522,10 +603,11 @@ def test_workers_read_what_is_suppressed_and_no_other_table():
     assert grant["condition"][0]["expression"] == f'resource.name == "{name}"'
 
 
-def test_the_receiver_lists_what_visitors_are_shown_and_nothing_else():
+def test_the_receiver_lists_what_visitors_are_shown_and_keys_of_replies_and_nothing_else():
     condition = resources("storage_bucket_iam_member")["receiver_lists_answers"]["condition"][0]["expression"]
-    begins = re.search(r'objectListPrefix", ""\).startsWith\("(\S+)"\)$', condition)
-    assert begins is not None
+    prefixes = re.findall(r'objectListPrefix", ""\).startsWith\("(\S+)"\)(?: \|\| |$)', condition)
+    assert len(prefixes) == condition.count("getAttribute") == 2
+    chat, _ = prefixes
 
     asked: list[str] = []
     client = SimpleNamespace(list_blobs=lambda _, prefix, **__: asked.append(prefix) or [])
@@ -533,8 +615,38 @@ def test_the_receiver_lists_what_visitors_are_shown_and_nothing_else():
     chats.read(conversation_key("shop", "3d9ac0d8"))
     chats.news.read()
     assert len(asked) == 2
-    assert all(prefix.startswith(begins[1]) for prefix in asked)
-    assert open_conversations("gs://archive/raw")._store._prefix == begins[1]
+    assert all(prefix.startswith(chat) for prefix in asked)
+    assert open_conversations("gs://archive/raw")._store._prefix == chat
+
+
+def test_a_new_reply_is_taken_by_who_may_list_only_what_the_receiver_may():
+    """Cloud Storage says 403 of what is not there to who may not list it."""
+    condition = resources("storage_bucket_iam_member")["receiver_lists_answers"]["condition"][0]["expression"]
+    prefixes = tuple(re.findall(r'startsWith\("(\S+)"\)', condition))
+    made: dict[str, bytes] = {}
+
+    def blob(name):
+        def read(**_):
+            if name not in made:
+                raise Forbidden(f"Permission denied on {name} (or it may not exist).")
+            return made[name]
+
+        def write(data, **_):
+            made[name] = data
+
+        return SimpleNamespace(download_as_bytes=read, upload_from_string=write)
+
+    def list_blobs(_, prefix, **__):
+        if not prefix.startswith(prefixes):
+            raise Forbidden("storage.objects.list")
+        return [SimpleNamespace(name=name) for name in sorted(made) if name.startswith(prefix)]
+
+    client = SimpleNamespace(bucket=lambda _: SimpleNamespace(blob=blob), list_blobs=list_blobs)
+    keys = Keys(BucketStore("gs://archive/raw/replies", client))
+    keys.register("01234567-89ab-7def-8123-456789abcdef", b"{}", lambda: None)
+    keys.register("01234567-89ab-7def-8123-456789abcdef", b"{}", lambda: pytest.fail("it was known"))
+
+    assert len(made) == 1
 
 
 def test_no_role_reaches_the_whole_project_that_could_be_narrower():
@@ -545,10 +657,24 @@ def test_no_role_reaches_the_whole_project_that_could_be_narrower():
         "roles/bigquery.jobUser",
         "roles/bigquery.user",
         "roles/dataflow.developer",
-        "roles/dataflow.worker",
         "roles/logging.logWriter",
         "roles/monitoring.metricWriter",
     }
+
+
+def test_workers_reach_no_object_by_the_role_that_makes_them_workers_but_those_of_jobs():
+    """`roles/dataflow.worker` has storage.buckets.get, storage.objects.get and storage.objects.create."""
+    buckets = {key: values["name"] for key, values in resources("storage_bucket").items()}
+    on_project = resources("project_iam_member").values()
+    grants = [grant for grant in on_project if grant["role"] == "roles/dataflow.worker"]
+    assert len(grants) == 2
+    for grant in grants:
+        condition = grant["condition"][0]["expression"]
+        others, named = condition.split(" || ")
+        assert set(re.findall(r'resource.type != "storage.googleapis.com/(\w+)"', others)) == {"Bucket", "Object"}
+        begins = re.fullmatch(r'resource.name.startsWith\("projects/_/buckets/(\S+)"\)', named)
+        assert begins is not None
+        assert {key for key, name in buckets.items() if name.startswith(begins[1])} == {"jobs"}
 
 
 def test_who_submits_a_job_may_look_its_bucket_up():

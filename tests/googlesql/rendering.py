@@ -24,9 +24,11 @@ from pipelines.reprocess import RefusedError, streamed
 from pipelines.reprocess.backfill_commands import backfill
 from pipelines.reprocess.dead_letter_commands import dead_letters
 from pipelines.reprocess.reconcile_command import reconcile
+from pipelines.reprocess.runs import Runs, State
 from pipelines.reprocess.settle_command import settle
 from pipelines.run import stream
 from pipelines.run.people_commands import people
+from pipelines.run.pipeline_commands import batch
 from pipelines.run.query_command import query
 from pipelines.run.rates_command import rates
 from pipelines.run.reply_command import reply
@@ -211,6 +213,13 @@ class Product:
         self.patch.setenv(retention.SETTING, "twilio=1")
         self._parley(retain)
         self._parley(retain, "--apply")
+        done = [
+            each for each in Runs(self.warehouse.client, self.warehouse.target).all() if each.history[0].reason
+        ]
+        with pytest.raises(RefusedError, match="that is final"):
+            self.warehouse.roll_back([each for each in done if each.state is State.APPLIED][-1])
+        into = f"beside_{self.warehouse.target.views_dataset}_"
+        self._parley(batch, "--archive", str(self.warehouse.archive), "--into", into)
 
     def do_everything(self) -> None:
         """Do all of it, in an order in which each finds what it needs."""

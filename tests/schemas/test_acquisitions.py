@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from webhooks import PSID, ask, asks, at, fact, meta, shop, status, tell, twilio
+from webhooks import OURS, PHONE, PSID, ask, asks, at, fact, meta, shop, status, tell, twilio
 
 from pipelines.core import ids
 from pipelines.sources.normalization import normalize
@@ -176,3 +176,21 @@ def test_every_public_body_with_a_referral_is_read(analyst):
     )
     assert {row[0] for row in found} == told
     assert all(row[2] for row in found)
+
+
+def test_a_conversion_may_name_the_conversation_as_it_was_before_it_was_known_who_that_is(analyst):
+    user_id = "DE.1"
+    channel = ids.channel_id("whatsapp", OURS)
+    before = ids.conversation_id(channel, user_id)
+    known = {"from": None, "from_user_id": user_id}
+    tell(
+        analyst,
+        *(asks(0, referral=AD, **known), bought(5, value=2, conversation_id=before)),
+        *(asks(10, from_user_id=user_id), bought(15, value=3, conversation_id=before)),
+        bought(20, value=4, conversation_id=ids.conversation_id(channel, PHONE)),
+    )
+
+    columns = "conversation_id, conversions, value_micros"
+    assert ask(analyst, f"SELECT {columns} FROM parley.acquisitions") == [
+        (ids.conversation_id(channel, PHONE), 3, 9_000_000)
+    ]

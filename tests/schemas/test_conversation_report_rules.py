@@ -3,7 +3,7 @@
 import cookbook
 import pytest
 from test_conversation_report import DAYS
-from webhooks import ask, asks, echo, meta, pricing, replied, says, status, tell, twilio
+from webhooks import ask, asks, desk, echo, fact, meta, pricing, replied, says, shop, status, tell, twilio
 
 pytestmark = pytest.mark.thorough
 
@@ -101,3 +101,11 @@ def test_nobody_was_alone_where_nobody_says_who_wrote_one_of_the_messages(analys
     recipes = cookbook.recipes(cookbook.COOKBOOK.read_text("utf-8"))
     (sql,) = [each.sql for each in recipes if each.question == "How many sessions does the bot answer alone?"]
     assert ask(analyst, sql) == [("facebook", 3, 1, 0, 0)]
+
+
+def test_a_message_of_a_custom_source_fails_in_its_session_though_its_state_names_no_conversation(analyst):
+    lost = fact(2, "message", "m2", source={"delivery_state": "failed"})
+    tell(analyst, shop(0, [desk(0, "m1"), desk(1, "m2", ours=True)]), shop(2, metadata=[lost]))
+
+    columns = "outbound_messages, failed_messages, first_response_seconds, is_unanswered"
+    assert ask(analyst, f"SELECT {columns} FROM parley.conversation_report") == [(1, 1, None, True)]

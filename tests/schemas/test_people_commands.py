@@ -65,6 +65,15 @@ def test_two_contacts_are_linked_and_parted(parley, analyst):
     assert "messages: 1" in parley("show", ONE)
 
 
+def test_a_number_that_was_taken_out_is_put_back(parley, analyst):
+    number = f"phone:+{PHONE}"
+    assert "decided" in parley("unlink", ONE, number, "--apply")
+    assert "taken out: links nobody" in parley("show", ONE)
+    assert "decided" in parley("link", ONE, number, "--apply")
+    assert "links nobody" not in parley("show", ONE)
+    assert decisions(analyst) == ["different", "same"]
+
+
 def test_what_is_unknown_or_linked_by_nothing_is_refused(parley):
     assert "no contact is" in parley("show", "whatsapp:0", exit_code=1)
     assert "nothing links these two" in parley("unlink", ONE, "whatsapp:15550100002", "--apply", exit_code=1)

@@ -8,6 +8,15 @@ ${delivery_states}
   reported_messages_by_receipt AS (
 ${messages_by_receipt}
   ),
+  -- Of the ids that one person's conversation has had, those of the days that are read.
+  reported_counted_conversations AS (
+    SELECT conversation_id, channel_id, contact_id, contact_id AS source_conversation_id
+    FROM named
+  ),
+  reported_identities AS (
+    SELECT contact_id, contact_id AS source_contact_id, resolved_contact_id
+    FROM who
+  ),
   reported_acquisitions AS (
 ${acquisitions}
   )

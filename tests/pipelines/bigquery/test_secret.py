@@ -8,16 +8,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 
 import google.auth
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 from google.oauth2.credentials import Credentials
 
+from pipelines import launch
 from pipelines.bigquery import secret, suppressed
 from pipelines.bigquery.suppressed import Suppressed
 from pipelines.bigquery.target import ConfigurationError, Target
 from pipelines.core.suppression import CONTACT, Key
+from pipelines.reprocess import job
 
 NAME = "projects/parley-example/secrets/PARLEY_ERASURE_KEY"
 VALUE = "a key of tests, and of nothing else in the world"
@@ -104,3 +108,46 @@ def test_a_key_is_asked_for_once_and_only_where_something_is_suppressed(api: str
     stored.append(row | {"key_id": "another"})
     with pytest.raises(ConfigurationError, match="people were erased with a key"):
         there.read()
+
+
+def test_a_key_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """As every variable of secrets may: docs/configuration.md."""
+    value, path = "0123456789abcdef" * 2, tmp_path / "key"
+    path.write_text(f"{value}\n")
+    monkeypatch.delenv("PARLEY_ERASURE_KEY", raising=False)
+    monkeypatch.setenv("PARLEY_ERASURE_KEY_FILE", str(path))
+
+    found = suppressed.key_from_environment()
+    assert found is not None
+    assert found.id == Key(value).id
+    assert Suppressed(Target("a-project"))._secret == value
+    monkeypatch.setenv("PARLEY_ERASURE_KEY", value)
+    with pytest.raises(ConfigurationError, match="both set"):
+        suppressed.key_from_environment()
+    monkeypatch.delenv("PARLEY_ERASURE_KEY")
+    path.write_text("\n")
+    with pytest.raises(ConfigurationError, match="without a secret"):
+        suppressed.key_from_environment()
+    path.unlink()
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        suppressed.key_from_environment()
+
+
+def test_a_batch_job_takes_the_name_of_the_key_and_not_the_key(monkeypatch: pytest.MonkeyPatch):
+    """Nobody sets a variable where a template starts; and what is staged of a job should not hold the key."""
+    built: list[Suppressed] = []
+
+    def build(_pipeline: Any, _reader: Any, _writer: Any, known: Suppressed) -> Any:
+        built.append(known)
+        raise LookupError
+
+    monkeypatch.setenv("PARLEY_ERASURE_KEY", "0123456789abcdef" * 2)
+    monkeypatch.setattr(job, "find_groups", lambda *_: [])
+    monkeypatch.setattr(job, "build", build)
+    name = "projects/a-project/secrets/PARLEY_ERASURE_KEY"
+    given = ["--mode=batch", "--project=a-project", "--archive=gs://b/raw", "--output=gs://b/rows"]
+    with pytest.raises(LookupError):
+        launch.start(PipelineOptions([*given, "--dry_run=True", f"--erasure_key_secret={name}"]))
+
+    (known,) = built
+    assert (known._reference, known._secret) == (f"{name}/versions/latest", "")

@@ -1,6 +1,9 @@
+from types import SimpleNamespace
+from typing import Any
+
 import grpc
 import pytest
-from google.api_core.exceptions import GoogleAPICallError
+from google.api_core.exceptions import Forbidden, GoogleAPICallError, NotFound
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
@@ -10,6 +13,7 @@ from pipelines.bigquery.target import (
     ConfigurationError,
     Target,
     client,
+    drop_dataset,
     write_client,
 )
 
@@ -80,3 +84,23 @@ def test_queries_take_parameters(bigquery_client: bigquery.Client) -> None:
     config = bigquery.QueryJobConfig(query_parameters=[bigquery.ScalarQueryParameter("n", "INT64", 4)])
 
     assert [row.n for row in bigquery_client.query_and_wait("SELECT @n AS n", job_config=config)] == [4]
+
+
+def test_a_dataset_that_is_not_there_is_dropped_by_who_may_delete_only_what_they_made() -> None:
+    """As a batch job's account drops what an earlier attempt may have left, and an operator a preview."""
+    there, deleted = {"a-project.parley_run_1"}, []
+
+    def get_dataset(name: str) -> None:
+        if name not in there:
+            raise NotFound(name)
+
+    def delete_dataset(name: str, **_: Any) -> None:
+        if name not in there:
+            raise Forbidden(f"bigquery.datasets.delete denied on dataset {name} (or it may not exist)")
+        deleted.append(name)
+
+    narrow: Any = SimpleNamespace(get_dataset=get_dataset, delete_dataset=delete_dataset)
+    for name in ("a-project.parley_run_1", "a-project.parley_run_2"):
+        drop_dataset(narrow, name)
+
+    assert deleted == ["a-project.parley_run_1"]

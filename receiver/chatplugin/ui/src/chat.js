@@ -6,7 +6,7 @@ import { Outbox } from './outbox.js';
 import { Panel } from './panel.js';
 import { Session } from './session.js';
 import { Store } from './store.js';
-import { exclusively, inFront } from './tabs.js';
+import { exclusively, inFront, othersKnow } from './tabs.js';
 import { fromServer } from './told.js';
 
 const TYPING_MILLISECONDS = 12_000;
@@ -37,7 +37,7 @@ export class Chat {
     this.#memory = new Memory(storage('sessionStorage'), channelId);
     this.#attention = new Attention(config.sound);
     const api = new Api(config.api, channelId);
-    const session = new Session(api, this.#store);
+    const session = new Session(api, this.#store, othersKnow);
     this.#session = session;
     this.#outbox = new Outbox(
       this.#store,
@@ -66,7 +66,10 @@ export class Chat {
       this.#listening.interrupt();
       this.#show();
     });
-    document.addEventListener('visibilitychange', () => document.hidden || this.#resume());
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden) this.#listening.yieldStream();
+      else this.#resume();
+    });
     this.#resume();
   }
 
@@ -98,6 +101,7 @@ export class Chat {
 
   /** Forget the conversation in this browser; what was sent stays with whom it was sent to. */
   forget() {
+    this.#session.forget();
     this.#store.clear();
     this.#show();
   }
@@ -177,7 +181,9 @@ export class Chat {
     const answers = messages.filter(({ state, at }) => state === 'received' && at > marks.read);
     if (answers.length && this.#panel.isOpen && !document.hidden) {
       this.#store.marks = { ...marks, read: Number(answers.at(-1)?.at) };
-      this.#tell({ event: 'seen', message_ids: answers.slice(-MOST_SEEN).map(({ id }) => id) });
+      for (let first = 0; first < answers.length; first += MOST_SEEN) {
+        this.#tell({ event: 'seen', message_ids: answers.slice(first, first + MOST_SEEN).map(({ id }) => id) });
+      }
       answers.length = 0;
     }
     this.#attention.show(answers.length);

@@ -1,6 +1,8 @@
 import { element, icon } from './dom.js';
 
 const LONGEST_TEXT = 4000;
+/** The code of a key that an input method has taken. */
+const INPUT_METHOD = 229;
 const EMOJI =
   '😀 😄 😂 🙂 😉 😍 🤔 😕 😢 😡 😮 🙏 👍 👎 👏 🙌 👋 💪 ❤️ 💔 🎉 🔥 ✨ ⭐ ✅ ❌ ❓ ❗ ☀️ ☕ 🎁 🚚'.split(' ');
 
@@ -100,8 +102,10 @@ export class Composer {
 
   /** @param {KeyboardEvent} event */
   #pressed(event) {
-    // While a word is being composed (Chinese, Japanese, …), Enter belongs to the input method.
-    if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) this.#submitted(event);
+    // While a word is being composed (Chinese, Japanese, …), Enter belongs to the input method. Safari says of
+    // the one that ends it only that the method has it: https://bugs.webkit.org/show_bug.cgi?id=165004
+    const isComposing = event.isComposing || event.keyCode === INPUT_METHOD;
+    if (event.key === 'Enter' && !event.shiftKey && !isComposing) this.#submitted(event);
   }
 
   /** @param {Event} event */

@@ -2,6 +2,9 @@ import { inkOn } from './colour.js';
 import { element } from './dom.js';
 import styles from './styles.css';
 
+/** The element's name, of which a page has one. */
+export const HOST = 'parley-chat';
+
 const KEYS = ['keydown', 'keypress', 'keyup'];
 
 /**
@@ -17,7 +20,7 @@ export function mount(config, ...children) {
   root.style.setProperty('--ink', inkOn(config.color));
   followTheme(root, config.theme);
 
-  const host = document.createElement('parley-chat');
+  const host = document.createElement(HOST);
   // What a visitor types is not for the page's keyboard shortcuts.
   for (const type of KEYS) host.addEventListener(type, (event) => event.stopPropagation());
   const shadow = host.attachShadow({ mode: 'open' });

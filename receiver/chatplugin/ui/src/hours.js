@@ -4,6 +4,7 @@
  * @typedef {{zone: string, days: Record<string, [number, number][]>}} Hours minutes of the day, from and until
  */
 
+const DAY_MINUTES = 1440;
 const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 const RANGE = /^([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)$/;
 
@@ -33,7 +34,18 @@ export function readHours(value) {
 export function isWithin(hours, moment) {
   if (!hours) return true;
   const { day, minute } = weekMinute(hours.zone, moment);
-  return (hours.days[day] ?? []).some(([from, until]) => from <= minute && minute < until);
+  const dayBefore = String(DAYS.at(DAYS.indexOf(day) - 1));
+  return isIn(hours.days[day], minute) || isIn(hours.days[dayBefore], minute + DAY_MINUTES);
+}
+
+/**
+ * @param {[number, number][] | undefined} ranges of a day; one that ends before it begins ends on the next
+ * @param {number} minute since that day began
+ */
+function isIn(ranges, minute) {
+  return (ranges ?? []).some(
+    ([from, until]) => from <= minute && minute < (until < from ? until + DAY_MINUTES : until),
+  );
 }
 
 /** @param {string} zone @param {Date} moment */

@@ -73,6 +73,11 @@ export class Listening {
     this.#wake();
   }
 
+  /** Give up a stream that is in the way of another tab's. */
+  yieldStream() {
+    if (!mayStream()) this.#interrupt();
+  }
+
   /** Give up a stream whose network is lost; it is tried again. */
   interrupt() {
     this.#interrupt();
@@ -92,6 +97,7 @@ export class Listening {
     let failures = 0;
     while (!signal.aborted) {
       const started = Date.now();
+      let heard = false;
       try {
         if (!opened) {
           opened = await this.#session.resume();
@@ -103,9 +109,10 @@ export class Listening {
           this.#told.opened(opened);
           after = opened.last_event_id ?? 0;
         }
-        const hear = Date.now() < this.#polls ? this.#poll : this.#stream;
+        const hear = Date.now() < this.#polls || !mayStream() ? this.#poll : this.#stream;
         for await (const event of hear.call(this, opened.token, after, signal)) {
           if (signal.aborted) return;
+          heard = true;
           after = event.id ?? after;
           this.#told.event(event);
         }
@@ -118,6 +125,8 @@ export class Listening {
           this.#ended = conversationId;
           return;
         }
+        // It worked until a proxy cut it off, as some do after half a minute.
+        if (heard && Date.now() - started >= SHORT_MILLISECONDS) failures = 0;
         // The token's time is over, or was said to be, as often as it may be: then as any other trouble.
         if (status === 401) opened = null;
         if (status === 503 && opened) this.#polls = Date.now() + POLLING_MILLISECONDS;
@@ -179,4 +188,12 @@ export class Listening {
       signal.addEventListener('abort', this.#wake, { once: true });
     });
   }
+}
+
+/**
+ * Whether to keep a connection: without locks (on pages without TLS) each tab listens, and browsers have six
+ * connections, so that of many tabs none could send.
+ */
+function mayStream() {
+  return !document.hidden || Boolean(navigator.locks);
 }

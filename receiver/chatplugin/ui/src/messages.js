@@ -6,7 +6,7 @@ export class MessageList {
   #retry;
   #list = element('ol');
   #typing;
-  /** @type {Map<string, {item: HTMLElement, meta: HTMLElement, shown: string}>} */
+  /** @type {Map<string, {item: HTMLElement, day: HTMLElement, meta: HTMLElement, shown: string}>} */
   #items = new Map();
   #formats;
 
@@ -49,20 +49,22 @@ export class MessageList {
    */
   show(messages, isWaiting, seen) {
     const gone = new Set(this.#items.keys());
-    let day = '';
+    let lastDate = '';
     let isNew = false;
     for (const [index, message] of messages.entries()) {
       gone.delete(message.id);
       const known = this.#items.get(message.id);
-      const { item, meta, shown } = known ?? this.#add(message, index);
+      const { item, day, meta, shown } = known ?? this.#add(message, index);
       const date = new Date(message.at).toDateString();
-      item.toggleAttribute('data-day', date !== day);
-      day = date;
+      // What was today when it was added may not be any more.
+      const name = item.toggleAttribute('data-day', date !== lastDate) ? this.#day(message.at) : '';
+      if (day.textContent !== name) day.textContent = name;
+      lastDate = date;
       const state = shownState(message, isWaiting, seen);
       if (shown !== state) {
         item.dataset.state = state;
         meta.replaceChildren(...this.#meta(message, state));
-        this.#items.set(message.id, { item, meta, shown: state });
+        this.#items.set(message.id, { item, day, meta, shown: state });
       }
       isNew ||= !known;
     }
@@ -80,13 +82,14 @@ export class MessageList {
 
   /** @param {import('./store.js').Message} message @param {number} index */
   #add(message, index) {
+    const day = element('p', { class: 'day' });
     const meta = element('div', { class: 'meta' });
     const { texts, direction } = this.#config;
     const isAnswer = message.state === 'received';
     const item = element(
       'li',
       {},
-      element('p', { class: 'day' }, this.#day(message.at)),
+      day,
       element(
         'p',
         { class: isAnswer ? 'bubble theirs' : 'bubble mine', dir: 'auto' },
@@ -97,7 +100,7 @@ export class MessageList {
       meta,
     );
     this.#list.insertBefore(item, this.#list.children[index] ?? null);
-    return { item, meta, shown: '' };
+    return { item, day, meta, shown: '' };
   }
 
   /** @param {number} at */

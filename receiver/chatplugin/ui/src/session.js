@@ -8,14 +8,19 @@ import { ApiError } from './api.js';
 export class Session {
   #api;
   #store;
+  #othersKnow;
   /** @type {{token: string, conversationId: string} | null} */
   #open = null;
+  /** How often it was forgotten here. */
+  #forgotten = 0;
 
   /**
    * @param {import('./api.js').Api} api
    * @param {import('./store.js').Store} store
+   * @param {() => Promise<void>} [othersKnow] waits until other tabs that may open a conversation see what is stored
    */
-  constructor(api, store) {
+  constructor(api, store, othersKnow = () => Promise.resolve()) {
+    this.#othersKnow = othersKnow;
     this.#api = api;
     this.#store = store;
   }
@@ -46,8 +51,23 @@ export class Session {
    * @throws {ApiError}
    */
   async tell(event) {
-    const token = this.#current;
-    if (token) await this.#api.tell(token, event);
+    const known = this.#current;
+    try {
+      // A page that has just come to the front has none yet.
+      const token = known ?? (await this.resume())?.token;
+      if (token) await this.#api.tell(token, event);
+    } catch (error) {
+      if (!known || !wasRefused(error)) throw error;
+      const renewed = await this.resume();
+      if (renewed) await this.#api.tell(renewed.token, event);
+    }
+  }
+
+  /** Forget the conversation, also one that is about to be opened. */
+  forget() {
+    this.#open = null;
+    this.#forgotten += 1;
+    this.#store.session = null;
   }
 
   /**
@@ -78,8 +98,17 @@ export class Session {
 
   /** @returns {Promise<string>} a token to send with */
   async #begin() {
-    const opened = await this.#authenticate(this.#store.session?.resumeToken);
-    this.#remember(opened);
+    const forgotten = this.#forgotten;
+    const before = this.#store.session?.resumeToken;
+    let opened = await this.#authenticate(before);
+    if (this.#store.session?.resumeToken === before && forgotten === this.#forgotten) this.#remember(opened);
+    await this.#othersKnow();
+    const now = this.#store.session;
+    if (now && now.conversationId !== opened.conversation_id) {
+      // Another tab has opened one meanwhile, where browsers give no locks: it is the visitor's.
+      opened = await this.#authenticate(now.resumeToken);
+    }
+    if (forgotten === this.#forgotten) this.#remember(opened);
     return opened.token;
   }
 

@@ -18,6 +18,8 @@
 
 const MOST_KEPT = 200;
 const KEPT_MILLISECONDS = 30 * 86_400_000;
+/** After the prefix; a channel `shop` shares it with one that is called `shop:en`. */
+const OWN = /^(session|marks|message:.*)$/;
 
 export class Store {
   #prefix;
@@ -63,14 +65,18 @@ export class Store {
   /**
    * Add what the receiver tells of, in its order, but for what is known.
    * @param {Message[]} told
+   * @param {number} [now]
    * @returns {Message[]} what is new
    */
-  receive(told) {
-    const { messages } = this;
+  receive(told, now = Date.now()) {
+    const { messages, marks } = this;
     const ids = new Set(messages.flatMap(({ id, messageId }) => (messageId ? [id, messageId] : [id])));
     // A message whose answer is still on its way, or was lost.
     const own = new Set(messages.filter(({ body }) => body).map(({ at, text }) => `${at} ${text}`));
-    const isNew = (/** @type {Message} */ each) => !ids.has(each.id) && !own.has(`${each.at} ${each.text}`);
+    // The receiver may keep for longer what was read here, and is forgotten.
+    const isForgotten = (/** @type {Message} */ { at }) => at < now - KEPT_MILLISECONDS && at <= marks.read;
+    const isNew = (/** @type {Message} */ each) =>
+      !ids.has(each.id) && !own.has(`${each.at} ${each.text}`) && !isForgotten(each);
     const added = told.filter(isNew);
     let last = Math.max(0, ...messages.filter(({ state }) => state === 'received').map(({ at }) => at));
     for (const each of added) {
@@ -121,12 +127,17 @@ export class Store {
    * @returns {boolean} whether it changed something of this channel
    */
   concerns(event) {
-    return event.key === null || event.key.startsWith(this.#prefix);
+    return event.key === null || this.#isOwn(event.key);
+  }
+
+  /** @param {string} key */
+  #isOwn(key) {
+    return key.startsWith(this.#prefix) && OWN.test(key.slice(this.#prefix.length));
   }
 
   #keys() {
     const stored = this.#storage ? Object.keys(this.#storage) : [];
-    return [...new Set([...stored, ...this.#unstored.keys()])].filter((key) => key.startsWith(this.#prefix));
+    return [...new Set([...stored, ...this.#unstored.keys()])].filter((key) => this.#isOwn(key));
   }
 
   /** @param {string} key @returns {any} */

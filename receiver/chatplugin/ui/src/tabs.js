@@ -1,5 +1,7 @@
 /** What only one of a visitor's tabs does. */
 
+const STORED_MILLISECONDS = 500;
+
 /**
  * Do something in one tab at a time, whichever comes first.
  * @param {string} name
@@ -8,6 +10,11 @@
 export async function exclusively(name, act) {
   // Browsers give locks to secure pages only.
   await (navigator.locks ? navigator.locks.request(name, act) : act());
+}
+
+/** Wait until all tabs see what one has stored; at once where they act one after the other. */
+export async function othersKnow() {
+  if (!navigator.locks) await new Promise((resolve) => setTimeout(resolve, STORED_MILLISECONDS));
 }
 
 /**

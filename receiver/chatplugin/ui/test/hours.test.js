@@ -17,6 +17,16 @@ test('somebody is there within the hours of the place, whatever the visitor has'
   }
 });
 
+test('hours that begin before midnight may end after it', () => {
+  const hours = readHours({ zone: 'UTC', sat: '20:00-02:30', sun: '22:00-24:00' });
+  const at = (/** @type {string} */ moment) => isWithin(hours, new Date(moment));
+
+  assert.deepEqual(
+    ['28T19:59Z', '28T20:00Z', '29T02:29Z', '29T02:30Z', '28T01:00Z', '29T20:00Z', '30T00:00Z'].map((day) => at(`2026-11-${day}`)),
+    [false, true, true, false, false, false, false],
+  );
+});
+
 test('without hours, or with what are none, somebody is always there', () => {
   const warn = mock.method(console, 'warn', () => {});
   for (const given of [undefined, '', '{', '[]', 'x', { mon: '09:00-17:00' }, { zone: 'Mars' }, { zone: 'UTC', mon: '9-17' }]) {

@@ -137,6 +137,33 @@ test('where too many listen, this one asks now and then', () =>
     assert.deepEqual(receiver.asked.map(([way]) => way), ['stream', 'poll']);
   }));
 
+test('without locks a tab that nobody looks at keeps no connection', () =>
+  timed(async ({ receiver, listener, store }) => {
+    receiver.streams = [[], []];
+    const pretend = (/** @type {object | undefined} */ locks) =>
+      Object.defineProperty(globalThis, 'navigator', { value: { locks }, configurable: true });
+    store.session = SESSION;
+    listener.check();
+    await settle();
+    globalThis.document = { hidden: true };
+    pretend({});
+    listener.yieldStream();
+    mock.timers.tick(2_000);
+    await settle();
+    assert.deepEqual(receiver.asked.map(([way]) => way), ['stream']);
+
+    pretend(undefined);
+    listener.yieldStream();
+    await settle();
+    mock.timers.tick(2_000);
+    await settle();
+    globalThis.document = { hidden: false };
+    listener.wake();
+    await settle();
+
+    assert.deepEqual(receiver.asked.map(([way]) => way), ['stream', 'poll', 'stream']);
+  }));
+
 test('a stream that says nothing any more is given up', () =>
   timed(async ({ receiver, listener, store }) => {
     receiver.streams = [[], []];
@@ -204,4 +231,20 @@ test('trouble is met with longer and longer pauses, which the network ends when 
     listener.wake();
     await settle();
     assert.equal(receiver.asked.length, before + 1);
+  }));
+
+test('a proxy that cuts streams off after half a minute costs a second each time, and no more', () =>
+  timed(async ({ receiver, listener, store }) => {
+    receiver.streams = Array.from({ length: 40 }, (_, number) => [{ id: 4 + number, data: 'a' }]);
+    store.session = SESSION;
+    listener.check();
+    await settle();
+    for (let second = 0; second < 330; second++) {
+      mock.timers.tick(1_000);
+      await settle();
+      if (second % 33 === 30) listener.interrupt();
+      await settle();
+    }
+
+    assert.equal(receiver.asked.length, 11);
   }));

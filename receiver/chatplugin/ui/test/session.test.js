@@ -19,6 +19,11 @@ class Receiver {
     return { token: `${conversation}/t${number}`, resume_token: `${conversation}/r${number}`, conversation_id: conversation };
   }
 
+  async tell(token, event) {
+    this.calls.push(['tell', token, event]);
+    if (this.expired.has(token)) throw new ApiError(401);
+  }
+
   async send(token, key) {
     this.calls.push(['send', token, key]);
     if (this.expired.has(token)) throw new ApiError(401);
@@ -89,6 +94,46 @@ test('a second tab, and a forgotten conversation, are noticed', async () => {
   await other.send(message('d', 4));
 
   assert.deepEqual(receiver.sent, [['c1', 'a'], ['c1', 'b'], ['c2', 'c'], ['c2', 'd']]);
+});
+
+test('two tabs that open a conversation at once, without locks, share one', async () => {
+  const receiver = new Receiver();
+  const { store, session: one } = visitor(receiver);
+  const { session: other } = visitor(receiver, store);
+  await Promise.all([one.send(message('a', 1)), other.send(message('a', 1))]);
+
+  assert.equal(new Set(receiver.sent.map(([conversation]) => conversation)).size, 1);
+  assert.equal(receiver.sent[0][0], store.session.conversationId);
+});
+
+test('a conversation that is forgotten while it is opened is not remembered', async () => {
+  const receiver = new Receiver();
+  const { store, session } = visitor(receiver);
+  const sending = session.send(message('a', 1));
+  session.forget();
+  store.clear();
+  await sending;
+  assert.equal(store.session, null);
+  await session.send(message('b', 2));
+
+  assert.deepEqual(receiver.sent, [['c1', 'a'], ['c2', 'b']]);
+});
+
+test('what was read is told by a page that has no token yet, and by one whose token has ended', async () => {
+  const receiver = new Receiver();
+  const { store, session } = visitor(receiver);
+  await session.tell('before anything was written');
+  assert.deepEqual(receiver.calls, []);
+  await session.send(message('a', 1));
+  const { session: other } = visitor(receiver, store);
+
+  await other.tell('seen');
+  receiver.expired.add(receiver.calls.at(-1)[1]);
+  await other.tell('seen again');
+
+  const told = receiver.calls.filter(([name, token]) => name === 'tell' && !receiver.expired.has(token));
+  assert.deepEqual(receiver.calls.map(([name]) => name).slice(2), ['authenticate', 'tell', 'tell', 'authenticate', 'tell']);
+  assert.deepEqual(told.map(([, token, event]) => [token.split('/')[0], event]), [['c1', 'seen again']]);
 });
 
 test('trouble is told, and a receiver that refuses its own tokens is not asked forever', async () => {

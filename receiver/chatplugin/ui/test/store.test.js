@@ -24,6 +24,19 @@ test('channels do not share', () => {
   assert.deepEqual(ids(new Store(storage, 'help')), []);
 });
 
+test('to forget a channel leaves one whose name begins with it', () => {
+  const storage = new FakeStorage();
+  const [shop, english] = [new Store(storage, 'shop'), new Store(storage, 'shop:en')];
+  shop.put(message('a', 1));
+  english.put(message('b', 2));
+  english.session = { conversationId: 'c', resumeToken: 't' };
+
+  shop.clear();
+
+  assert.deepEqual([ids(shop), ids(english), english.session?.conversationId], [[], ['b'], 'c']);
+  assert.equal(shop.concerns({ key: 'parley:shop:en:session' }), false);
+});
+
 test('a change of a message that is gone does not bring it back', () => {
   const store = new Store(new FakeStorage(), 'shop');
   store.put(message('a', 1));
@@ -104,6 +117,24 @@ test('what the receiver tells is added once, in its order, and what was written 
     store.messages.map(({ id }) => id),
     ['mine', 'of another device', 'on its way', 'b', 'a', 'late'],
   );
+});
+
+test('what was read and is forgotten does not come as new, and what was not read does', () => {
+  const store = new Store(new FakeStorage(), 'shop');
+  const day = 86_400_000;
+  const received = (/** @type {string} */ id, /** @type {number} */ at) => message(id, at, { body: '', state: 'received' });
+  const told = () => [
+    message('question', 59 * day, { body: '', state: 'sent' }),
+    received('answer', 60 * day),
+    received('later', 99 * day),
+  ];
+  assert.deepEqual(store.receive(told(), 100 * day).map(({ id }) => id), ['question', 'answer', 'later']);
+  store.marks = { read: 99 * day, seen: 0 };
+
+  store.prune(100 * day);
+
+  assert.deepEqual(store.receive(told(), 100 * day), []);
+  assert.deepEqual(ids(store), ['later']);
 });
 
 test('what was read is remembered, and forgotten with the rest', () => {
