@@ -392,13 +392,13 @@ SQL: Final = (
     ),
     Change(
         "schemas/views/metadata_as_told.sql",
-        "'source.error'),\n        telling.received_at",
-        "'source.error') AND FALSE,\n        telling.received_at",
+        "'source.referral'),\n        telling.received_at",
+        "'source.referral') AND FALSE,\n        telling.received_at",
         f"{VIEWS} -k TestMetadata",
     ),
     Change(
         "schemas/views/metadata_as_told.sql",
-        "        telling.occurred_at_from = 'received' AND telling.key NOT IN",
+        "        telling.occurred_at_from = 'received'\n        AND telling.key NOT IN",
         "        telling.key NOT IN",
         f"{VIEWS} -k TestMetadata",
     ),
@@ -410,7 +410,7 @@ SQL: Final = (
     ),
     Change(
         "schemas/views/metadata_as_told.sql",
-        "    AND telling.key NOT IN ('source.delivery_state', 'source.error')\n    AND",
+        "    AND telling.key NOT IN ('source.delivery_state', 'source.error', 'source.referral')\n    AND",
         "    AND",
         f"{VIEWS} -k was_settled",
     ),
@@ -422,8 +422,8 @@ SQL: Final = (
     ),
     Change(
         "schemas/views/metadata_as_told.sql",
-        "NOT IN ('source.delivery_state', 'source.error'),\n        tell",
-        "NOT IN ('source.error'),\n        tell",
+        "NOT IN ('source.delivery_state', 'source.error', 'source.referral'),\n        tell",
+        "NOT IN ('source.error', 'source.referral'),\n        tell",
         f"{VIEWS} -k first_told",
     ),
     # How far a message came.
