@@ -35,6 +35,11 @@ class Gates:
         self._under_way: Counter[Key] = Counter()
         self._held: dict[Key, float] = {}
         self._stops: dict[Key, tuple[float, float]] = {}
+        self._opened: Callable[[], None] | None = None
+
+    def listen(self, opened: Callable[[], None]) -> None:
+        """Have somebody told when a stopped channel may be called again: who was told to wait waits no longer."""
+        self._opened = opened
 
     def wait(self, channel: Key, *rates: tuple[Key, Rate]) -> float:
         """Return 0 where a call may be made now, which must `end`, else the seconds until another try."""
@@ -92,17 +97,25 @@ class Gates:
     def go(self, channel: Key) -> bool:
         """Let a channel's calls through again; True where it was stopped."""
         with self._lock:
-            return self._stops.pop(channel, None) is not None
+            stopped = self._stops.pop(channel, None) is not None
+        if stopped:
+            self._tell()
+        return stopped
 
     def go_all(self) -> None:
         """Let one call of each stopped channel through at once: there are new tokens."""
         with self._lock:
             self._stops = dict.fromkeys(self._stops, (0.0, FIRST_STOP_SECONDS))
+        self._tell()
 
     def stopped(self) -> list[Key]:
         """Return the channels that are stopped."""
         with self._lock:
             return sorted(self._stops)
+
+    def _tell(self) -> None:
+        if self._opened is not None:
+            self._opened()
 
     def _window(self, key: Key, rate: Rate, now: float) -> deque[float]:
         window = self._windows.setdefault(key, deque())

@@ -89,8 +89,10 @@ class Provider:
     def ask_twilio(self, reply: Addressed, body: str, channel: Channel, since: dt.datetime) -> list[str] | None:
         """Return the ids of messages that Twilio has of a text since a moment, the first one first.
 
-        None where it cannot be asked.
+        None where it cannot be asked: without a text (a picture, a template) any other without one looks the same.
         """
+        if not body:
+            return None
         to, sender = twilio_addresses(reply)
         # As a day: Twilio compares dates of sending by days, in UTC.
         params = {"To": to, "DateSent>": since.astimezone(dt.UTC).strftime("%Y-%m-%d"), "PageSize": _PAGE_SIZE}
@@ -121,7 +123,8 @@ def _created(message: _Message) -> float:
 
 def _credentials(source: str, channel: Channel) -> str:
     if source == "twilio":
-        return "Basic " + base64.b64encode(f"{channel.account}:{channel.token}".encode()).decode()
+        # https://www.twilio.com/docs/usage/requests-to-twilio: the account is in the path, whoever calls.
+        return "Basic " + base64.b64encode(f"{channel.key or channel.account}:{channel.token}".encode()).decode()
     return f"Bearer {channel.token}"
 
 

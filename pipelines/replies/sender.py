@@ -107,6 +107,7 @@ class Sender:
         self._turns = turns
         self._channels = channels
         self._gates = gates
+        gates.listen(turns.nudge_all)
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._attend, name=f"reply-{number}", daemon=True) for number in range(threads)

@@ -26,6 +26,14 @@ class Turns:
             else:
                 self._put(conversation, time.monotonic() + seconds)
 
+    def nudge_all(self) -> None:
+        """Let all that wait have their turn now, and all that have theirs another."""
+        with self._changed:
+            self._again |= self._busy
+            now = time.monotonic()
+            for conversation in list(self._due):
+                self._put(conversation, now)
+
     def take(self) -> str | None:
         """Wait for the next conversation whose turn it is; None when closed."""
         with self._changed:

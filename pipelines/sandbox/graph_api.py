@@ -44,10 +44,11 @@ class Refusal(NamedTuple):
     code: int
     title: str
     details: str = ""
+    subcode: int = 0
 
 
 TOKEN: Final = Refusal(401, 190, "Invalid OAuth access token - Cannot parse access token")
-UNKNOWN: Final = Refusal(400, 100, "Unsupported post request. Object with that ID does not exist")
+UNKNOWN: Final = Refusal(400, 100, "Unsupported post request. Object with that ID does not exist", subcode=33)
 TOO_FAST: Final = Refusal(429, 130429, "Rate limit hit", "Too many messages from this account in a short time")
 TOO_FAST_FOR_ONE: Final = Refusal(400, 131056, "Pair rate limit hit", "Too many messages to this person")
 CLOSED: Final = Refusal(400, 131047, "Re-engagement message", "More than 24 hours since the person last wrote")
@@ -223,6 +224,8 @@ def _refuse(refusal: Refusal) -> Response:
         "code": refusal.code,
         "fbtrace_id": "sandbox",
     }
+    if refusal.subcode:
+        error |= {"type": "GraphMethodException", "error_subcode": refusal.subcode}
     if refusal.details:
         error["error_data"] = {"messaging_product": "whatsapp", "details": refusal.details}
     response = jsonify({"error": error})

@@ -137,6 +137,8 @@ def _fail(fault: Fault) -> Response:
         return response
     if fault.answer == "token":
         return _refuse(CREDENTIALS)
+    if fault.answer == "503":
+        return _refuse(Refusal(503, 20503, "Service unavailable"))
     return _refuse(Refusal(int(fault.answer), 20500, "An internal server error has occurred"))
 
 

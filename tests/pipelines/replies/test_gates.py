@@ -6,6 +6,7 @@ import pytest
 
 from pipelines.replies.channels import Rate
 from pipelines.replies.gates import FIRST_STOP_SECONDS, LAST_STOP_SECONDS, Gates
+from pipelines.replies.turns import Turns
 
 CHANNEL, OTHER = ("whatsapp", "1003"), ("whatsapp", "1004")
 PERSON = (*CHANNEL, "4917")
@@ -135,3 +136,31 @@ def test_new_tokens_let_one_call_through_at_once(gates: Gates):
     gates.go_all()
     assert gates.wait(CHANNEL) == 0.0
     assert gates.wait(CHANNEL) == FIRST_STOP_SECONDS
+
+
+def test_who_waits_for_a_stopped_channel_is_called_when_it_may_be_tried_and_when_it_goes_on(gates: Gates):
+    called: list[str] = []
+    gates.listen(lambda: called.append("opened"))
+    assert not gates.go(CHANNEL) and not called
+
+    gates.stop(CHANNEL)
+    gates.go_all()
+    assert called == ["opened"]
+    assert gates.go(CHANNEL)
+    assert called == ["opened", "opened"]
+
+
+def test_new_tokens_give_a_turn_at_once_to_all_that_wait_for_ten_minutes(gates: Gates):
+    turns = Turns()
+    gates.listen(turns.nudge_all)
+    for number in range(2):
+        turns.nudge(str(number), LAST_STOP_SECONDS)
+    turns.nudge("busy")
+    assert turns.take() == "busy"
+
+    gates.stop(CHANNEL)
+    gates.go_all()
+    # It was told to wait before the news.
+    turns.give_back("busy", LAST_STOP_SECONDS)
+
+    assert {turns.take() for _ in range(3)} == {"0", "1", "busy"}
