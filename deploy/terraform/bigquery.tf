@@ -16,6 +16,12 @@ resource "google_bigquery_dataset" "views" {
     special_group = "projectOwners"
   }
 
+  # What counts, and what rows tell, a run is compared with through the views: the last step of a batch job does that.
+  access {
+    role          = "READER"
+    user_by_email = google_service_account.batch.email
+  }
+
   dynamic "access" {
     for_each = setunion(var.operators, var.erasers)
 

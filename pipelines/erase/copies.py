@@ -85,7 +85,12 @@ def _why_readable(keys: Keyring, archive: str, kept: list[Copy]) -> str:
 
 
 def _has_others(archive: str) -> bool:
-    """Return whether what lies beside the events of a bucket, and is not sealed, is there or kept as a copy."""
+    """Return whether what lies beside the events of a bucket, and is not sealed, is there or kept as a copy.
+
+    What cannot be told is taken to be kept: erasers may not restore what was deleted, which Cloud Storage asks for
+    of whoever lists that. https://cloud.google.com/storage/docs/use-soft-deleted-objects#required-permissions
+    """
+    from google.api_core.exceptions import BadRequest, Forbidden  # noqa: PLC0415
     from google.cloud import storage  # noqa: PLC0415
 
     client = storage.Client()
@@ -93,8 +98,13 @@ def _has_others(archive: str) -> bool:
     for folder in _BESIDE:
         name = f"{prefix.strip('/')}/{REPLIES}/{folder}/".lstrip("/")
         for asked in ({}, {"versions": True}, {"soft_deleted": True}):
-            if any(True for _ in client.list_blobs(bucket, prefix=name, max_results=1, **asked)):
-                return True
+            try:
+                if any(True for _ in client.list_blobs(bucket, prefix=name, max_results=1, **asked)):
+                    return True
+            except (BadRequest, Forbidden):
+                if "soft_deleted" in asked:
+                    return True
+                raise
     return False
 
 

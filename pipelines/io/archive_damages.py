@@ -22,6 +22,20 @@ def damages_folder(output: str) -> str:
     return f"{output.rstrip('/')}/damages"
 
 
+def shortened(damages: Sequence[Damage], most_bytes: int) -> list[Damage]:
+    """Return damages as far as they are so many bytes of JSON; the last one tells how many are left out."""
+    found: list[Damage] = []
+    size = 0
+    for number, damage in enumerate(damages):
+        size += len(msgspec.json.encode(damage)) + 1
+        if size > most_bytes:
+            left = f"and {len(damages) - number:,} places more, from here on, cannot be read"
+            found.append(msgspec.structs.replace(damage, error=left))
+            break
+        found.append(damage)
+    return found
+
+
 def describe(damages: Sequence[Damage]) -> str:
     """Return damages as text, one a line, as a person or a log reads them."""
     return "\n".join(f"{d.path}: {d.size} bytes at offset {d.offset} cannot be read: {d.error}" for d in damages)

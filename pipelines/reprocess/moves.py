@@ -22,10 +22,16 @@ from pipelines.reprocess.sql import literal, moment
 
 MOVED: Final = "parley: things have moved"
 """What a transaction fails with that was decided on what is no longer so."""
-# How BigQuery tells that another transaction changed the same table first.
-_CONFLICTS: Final = (MOVED, "concurrent update", "due to concurrent")
+# How BigQuery tells that another transaction changes the same table, or has just done so.
+_CONFLICTS: Final = ("concurrent update", "due to concurrent")
 _ATTEMPTS: Final = 5
 _LONGEST_PAUSE: Final = 0.5
+_PATIENCE_SECONDS: Final = 600.0
+"""How long to wait for a move that is under way: the second is cancelled at once, however long the first takes.
+
+https://cloud.google.com/bigquery/docs/transactions#transaction_concurrency
+"""
+_LONGEST_WAIT: Final = 15.0
 T = TypeVar("T")
 
 
@@ -76,19 +82,29 @@ def commit(
 def until_unmoved(what: str, attempt: Callable[[], T]) -> T:
     """Decide and commit, and decide anew where somebody else has committed in between; return what that gave.
 
+    While another move is under way it waits, for some minutes.
+
     Raises:
-        RefusedError: that happened every time.
+        RefusedError: that happened every time, or takes too long.
     """
-    for left in reversed(range(_ATTEMPTS)):
+    moved, cancelled, began = 0, 0, time.monotonic()
+    while True:
         try:
             return attempt()
         except GoogleAPICallError as error:
-            if not any(conflict in str(error) for conflict in _CONFLICTS):
+            if MOVED in str(error):
+                moved += 1
+                pause = _LONGEST_PAUSE
+            elif any(conflict in str(error) for conflict in _CONFLICTS):
+                cancelled += 1
+                pause = min(_LONGEST_WAIT, _LONGEST_PAUSE * 2.0 ** min(cancelled - 1, 32))
+            else:
                 raise
-            if not left:
+            waited = time.monotonic() - began
+            if moved == _ATTEMPTS or waited > _PATIENCE_SECONDS:
+                often = f"{moved + cancelled} times in a row, within {waited:.0f} s"
                 raise RefusedError(
-                    f"{what} is as it was: others have changed the same tables meanwhile, {_ATTEMPTS} times "
-                    "in a row. Try again when they are done; `parley backfill list` shows what they do"
+                    f"{what} is as it was: others have changed the same tables meanwhile, {often}. "
+                    "Try again when they are done; `parley backfill list` shows what they do"
                 ) from error
-            time.sleep(random.uniform(0, _LONGEST_PAUSE))  # noqa: S311 - so that two do not meet again
-    raise AssertionError("the last attempt returns or raises")
+            time.sleep(random.uniform(0, pause))  # noqa: S311 - so that two do not meet again

