@@ -15,6 +15,7 @@ from pipelines.reprocess.apply import apply
 from pipelines.reprocess.runs import Request
 from pipelines.reprocess.shell import console
 from pipelines.run import json_output
+from pipelines.run.harmless import harmless
 from pipelines.run.pipeline_commands import BeamCommand
 
 
@@ -63,7 +64,7 @@ def list_kinds(
             f"{kind.events:,}",
             f"{kind.first:%Y-%m-%d %H:%M}",
             f"{kind.last:%Y-%m-%d %H:%M}",
-            Text(kind.example),
+            Text(harmless(kind.example)),
             kind.event or "",
         )
     console.print(table if found else "No dead letters.")
@@ -101,7 +102,7 @@ def show_letters(
     for letter in found:
         table = Table("column", "value", title_justify="left")
         for column, value in letter.items():
-            table.add_row(column, Text(_readable(value)))
+            table.add_row(column, Text(harmless(_readable(value))))
         console.print(table)
     if not found:
         console.print("No dead letters.")

@@ -15,6 +15,7 @@ from pipelines.reprocess.diff import Difference, Sample
 from pipelines.reprocess.previewing import Messages
 from pipelines.reprocess.runs import Run
 from pipelines.reprocess.steps import Steps
+from pipelines.run.harmless import harmless
 
 KINDS: Final = ("added", "removed", "changed", "unchanged")
 _COLORS: Final = {"added": "green", "removed": "red", "changed": "yellow", "unchanged": ""}
@@ -151,7 +152,7 @@ def _show_sample(console: Console, sample: Sample) -> None:
     console.print(f"[{color}]{sample.change}[/{color}] in {sample.table}, event {sample.event_id}")
     table = Table("column", "before", "after", box=None, padding=(0, 2))
     for column, before, after in cells(sample):
-        table.add_row(column, Text(before), Text(after))
+        table.add_row(column, Text(harmless(before)), Text(harmless(after)))
     console.print(table)
 
 

@@ -9,6 +9,7 @@ from google.api_core.exceptions import GoogleAPICallError
 
 from pipelines.bigquery.target import client
 from pipelines.run.deciding import DIFFERENT, SAME, WITHDRAWN, Decisions, Pair, UnknownError
+from pipelines.run.harmless import harmless
 from pipelines.run.table_commands import target
 
 _apply = click.option(
@@ -34,12 +35,12 @@ def show(contact: str) -> None:
     with _decisions() as decisions:
         meant = decisions.contact(contact)
         person = decisions.person(meant.contact_id)
-        click.echo(f"contact {meant.contact_id}  {meant.name}")
+        click.echo(harmless(f"contact {meant.contact_id}  {meant.name}"))
         for name, value in (person or {}).items():
-            click.echo(f"  {name}: {', '.join(value) if isinstance(value, list) else value}")
+            click.echo(harmless(f"  {name}: {', '.join(value) if isinstance(value, list) else value}"))
         for pair in decisions.pairs(meant.contact_id):
             void = f"  ({pair.void_because}: links nobody)" if pair.void_because else ""
-            click.echo(f"{pair.kind}  {pair.contact_id}  {pair.other_id}  {pair.evidence}{void}")
+            click.echo(harmless(f"{pair.kind}  {pair.contact_id}  {pair.other_id}  {pair.evidence}{void}"))
 
 
 @people.command()

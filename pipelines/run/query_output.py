@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipelines.run.harmless import harmless
+
 SHOWN_AT_MOST: Final = 50
 """Rows that `show` prints unless it is told otherwise."""
 _NARROWEST_COLUMN: Final = 9
@@ -28,6 +30,7 @@ def show(
     """Print rows of a query as a table; where that is too narrow for the columns, one below the other.
 
     Into a file or a pipe, nothing is folded or cut. NULL is written as such, so that it is unlike an empty text.
+    Control characters are written as escapes, so that no terminal obeys them.
 
     Args:
         rows: what the query gave.
@@ -65,7 +68,7 @@ def show(
 
 
 def _cell(value: Any) -> Text:
-    return Text("NULL", style="dim italic") if value is None else Text(_text(value))
+    return Text("NULL", style="dim italic") if value is None else Text(harmless(_text(value)))
 
 
 def write_csv(rows: RowIterator, file: IO[bytes]) -> None:

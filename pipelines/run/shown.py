@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from pipelines.core.rows import TABLE_OF, DeadLetter, Event, Message, Row
+from pipelines.run.harmless import harmless
 from pipelines.run.readable import readable
 from pipelines.sources.expressions import Given
 
@@ -50,7 +51,7 @@ def filled(content: str, reading: str) -> Any:
 def cut(value: Any) -> str:
     """Return a value on one line, of a length that a screen has."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    text = " ".join(text.split())
+    text = harmless(" ".join(text.split()))
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
 
 

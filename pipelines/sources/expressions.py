@@ -149,6 +149,8 @@ def _problem(expression: str, known: frozenset[str]) -> str | None:
     except JMESPathError as error:
         what = " ".join(str(error).split())
         return f"{hint} ({what})" if (hint := traps.of_broken(expression)) else what
+    except RecursionError:
+        return "too deeply nested"
 
 
 def _wrong(expression: str, parsed: Node, known: frozenset[str]) -> str | None:

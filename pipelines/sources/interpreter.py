@@ -25,6 +25,8 @@ Node = Mapping[str, Any]
 _ANYTHING: Final = msgspec.json.Decoder()
 _LINE: Final = re.compile(r"<(?:br|/p|/div|/li|/tr)\b[^<>]*>", re.IGNORECASE)
 _TAG: Final = re.compile(r"<[^<>]*>")
+_NO_CHARACTER: Final = re.compile(r"&#[0-9]{4000,};?")
+"""A number that is no character's, and so long that Python would not read it."""
 
 
 class SourceFunctions(Functions):
@@ -68,7 +70,8 @@ class SourceFunctions(Functions):
     @signature({"types": ["string"]})
     def _func_plain_text(self, markup: str) -> str:
         """Give the text of HTML: without tags, with its line breaks, and characters for their names."""
-        return html.unescape(_TAG.sub("", _LINE.sub("\n", markup))).strip()
+        text = _NO_CHARACTER.sub("\ufffd", _TAG.sub("", _LINE.sub("\n", markup)))
+        return html.unescape(text).strip()
 
 
 class Interpreter(TreeInterpreter):

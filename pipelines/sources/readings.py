@@ -29,6 +29,8 @@ class Reader:
 
     def __init__(self, content: bytes, *, is_json: bool) -> None:
         self._content = content if is_json else b""
+        # Made once for all of the item's texts: a hostile item has hundreds, and megabytes in which they are not.
+        self._escaped: dict[str, tuple[int, int]] | None = None
 
     def reading(
         self, text: Any, choice: Any = None, reply_to: Any = None, attachments: Sequence[Attachment] = ()
@@ -65,20 +67,29 @@ class Reader:
         """Return where the content has a text as JSON: as it is usually written, else anyhow."""
         if not self._content:
             return None
-        for ascii_only in (False, True):
-            usual = json.dumps(text, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
-            for written in (usual, usual.replace(b"/", rb"\/")):
-                if (start := self._content.find(written)) >= 0:
-                    return start, start + len(written)
-        for token in _TOKEN.finditer(self._content):
-            # A character takes six bytes at most.
-            if len(text) <= len(token[0]) <= 6 * len(text) + 2 and b"\\" in token[0] and _says(token[0], text):
-                return token.span()
-        return None
+        usual = [json.dumps(text, ensure_ascii=each).encode("utf-8", "surrogatepass") for each in (False, True)]
+        # Mostly these are one: what is not in the content is looked for in all of it.
+        for written in dict.fromkeys(each for one in usual for each in (one, one.replace(b"/", rb"\/"))):
+            if (start := self._content.find(written)) >= 0:
+                return start, start + len(written)
+        if self._escaped is None:
+            self._escaped = _escaped_strings(self._content)
+        return self._escaped.get(text)
 
 
-def _says(token: bytes, text: str) -> bool:
+def _escaped_strings(content: bytes) -> dict[str, tuple[int, int]]:
+    """Return where JSON first has each text that it writes with escapes."""
+    found: dict[str, tuple[int, int]] = {}
+    for token in _TOKEN.finditer(content):
+        text = _said(token[0]) if b"\\" in token[0] else None
+        # A character takes six bytes at most.
+        if text is not None and len(token[0]) <= 6 * len(text) + 2:
+            found.setdefault(text, token.span())
+    return found
+
+
+def _said(token: bytes) -> str | None:
     try:
-        return _STRING.decode(token) == text
+        return _STRING.decode(token)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
+        return None

@@ -7,7 +7,7 @@ from typing import Final
 from flask import Request
 
 from receiver.proofs.encodings import plain_body
-from receiver.proofs.fields import FORM, field, form
+from receiver.proofs.fields import field, form
 from schemas.proof_tables import split_template
 
 Filler = Callable[[Request, str], bytes]
@@ -28,10 +28,13 @@ class Template:
         self._has_form = ("fields", "") in self._fields
 
     def fits(self, request: Request) -> bool:
-        """Say whether the template covers the body: fields cover a form alone, and nothing what cannot be read."""
+        """Say whether the template covers the body: fields cover a form alone, and nothing what cannot be read.
+
+        A form that is too long to be taken apart has no fields: what is signed would be that of an empty one.
+        """
         if self._has_plain and not plain_body(request) and request.get_data():
             return False
-        return not self._has_form or request.mimetype == FORM or not request.get_data()
+        return not self._has_form or bool(form(request)) or not request.get_data()
 
     def filled(self, request: Request, given: Mapping[str, str]) -> bytes:
         """Return what is signed; `given` are `timestamp`, `url` and `secret`, where there are."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from normalized import normalized, raw_event
 
 from pipelines.core.times import from_micros
-from pipelines.sources import PARSERS, interpreter, registry
+from pipelines.sources import PARSERS, interpreter, readings, registry
 from pipelines.sources.expressions import problems
 from pipelines.sources.mapping import Mapped
 from pipelines.sources.normalization import normalize
@@ -104,6 +104,21 @@ def test_what_is_joined_is_written_out(reading):
     assert filled(message) == {"text": "1|2"}
 
 
+def test_content_is_read_once_for_all_texts_that_are_not_in_it(monkeypatch):
+    class Counting:
+        passes = 0
+
+        def finditer(self, content):
+            self.passes += 1
+            return iter(())
+
+    counting = Counting()
+    monkeypatch.setattr(readings, "_TOKEN", counting)
+    attachments = [{"url": f"https://e.example/{n}?a&b", "filename": f"{n}<"} for n in range(100)]
+    Reader(b'["\\u0041"]', is_json=True).reading("text", attachments=attachments)
+    assert counting.passes == 1
+
+
 def test_text_of_a_form_is_written_out(reading):
     body = urlencode({"c": "c", "id": "1", "t": "Grüße & mehr"}).encode()
     message = reading(TEXT + "text='item.t'", body, content_type=FORM).messages
@@ -125,6 +140,13 @@ def test_every_text_is_read_as_it_was(text, other, ascii_only):
         start, length = map(int, pieces[at].split(":"))
         pieces[at] = content[start - 1 : start - 1 + length]
     assert json.loads("".join(pieces)).get("text", "") == text
+
+
+@pytest.mark.parametrize("digits", [9, 3_999, 4_000, 5_000])
+def test_number_of_no_character_in_html_is_one_that_cannot_be_shown(reading, digits):
+    body = {"c": "c", "id": 1, "t": f"a&#{'9' * digits};b"}
+    message = reading(TEXT + "text='plain_text(item.t)'", body).messages
+    assert filled(message) == {"text": "a\ufffdb"}
 
 
 def test_ancestors_have_the_names_of_their_keys(reading):

@@ -1,6 +1,7 @@
 """Proofs as the sources file declares them, with vectors that providers and standards have published."""
 
 import base64
+import gzip
 import hashlib
 import hmac
 import json
@@ -98,6 +99,16 @@ def test_twilios_published_vector_over_the_url_and_the_fields_of_a_form():
     assert not is_proven(request(body, headers, "foo=1&bar=2", "application/json"))
     for other, wrong in changes(body, headers):
         assert not is_proven(request(other, wrong, "foo=1&bar=2", FORM))
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "gzip"}, {"Content-Encoding": "br"}])
+@pytest.mark.parametrize("body", [b"text=forged" + b"&a" * 500, b"text=forged" + b"d" * 300_000])
+def test_signature_of_an_empty_form_covers_none_that_cannot_be_taken_apart(body, headers):
+    is_proven = prover("scheme='hmac'\nhmac={header='X-S', signed='{url}{fields}'}", "12345")
+    headers = headers | {"X-S": hmac.digest(b"12345", b"https://p.example/sources/s1", "sha256").hex()}
+    assert is_proven(request(b"", headers, content_type=FORM))
+    assert not is_proven(request(body, headers, content_type=FORM))
+    assert not is_proven(request(gzip.compress(body), headers, content_type=FORM))
 
 
 SVIX = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
