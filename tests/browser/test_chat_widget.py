@@ -158,6 +158,7 @@ def test_two_tabs_share_one_conversation_and_double_nothing(
     assert len({message.conversation_id for message in shop.messages(text)}) == 1
 
 
+@pytest.mark.thorough
 def test_many_tabs_without_locks_leave_a_connection_to_send_with(shop: Shop, visit: Visit, new_visitor, text: str):
     visitor = new_visitor()
     # A browser has six connections, and one tab in front.

@@ -121,6 +121,7 @@ def filters_of_the_cookbook():
             yield view, column, told
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("view", "column", "told"), list(filters_of_the_cookbook()))
 def test_the_cookbook_names_what_is_read_with_content_of_all_days(view, column, told):
     days = frozenset(dt.date(2026, 3, day) for day in range(1, 11))

@@ -148,6 +148,7 @@ def test_a_large_archive_is_divided_among_processes_with_the_same_rows(tmp_path:
     assert len(read(tmp_path / "two")["messages"]) == 40
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "arguments",
     [
