@@ -1,11 +1,14 @@
 """When a channel may be called: its rates, what the provider asks for, and tokens that are no longer good."""
 
 import random
+import threading
+from unittest.mock import Mock
 
 import pytest
 
 from pipelines.replies.channels import Rate
 from pipelines.replies.gates import FIRST_STOP_SECONDS, LAST_STOP_SECONDS, Gates
+from pipelines.replies.sender import Sender
 from pipelines.replies.turns import Turns
 
 CHANNEL, OTHER = ("whatsapp", "1003"), ("whatsapp", "1004")
@@ -164,3 +167,17 @@ def test_new_tokens_give_a_turn_at_once_to_all_that_wait_for_ten_minutes(gates: 
     turns.give_back("busy", LAST_STOP_SECONDS)
 
     assert {turns.take() for _ in range(3)} == {"0", "1", "busy"}
+
+
+def test_a_sender_gives_a_turn_to_all_that_wait_when_there_are_new_tokens(gates: Gates):
+    turns = Turns()
+    Sender(Mock(), Mock(), turns, Mock(), gates, threads=0)
+    turns.nudge("waiting", LAST_STOP_SECONDS)
+    gates.stop(CHANNEL)
+
+    gates.go_all()
+
+    too_long = threading.Timer(5, turns.close)
+    too_long.start()
+    assert turns.take() == "waiting"
+    too_long.cancel()
