@@ -81,6 +81,20 @@ def unknown(arguments: Sequence[str], also: Collection[str] = ()) -> list[str]:
     return [argument for argument in left if get_close_matches(argument.partition("=")[0], names, cutoff=0.85)]
 
 
+class FlinkCheckpointOptions(PipelineOptions):
+    """What Flink's runner knows of checkpoints and Beam in Python does not."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        # None is not handed over, so that other runners do not hear of it.
+        parser.add_argument(
+            "--finish_bundle_before_checkpointing",
+            action="store_true",
+            default=None,
+            help="Flink ends bundles before a checkpoint and not with it",
+        )
+
+
 class ParleyOptions(PipelineOptions):
     """What a run reads and where its rows go."""
 

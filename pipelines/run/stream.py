@@ -17,7 +17,7 @@ from pipelines.bigquery.suppressed import Suppressed
 from pipelines.bigquery.target import Target
 from pipelines.io import read_pubsub
 from pipelines.io.archive_segments import Selection, find_groups
-from pipelines.io.options import ParleyOptions
+from pipelines.io.options import FlinkCheckpointOptions, ParleyOptions
 from pipelines.io.read_archive import ReadArchive
 from pipelines.io.read_pubsub import PullSubscriptions, ReadSubscriptions
 from pipelines.normalize import build
@@ -42,6 +42,8 @@ def run(options: PipelineOptions, where: Target) -> Any:
     parley = options.view_as(ParleyOptions)
     runs_there = parley.live_reader == "native" or parley.runs_elsewhere()
     options.view_as(StandardOptions).streaming = runs_there
+    if parley.live_reader == "pull" and runs_there:
+        hand_over_readers(options)
     subscriptions = parley.subscriptions or default_subscriptions(where.project)
     if not runs_there:
         _stop_on_signals(where, parley.append_connections, parley.stop_seconds)
@@ -65,6 +67,16 @@ def run(options: PipelineOptions, where: Target) -> Any:
         raise
     finally:
         read_pubsub.stop_pulling()
+
+
+def hand_over_readers(options: PipelineOptions) -> None:
+    """Let a cluster begin to read whatever its first checkpoint meets.
+
+    Flink keeps back what a bundle puts out that ends with a checkpoint, until the step has another element or a
+    watermark comes. The step that names the readers has one element in its life, and no watermark follows where
+    checkpoints are on: nobody would ever read, and the job would look well.
+    """
+    options.view_as(FlinkCheckpointOptions).finish_bundle_before_checkpointing = True
 
 
 def _build(pipeline: beam.Pipeline, reader: beam.PTransform, where: Target, parley: ParleyOptions) -> None:
