@@ -40,6 +40,8 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Graph's access token; Twilio's auth token, or the secret of its `key`."""
     key: str = ""
     """The SID of an API key of Twilio's, which can do less than the auth token, and be revoked alone."""
+    app_secret: str = ""
+    """The secret of Graph's app, for apps that take calls only with a proof of it."""
     account: str = ""
     """Twilio's account SID; of Graph, the id in the path where that is not the channel's own."""
     url: str = ""
@@ -124,6 +126,8 @@ def _decode(text: str) -> dict[str, Channel]:
             raise ChannelsError(f"{CHANNELS}: {name[:80]!r} needs a token, and of Twilio an account")
         if channel.key and source != "twilio":
             raise ChannelsError(f"{CHANNELS}: {name[:80]!r} has a key, which Twilio alone gives")
+        if channel.app_secret and source == "twilio":
+            raise ChannelsError(f"{CHANNELS}: {name[:80]!r} has an app_secret, which is Graph's alone")
         if not _TOKEN.fullmatch(channel.token):
             # No header holds it, so each of its calls would fail as if it were in doubt.
             problem = "has a token with a space, an end of line, or something else than visible ASCII"

@@ -2,6 +2,7 @@
 
 import base64
 import datetime as dt
+import hmac
 import time
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple, Self
@@ -72,7 +73,9 @@ class Provider:
         deadline = time.monotonic() + CALL_SECONDS
         status, body = None, b""
         try:
-            with self._client.stream("POST", call.url, content=call.content, headers=headers) as response:
+            with self._client.stream(
+                "POST", call.url, params=_proof(channel), content=call.content, headers=headers
+            ) as response:
                 status = response.status_code
                 for chunk in response.iter_bytes():
                     body += chunk
@@ -126,6 +129,17 @@ def _credentials(source: str, channel: Channel) -> str:
         # https://www.twilio.com/docs/usage/requests-to-twilio: the account is in the path, whoever calls.
         return "Basic " + base64.b64encode(f"{channel.key or channel.account}:{channel.token}".encode()).decode()
     return f"Bearer {channel.token}"
+
+
+def _proof(channel: Channel) -> dict[str, str] | None:
+    """Return what Graph wants of apps that are set to "Require App Secret", beside the token.
+
+    https://developers.facebook.com/docs/graph-api/guides/secure-requests
+    """
+    if not channel.app_secret:
+        return None
+    made = hmac.new(channel.app_secret.encode(), channel.token.encode(), "sha256").hexdigest()
+    return {"appsecret_proof": made}
 
 
 def _word(error: Exception) -> str:

@@ -14,6 +14,7 @@ from flask import Blueprint, Response, jsonify, request
 from pipelines.sandbox.deliveries import Deliveries, graph
 from pipelines.sandbox.faults import LOST, Failure
 from pipelines.sandbox.world import HUMAN_AGENT_SECONDS, WINDOW_SECONDS, Account, Sent, World
+from receiver.proofs.signatures import matches_hmac_hex
 from schemas.replies import SEEN_ON_WHATSAPP
 
 _TYPES: Final = {
@@ -35,6 +36,7 @@ _TAGS: Final = frozenset({"HUMAN_AGENT"})
 _MESSAGING_TYPES: Final = frozenset({"RESPONSE", "UPDATE", "MESSAGE_TAG"})
 _LONGEST_TEXT: Final = {"whatsapp": 4096, "messenger": 2000, "instagram": 1000}
 _APP_ID: Final = 1
+_METHOD: Final = "GraphMethodException"
 
 
 class Refusal(NamedTuple):
@@ -45,10 +47,14 @@ class Refusal(NamedTuple):
     title: str
     details: str = ""
     subcode: int = 0
+    kind: str = "OAuthException"
 
 
 TOKEN: Final = Refusal(401, 190, "Invalid OAuth access token - Cannot parse access token")
-UNKNOWN: Final = Refusal(400, 100, "Unsupported post request. Object with that ID does not exist", subcode=33)
+UNKNOWN: Final = Refusal(
+    400, 100, "Unsupported post request. Object with that ID does not exist", subcode=33, kind=_METHOD
+)
+PROOF: Final = Refusal(400, 100, "Invalid appsecret_proof provided in the API argument", kind=_METHOD)
 TOO_FAST: Final = Refusal(429, 130429, "Rate limit hit", "Too many messages from this account in a short time")
 TOO_FAST_FOR_ONE: Final = Refusal(400, 131056, "Pair rate limit hit", "Too many messages to this person")
 CLOSED: Final = Refusal(400, 131047, "Re-engagement message", "More than 24 hours since the person last wrote")
@@ -104,6 +110,9 @@ def _caller(world: World, identity: str) -> tuple[Account | None, Refusal]:
         return None, UNKNOWN
     if not compare_digest(given.encode(), account.token.encode()):
         return None, TOKEN
+    proof = request.args.get("appsecret_proof")
+    if proof is not None and not matches_hmac_hex(proof, [account.secret], given.encode()):
+        return None, PROOF
     if world.is_too_fast(account):
         return None, TOO_FAST
     return account, TOKEN
@@ -220,12 +229,12 @@ def _fail(answer: Failure, retry_after: int, account: Account) -> Response:
 def _refuse(refusal: Refusal) -> Response:
     error: dict[str, Any] = {
         "message": f"(#{refusal.code}) {refusal.title}",
-        "type": "OAuthException",
+        "type": refusal.kind,
         "code": refusal.code,
         "fbtrace_id": "sandbox",
     }
     if refusal.subcode:
-        error |= {"type": "GraphMethodException", "error_subcode": refusal.subcode}
+        error["error_subcode"] = refusal.subcode
     if refusal.details:
         error["error_data"] = {"messaging_product": "whatsapp", "details": refusal.details}
     response = jsonify({"error": error})

@@ -64,6 +64,12 @@ def test_an_api_key_of_twilio_calls_for_its_account():
     assert seen == [f"AC1:{SECRET}", f"SK1:{SECRET}"]
 
 
+def test_an_app_secret_of_twilios_is_told():
+    twilio = {"token": SECRET, "account": "AC1", "app_secret": "s"}
+    with pytest.raises(ChannelsError, match="'twilio/\\*' has an app_secret"):
+        Channels({CHANNELS: json.dumps({"twilio/*": twilio})})
+
+
 def test_a_key_where_there_are_none_is_told():
     with pytest.raises(ChannelsError, match="'whatsapp/1003' has a key"):
         Channels({CHANNELS: json.dumps({"whatsapp/1003": {"token": SECRET, "key": "SK1"}})})

@@ -19,6 +19,9 @@ from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 from werkzeug.serving import make_server
 
+from pipelines.replies.calls import Places, make_call
+from pipelines.replies.channels import Channel
+from pipelines.replies.provider import Provider
 from pipelines.sandbox.app import create_app
 from pipelines.sandbox.clock import ManualClock
 from pipelines.sandbox.deliveries import Deliveries
@@ -27,6 +30,7 @@ from pipelines.sandbox.world import World
 from pipelines.sources import PARSERS
 from pipelines.sources.normalization import normalize
 from receiver.proofs.signatures import matches_hmac_hex
+from schemas.replies import decode_reply
 from tests.raw_events import raw_event
 
 START = 1_773_489_600.0
@@ -273,6 +277,21 @@ def test_a_call_is_refused_as_the_provider_does(sandbox: Sandbox):
         sandbox.twilio().messages.create(to="+491711234567", from_="+1")
     assert missing.value.code == 21602
     assert sandbox.control("GET", "messages") == []
+
+
+@pytest.mark.parametrize(("app_secret", "expected"), [("", 200), (SECRET, 200), ("another app's", 400)])
+def test_a_call_proves_that_its_sender_knows_the_apps_secret(sandbox: Sandbox, app_secret: str, expected: int):
+    sandbox.hear(PHONE, VISITOR)
+    reply = decode_reply(
+        json.dumps({"source": "whatsapp", "channel": PHONE, "to": VISITOR, "content": {"text": "Yes"}}).encode()
+    )
+    channel = Channel(token=TOKEN, app_secret=app_secret)
+    places = Places(graph=f"{sandbox.url}/v23.0")
+    with Provider(places) as provider:
+        response = provider.send("whatsapp", make_call(reply, "r-1", channel, places), channel)
+
+    assert response.status == expected
+    assert response.answer.stops == (expected != 200), "all of the channel's calls would be refused"
 
 
 def test_the_window_closes_a_day_after_the_person_last_wrote(sandbox: Sandbox):
