@@ -55,6 +55,19 @@ def list_files(root: str, may_hold: Callable[[str], bool]) -> Iterator[FileMetad
             yield from (file for file in _everything(each) if may_hold(file.path))
 
 
+def is_there(root: str) -> bool:
+    """Return whether there is an archive: a folder, or in a bucket, which has no folders, anything below its root.
+
+    Raises:
+        apache_beam.io.filesystem.BeamIOError: it cannot be looked for.
+    """
+    root = root.rstrip("/")
+    if not root.startswith(_BUCKET):
+        return bool(FileSystems.exists(root))
+    level = _level_of_bucket(root)
+    return bool(level.files or level.folders)
+
+
 def _everything(folder: str) -> list[FileMetadata]:
     found: list[FileMetadata] = FileSystems.match([f"{folder}/**"])[0].metadata_list
     return found

@@ -14,7 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipelines.io.archive_damages import Damage
 from pipelines.io.archive_keys import ArchiveKeys, opened
-from pipelines.io.archive_listing import list_files
+from pipelines.io.archive_listing import is_there, list_files
 from schemas.archive_layout import OPEN_SUFFIX, SUFFIX
 from schemas.raw_event import EVENT_ID, InvalidRawEventError, RawEvent
 
@@ -115,7 +115,7 @@ def _find(root: str, selection: Selection) -> list[FileMetadata]:
         return selection.has_folder(path.removeprefix(root))
 
     found = [e for e in list_files(root, may_hold) if e.path.endswith((SUFFIX, OPEN_SUFFIX))]
-    if not found and not FileSystems.exists(root.rstrip("/")):
+    if not found and not is_there(root):
         raise FileNotFoundError(f"no archive at {root}")
     return sorted(found, key=lambda entry: entry.path)
 

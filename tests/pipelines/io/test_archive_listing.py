@@ -140,3 +140,15 @@ def test_a_bucket_is_listed_like_a_folder(bucket: storage.Bucket, asked: list[st
 def test_a_bucket_that_does_not_exist_is_an_error(bucket: storage.Bucket):
     with pytest.raises(FileNotFoundError, match="no archive at"):
         find_segments("gs://nowhere/raw", Selection())
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("root", ["gs://archive/raw", "gs://archive/raw/", "gs://archive"])
+def test_days_without_events_are_no_missing_archive_in_a_bucket_either(bucket: storage.Bucket, root: str):
+    with pytest.raises(FileNotFoundError, match="no archive at"):
+        find_segments(root, Selection())
+    bucket.blob("raw/source=facebook/date=2026-03-14/hour=11/a.avro").upload_from_string(b"")
+
+    assert find_segments(root, Selection(NOON + 1_000 * DAY)) == []
+    with pytest.raises(FileNotFoundError, match="no archive at"):
+        find_segments("gs://archive/misspelt", Selection())
