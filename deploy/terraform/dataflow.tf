@@ -1,5 +1,7 @@
 # The streaming job, where Terraform holds it rather than `parley deploy dataflow`: docs/deploy.md says how
-# they differ. A changed template or parameter updates the running job in place.
+# they differ. Each apply updates the running job in place, changed or not: the provider reads back no option of a job in
+# Python (https://github.com/GoogleCloudPlatform/magic-modules/pull/14038). Where it would replace the job for that, which
+# num_workers and max_workers make it do, options are parameters here.
 
 resource "google_dataflow_flex_template_job" "streaming" {
   count    = var.pipeline == null ? 0 : 1
@@ -15,8 +17,6 @@ resource "google_dataflow_flex_template_job" "streaming" {
   subnetwork              = local.subnetwork
   ip_configuration        = "WORKER_IP_PRIVATE"
   machine_type            = var.pipeline.machine_type
-  num_workers             = 1
-  max_workers             = var.pipeline.max_workers
   autoscaling_algorithm   = "THROUGHPUT_BASED"
   enable_streaming_engine = true
   # As `parley deploy dataflow` does: the views show a message once, so that Dataflow need not shuffle for it.
@@ -25,6 +25,7 @@ resource "google_dataflow_flex_template_job" "streaming" {
 
   parameters = {
     sdk_container_image = var.pipeline.image
+    max_num_workers     = tostring(var.pipeline.max_workers)
     subscription        = join(",", [for subscription in google_pubsub_subscription.pipeline : subscription.id])
     bigquery_project    = var.project
     bigquery_location   = var.bigquery_location

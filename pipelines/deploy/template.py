@@ -25,21 +25,32 @@ _IMAGE: Final = {
     "isOptional": False,
     "paramType": "TEXT",
 }
+_MOST_WORKERS: Final = {
+    "name": "max_num_workers",
+    "label": "Workers at most",
+    "helpText": "How many workers Dataflow may start. In place of the environment's maxWorkers, which Terraform's "
+    "provider reads back of no job in Python, and for which it would replace the job",
+    "isOptional": True,
+    "paramType": "TEXT",
+    "regexes": [r"^[1-9][0-9]*$"],
+}
 _FOLDERS: Final = {"archive": "GCS_READ_FOLDER", "output": "GCS_WRITE_FOLDER"}
 _BUCKET: Final = r"^gs://[^\n\r]+$"
 
 
 def metadata(mode: str) -> dict[str, Any]:
     """Return the metadata of the template for a mode, as `gcloud dataflow flex-template build` takes it."""
+    parameters = [*(_parameter(option, mode) for option in options(mode)), _IMAGE]
     described = {
         "name": _NAMES[mode],
         "description": _DESCRIPTIONS[mode],
         "streaming": mode == STREAMING,
-        "parameters": [*(_parameter(option, mode) for option in options(mode)), _IMAGE],
+        "parameters": parameters,
     }
     if mode == BATCH:
         return described
     return described | {
+        "parameters": [*parameters, _MOST_WORKERS],
         "supportsAtLeastOnce": True,
         "supportsExactlyOnce": True,
         "defaultStreamingMode": "AT_LEAST_ONCE",

@@ -10,6 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 import terraform_plan
+from apache_beam.options.pipeline_options import PipelineOptions, WorkerOptions
 from google.api_core.exceptions import Forbidden
 from google.cloud import bigquery
 from prometheus_client import CollectorRegistry
@@ -386,6 +387,15 @@ def test_the_job_has_only_parameters_that_its_template_has():
     assert required <= job["parameters"].keys()
     read = job["parameters"]["subscription"].split(",")
     assert len(read) == len(sources.PARSERS) + len(VARIABLES["custom_sources"])
+
+
+def test_what_the_provider_cannot_read_back_replaces_no_job():
+    """It looks for `numWorkers` and `maxNumWorkers`, called otherwise in Python: always a change."""
+    (job,) = resources("dataflow_flex_template_job").values()
+
+    assert not job.keys() & {"num_workers", "max_workers"}
+    options = PipelineOptions([f"--{name}={value}" for name, value in job["parameters"].items()])
+    assert options.view_as(WorkerOptions).max_num_workers == 10
 
 
 def test_the_job_names_the_key_of_erasures_and_does_not_hold_it():

@@ -14,6 +14,7 @@ from pipelines.io.options import BATCH, STREAMING, ParleyOptions
 
 FOLDER = Path(__file__).parents[3] / files.FOLDER
 GIVEN = {
+    "max_num_workers": "10",
     "mode": "batch",
     "archive": "gs://bucket/raw",
     "archive_keys": "gs://keys/raw",
@@ -99,5 +100,5 @@ def test_every_option_of_a_mode_can_be_given_to_its_template(mode: str):
     offered = {parameter["name"] for parameter in read(mode)["parameters"]}
     named = {option.option_strings[0].removeprefix("--") for option in template.options(mode)}
 
-    assert offered - named == {"sdk_container_image"}
+    assert offered - named == {"sdk_container_image", *(["max_num_workers"] if mode == STREAMING else [])}
     assert named - offered == set()
