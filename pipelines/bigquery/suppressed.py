@@ -1,6 +1,7 @@
 """The table of what is suppressed, as those know it who make rows: read at their start, and again and again."""
 
 import datetime as dt
+import itertools
 import logging
 import os
 import threading
@@ -23,8 +24,13 @@ LOOKS_AGAIN_SECONDS: Final = 30.0
 KNOWN_AFTER_SECONDS = 45.0
 """After so long every worker knows of what is suppressed, and what it made before that is stored."""
 _TIMEOUT_SECONDS: Final = 10.0
+FIRST_PATIENCE_SECONDS: Final = 30.0
+"""How long a process that has never read the table tries to, until its bundle fails."""
+_FIRST_PAUSE_SECONDS: Final = 1.0
+_TOLD_EACH: Final = 10
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()
+_given_up = threading.Event()
 _known: dict[tuple[Target, str], tuple[float, Suppression | None]] = {}
 _read: dict[str, Key] = {}
 """Keys that were read, by the name of the secret: one is kept as long as the archive, and never changes."""
@@ -70,14 +76,24 @@ class Suppressed:
     process of a worker then reads the value itself, when something is suppressed for the first time.
     """
 
-    def __init__(self, where: Target, secret: str | None = None, *, reference: str | None = None) -> None:
+    def __init__(
+        self,
+        where: Target,
+        secret: str | None = None,
+        *,
+        reference: str | None = None,
+        patience: float = FIRST_PATIENCE_SECONDS,
+    ) -> None:
         """Take the name of a secret; else a key; else that of the environment.
+
+        A process that has never read what is suppressed tries so many seconds of `patience`.
 
         Raises:
             ConfigurationError: the key is too short, its file cannot be read, or the name is none.
         """
         self._where = where
         self._reference = reference and checked(reference)
+        self._patience = patience
         self._secret = "" if reference else secret_from_environment() if secret is None else secret
         if self._secret:
             _key(self._secret)
@@ -87,10 +103,13 @@ class Suppressed:
 
         Raises:
             ConfigurationError: something is, and the key is missing, or another, or cannot be read.
+            GoogleAPICallError, OSError: this process has never known what is, and cannot read it.
         """
         known_by = (self._where, self._reference or self._secret)
         with _lock:
-            at, known = _known.get(known_by, (float("-inf"), None))
+            if known_by not in _known:
+                _known[known_by] = (time.monotonic(), self._first())
+            at, known = _known[known_by]
             if time.monotonic() - at < LOOKS_AGAIN_SECONDS:
                 return known
             try:
@@ -98,10 +117,26 @@ class Suppressed:
             except (GoogleAPICallError, OSError):
                 # BigQuery is away, and takes no rows either; `verify` finds what may come back of this moment.
                 _log.warning("what is suppressed cannot be read; what was known holds", exc_info=True)
-                if at == float("-inf"):
-                    return None
             _known[known_by] = (time.monotonic(), known)
             return known
+
+    def _first(self) -> Suppression | None:
+        """Read for the first time: who does not know stores nothing, rather than what was erased.
+
+        Tables are read by another service than takes rows, and by another permission: one may be there without the
+        other, and each worker that is added begins here.
+        """
+        began = time.monotonic()
+        for attempt in itertools.count():
+            try:
+                return self.read()
+            except (GoogleAPICallError, OSError) as error:
+                if time.monotonic() - began >= self._patience or _given_up.wait(_FIRST_PAUSE_SECONDS):
+                    raise
+                if attempt % _TOLD_EACH == 0:
+                    table = self._where.table(TABLE)
+                    _log.warning("nothing is stored until the table %s can be read: %s", table, error)
+        raise AssertionError
 
     def read(self) -> Suppression | None:
         """Return what is suppressed as the table has it now, as `current` does."""
@@ -131,6 +166,11 @@ def _key(secret: str) -> Key:
         return Key(secret)
     except ValueError as error:
         raise ConfigurationError(f"{KEY}: {error}") from error
+
+
+def give_up() -> None:
+    """Let nobody of this process wait for what is suppressed any more."""
+    _given_up.set()
 
 
 def forget_known() -> None:

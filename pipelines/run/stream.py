@@ -1,6 +1,7 @@
 """Runs the pipeline live: from Pub/Sub to BigQuery, until it is told to stop."""
 
 import logging
+import math
 import signal
 import threading
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from pipelines import sources
-from pipelines.bigquery import appender, target
+from pipelines.bigquery import appender, suppressed, target
 from pipelines.bigquery.sink import AppendRows
 from pipelines.bigquery.suppressed import Suppressed
 from pipelines.bigquery.target import Target
@@ -80,8 +81,9 @@ def hand_over_readers(options: PipelineOptions) -> None:
 
 
 def _build(pipeline: beam.Pipeline, reader: beam.PTransform, where: Target, parley: ParleyOptions) -> None:
-    suppressed = Suppressed(where, reference=parley.erasure_key_secret)
-    build(pipeline, reader, AppendRows(where, parley.append_connections), suppressed)
+    # As rows are tried without end.
+    known = Suppressed(where, reference=parley.erasure_key_secret, patience=math.inf)
+    build(pipeline, reader, AppendRows(where, parley.append_connections), known)
 
 
 def _reader(parley: ParleyOptions, subscriptions: Sequence[str]) -> beam.PTransform:
@@ -126,6 +128,7 @@ def default_subscriptions(project: str) -> Sequence[str]:
 def _stop_on_signals(where: Target, connections: int, seconds: float) -> None:
     def give_up() -> None:
         # Rows are tried without end while BigQuery is away: nobody else would end that.
+        suppressed.give_up()
         appender.shared(where, connections).close()
 
     def stop(number: int, frame: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import google.auth
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from google.api_core.exceptions import Forbidden, ServiceUnavailable
 from google.oauth2.credentials import Credentials
 
 from pipelines import launch
@@ -108,6 +109,41 @@ def test_a_key_is_asked_for_once_and_only_where_something_is_suppressed(api: str
     stored.append(row | {"key_id": "another"})
     with pytest.raises(ConfigurationError, match="people were erased with a key"):
         there.read()
+
+
+@pytest.mark.parametrize("error", [ServiceUnavailable("away"), Forbidden("no tables.getData"), TimeoutError()])
+def test_who_has_never_known_what_is_suppressed_makes_no_rows(error: Exception, monkeypatch: pytest.MonkeyPatch):
+    """Tables may be unreadable to a worker that was just started, and take its rows."""
+    key = Key(VALUE)
+    until = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
+    row = {"kind": CONTACT, "hash": key.hash(CONTACT, "ann"), "key_id": key.id, "until": until}
+    answers: list[Exception | list[dict[str, Any]]] = []
+
+    def listed(warehouse: object, where: Target) -> list[dict[str, Any]]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(suppressed, "client", nullcontext)
+    monkeypatch.setattr(suppressed, "_valid", listed)
+    monkeypatch.setattr(suppressed, "_FIRST_PAUSE_SECONDS", 0.0)
+    suppressed.forget_known()
+    where = Target.prefixed("parley-example")
+
+    answers[:] = [error]
+    with pytest.raises(type(error)):
+        Suppressed(where, VALUE, patience=0).current()
+    # It waits for what passes.
+    made = Suppressed(where, VALUE)
+    answers[:] = [error, error, [row]]
+    known = made.current()
+    assert known is not None
+    # What was known holds.
+    monkeypatch.setattr(suppressed, "LOOKS_AGAIN_SECONDS", -1.0)
+    answers[:] = [error]
+    assert made.current() is known
+    suppressed.forget_known()
 
 
 def test_a_key_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

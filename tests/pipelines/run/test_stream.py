@@ -5,6 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -22,13 +25,24 @@ TOPIC = f"projects/{PROJECT}/topics/raw-facebook"
 SUBSCRIPTION = f"projects/{PROJECT}/subscriptions/parley-facebook"
 
 
-def stream(log: Path, *arguments: str) -> "subprocess.Popen[bytes]":
-    """Start it with a BigQuery that nobody answers for."""
+class Reader(BaseHTTPRequestHandler):
+    """A BigQuery that can be asked, and has no table."""
+
+    def do_GET(self) -> None:
+        self.send_response(404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def stream(log: Path, *arguments: str, reader: str | None = None) -> "subprocess.Popen[bytes]":
+    """Start it with a BigQuery that takes no rows, and where nobody answers for `reader` either, nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         nobody = f"127.0.0.1:{listener.getsockname()[1]}"
     environ = {
         "PARLEY_PROJECT": PROJECT,
-        "BIGQUERY_EMULATOR_HOST": f"http://{nobody}",
+        "BIGQUERY_EMULATOR_HOST": f"http://{reader or nobody}",
         "BIGQUERY_STORAGE_GRPC_ENDPOINT": nobody,
         "NO_GCE_CHECK": "true",
     }
@@ -37,9 +51,19 @@ def stream(log: Path, *arguments: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(command, env=os.environ | environ, stdout=file, stderr=file)
 
 
+@pytest.fixture
+def reader() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Reader)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("is_read", [True, False])
 @pytest.mark.parametrize("options", [[], ["--append_connections=1"]])
 def test_a_stop_does_not_wait_for_ever_for_a_bigquery_that_is_away(
-    pubsub: PubSubServer, tmp_path, options: list[str]
+    pubsub: PubSubServer, tmp_path, reader: str, options: list[str], is_read: bool
 ):
     create_topics(PROJECT, {"raw-facebook": "parley-facebook"})
     publisher = pubsub_v1.PublisherClient()
@@ -48,9 +72,10 @@ def test_a_stop_does_not_wait_for_ever_for_a_bigquery_that_is_away(
         publisher.publish(TOPIC, event.data, **event.attributes).result(30)
     publisher.stop()
     log = tmp_path / "log"
-    process = stream(log, "--stop_seconds=0.5", *options)
+    process = stream(log, "--stop_seconds=0.5", *options, reader=reader if is_read else None)
+    told = "BigQuery does not take rows" if is_read else "nothing is stored until the table"
     try:
-        wait_for("an append that fails", lambda: "BigQuery does not take rows" in log.read_text(), 60)
+        wait_for("what does not go", lambda: told in log.read_text(), 60)
         process.send_signal(signal.SIGTERM)
         # Again, as impatient people do.
         process.send_signal(signal.SIGTERM)
