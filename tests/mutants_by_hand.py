@@ -816,8 +816,8 @@ SQL: Final = (
     ),
     Change(
         "schemas/views/conversation_report.sql",
-        "bounds.next_begun_by = 'inbound'",
-        "bounds.next_begun_by IS NOT NULL",
+        "IF(begun_by = 'inbound', started_at, NULL)",
+        "started_at",
         f"{REPORT} -k begin_ourselves",
     ),
     Change(
@@ -1329,8 +1329,8 @@ SQL: Final = (
     ),
     Change(
         "pipelines/dashboard/sql/report_sessions.sql",
-        "chosen.next_begun_by = 'inbound'",
-        "TRUE",
+        "IF(begun_by = 'inbound', started_at, NULL)",
+        "started_at",
         f"{BY_HAND} -k writes_to",
     ),
     Change(

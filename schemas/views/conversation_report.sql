@@ -9,8 +9,10 @@ WITH
         LEAD(started_at) OVER (PARTITION BY conversation_id ORDER BY session_number),
         TIMESTAMP '9999-12-31 00:00:00+00'
       ) AS until_at,
-      LEAD(started_at) OVER (PARTITION BY conversation_id ORDER BY session_number) AS next_started_at,
-      LEAD(begun_by) OVER (PARTITION BY conversation_id ORDER BY session_number) AS next_begun_by,
+      -- When the contact first began one of the sessions after it: what we begin between does not hide that.
+      MIN(IF(begun_by = 'inbound', started_at, NULL)) OVER (
+        PARTITION BY conversation_id ORDER BY session_number ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+      ) AS came_back_at,
       -- How far the warehouse knows: no clock, so that a report is the same whenever it is asked.
       MAX(ended_at) OVER () AS known_until
     FROM `${views}.sessions`
@@ -239,10 +241,7 @@ SELECT
   -- the contact's last message had no answer, or where 7 days have not passed in what is known.
   CASE
     WHEN bounds.is_unanswered THEN NULL
-    WHEN
-      bounds.next_begun_by = 'inbound'
-      AND bounds.next_started_at < TIMESTAMP_ADD(COALESCE(closed.closed_at, bounds.ended_at), INTERVAL 168 HOUR)
-      THEN FALSE
+    WHEN bounds.came_back_at < TIMESTAMP_ADD(COALESCE(closed.closed_at, bounds.ended_at), INTERVAL 168 HOUR) THEN FALSE
     WHEN bounds.known_until >= TIMESTAMP_ADD(COALESCE(closed.closed_at, bounds.ended_at), INTERVAL 168 HOUR) THEN TRUE
   END AS is_resolved_for_7_days,
   -- How many ratings were given in it that are on a known scale.

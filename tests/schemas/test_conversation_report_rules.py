@@ -16,6 +16,13 @@ def test_what_we_begin_ourselves_does_not_take_back_that_something_was_resolved(
     assert ask(analyst, sql) == [("inbound", True), ("outbound", True), ("inbound", None)]
 
 
+def test_what_we_begin_ourselves_does_not_hide_that_the_contact_came_back(analyst):
+    tell(analyst, says(0), echo(1), echo(2 * DAYS), says(4 * DAYS), echo(4 * DAYS + 1), says(30 * DAYS))
+
+    sql = "SELECT begun_by, is_resolved_for_7_days FROM parley.conversation_report ORDER BY started_at"
+    assert ask(analyst, sql) == [("inbound", False), ("outbound", False), ("inbound", True), ("inbound", None)]
+
+
 def test_what_failed_is_no_first_response_of_anybody(analyst):
     tell(
         analyst,

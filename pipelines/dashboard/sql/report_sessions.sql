@@ -15,7 +15,9 @@ ${sessions}
     SELECT
       *,
       LEAD(started_at) OVER (PARTITION BY conversation_id ORDER BY session_number) AS next_started_at,
-      LEAD(begun_by) OVER (PARTITION BY conversation_id ORDER BY session_number) AS next_begun_by,
+      MIN(IF(begun_by = 'inbound', started_at, NULL)) OVER (
+        PARTITION BY conversation_id ORDER BY session_number ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+      ) AS came_back_at,
       MAX(ended_at) OVER () AS known_until
     FROM reported_sessions
   ),
@@ -44,10 +46,7 @@ ${sessions}
       closed.closed_at,
       CASE
         WHEN chosen.is_unanswered THEN NULL
-        WHEN
-          chosen.next_begun_by = 'inbound'
-          AND chosen.next_started_at < TIMESTAMP_ADD(COALESCE(closed.closed_at, chosen.ended_at), INTERVAL 168 HOUR)
-          THEN FALSE
+        WHEN chosen.came_back_at < TIMESTAMP_ADD(COALESCE(closed.closed_at, chosen.ended_at), INTERVAL 168 HOUR) THEN FALSE
         WHEN chosen.known_until >= TIMESTAMP_ADD(COALESCE(closed.closed_at, chosen.ended_at), INTERVAL 168 HOUR) THEN TRUE
       END AS is_resolved
     FROM chosen

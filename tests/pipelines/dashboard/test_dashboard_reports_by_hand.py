@@ -125,3 +125,12 @@ def test_whom_one_writes_to_within_a_week_has_not_come_back(shop: Shop) -> None:
     replied(shop, "news", WITHIN + dt.timedelta(days=3), "bot")
 
     assert asked(shop, "report_sessions", "sessions", "came_back") == [(1, 0)] * 2
+
+
+def test_whom_one_writes_to_comes_back_all_the_same(shop: Shop) -> None:
+    shop.asked(WITHIN)
+    replied(shop, "answer", WITHIN + MINUTES, "human")
+    replied(shop, "news", WITHIN + dt.timedelta(days=3), "bot")
+    shop.asked(WITHIN + dt.timedelta(days=5))
+
+    assert asked(shop, "report_sessions", "sessions", "came_back") == [(1, 1)] * 2
