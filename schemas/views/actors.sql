@@ -51,6 +51,7 @@ WITH
     SELECT
       conversation_id,
       to_id,
+      to_kind,
       handed_at,
       LEAD(handed_at) OVER (PARTITION BY conversation_id ORDER BY handed_at, handover_id) AS until_at
     FROM `${views}.handovers`
@@ -73,7 +74,8 @@ WITH
         WHEN told.app_id IS NOT NULL THEN 'app'
         WHEN told.is_echo AND told.source = 'facebook' THEN 'inbox'
         WHEN told.is_echo AND told.source = 'whatsapp' THEN 'business app'
-        WHEN held.to_id IS NOT NULL THEN 'handover'
+        -- To whom nobody has given a name is nobody that is known, and hides no sender who is.
+        WHEN held.to_kind IS NOT NULL THEN 'handover'
         ELSE 'sender'
       END AS said_by,
       held.to_id AS held_by
@@ -89,7 +91,7 @@ WITH
   identified AS (
     SELECT
       *,
-      IF(said_by = 'handover', held_by, own_id) AS actor_id
+      IF(said_by = 'handover', held_by, COALESCE(own_id, IF(said_by = 'sender', held_by, NULL))) AS actor_id
     FROM known
     WHERE TRUE
     -- A message may be told in two partitions; it is one all the same.

@@ -86,6 +86,20 @@ def test_whoever_has_a_conversation_since_it_was_passed_answers_what_says_nothin
     assert found == [("passed", at(0), "bot", INBOX, "too hard"), ("taken", at(2), "human", str(BOT), None)]
 
 
+def test_a_handover_to_somebody_without_a_name_hides_no_sender_who_has_one(analyst):
+    name(analyst, "('shop-app', 'desk', 'human', 'The desk')")
+    tell(
+        analyst,
+        shop(0, metadata=[fact(0, "conversation", "order-1", handover={"to": "sales"})]),
+        shop(1, [desk(1, "d1", ours=True)]),
+        meta(2, "instagram", pass_thread_control={"new_owner_app_id": BOT}),
+        echo(3, "instagram"),
+    )
+
+    # What has no sender is by whom it was passed to: an id to give a name to.
+    assert actors(analyst) == [("human", "desk", "The desk", "sender"), (None, str(BOT), None, None)]
+
+
 def test_a_reply_a_custom_source_and_a_business_app_say_it_themselves(analyst):
     sent = {
         "id": "wamid.e",
