@@ -31,15 +31,14 @@ def answer(conversation_id: str) -> Any:
     whom = reply_to(conversation_id)
     if whom is None:
         abort(404, "There is no such conversation in these days, or nobody can answer in it.")
-    longest = reply_box.LONGEST.get(whom.endpoint, reply_box.DEFAULT_LONGEST)
-    if not text or len(text) > longest:
-        problem = (
-            f"This is longer than the {longest} characters it may have." if text else "There is nothing to send."
-        )
+    if problem := reply_box.unsendable(whom.endpoint, text):
         return _again(conversation_id, draft, problem, 400)
     if whom.is_closed:
         return _again(conversation_id, draft, _CLOSED, 409)
     reply_id, problem = reply_box.post(whom.address(), text, draft.key)
+    if problem == reply_box.OTHER_TEXT:
+        # The key stands for that text for ever: this one needs its own.
+        return _again(conversation_id, Draft(text, str(uuid.uuid4())), problem, 409)
     if not reply_id:
         return _again(conversation_id, draft, problem, 502)
     # A reload of what follows posts nothing again. It is of today: there the answer shows.

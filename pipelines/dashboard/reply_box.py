@@ -9,6 +9,7 @@ import json
 import secrets
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -25,6 +26,8 @@ WINDOW_SOURCES: Final = frozenset({"facebook", "instagram", "whatsapp", "twilio.
 LONGEST: Final = {"whatsapp": 4096, "facebook": 2000, "instagram": 1000, "twilio": 1600}
 """Characters of a text that the source takes."""
 DEFAULT_LONGEST: Final = 4096
+LONGEST_BYTES: Final = {"instagram": 1000}
+"""Bytes of its UTF-8: https://developers.facebook.com/docs/messenger-platform/instagram/features/send-message"""
 LIVES: Final = dt.timedelta(hours=12)
 """After that a form is not taken any more."""
 _EXTENSION: Final = "parley-reply-box"
@@ -37,6 +40,10 @@ _WORDS: Final = {
     403: "The dashboard's token may not reply on this channel. Nothing was sent.",
     404: "The receiver takes no replies: PARLEY_REPLY_TOKENS is not set there. Nothing was sent.",
 }
+OTHER_TEXT: Final = (
+    "This form has posted another text before, which may have been taken: look whether it shows above. "
+    "This text was not. Send it again, and it goes out as an answer of its own."
+)
 _UNKNOWN: Final = "The receiver does not answer, and may have taken it or not. Send it again: it goes out once."
 
 
@@ -83,6 +90,21 @@ def can_answer(source: str) -> bool:
 def endpoint(source: str) -> str:
     """Return the source as replies name it: rows tell SMS from Twilio's WhatsApp."""
     return source.partition(".")[0]
+
+
+def unsendable(endpoint: str, text: str) -> str:
+    """Return in words why a source takes no such text, empty where it does."""
+    if not text:
+        return "There is nothing to send."
+    longest, most_bytes = LONGEST.get(endpoint, DEFAULT_LONGEST), LONGEST_BYTES.get(endpoint)
+    if len(text) > longest:
+        return f"This is longer than the {longest} characters it may have."
+    if most_bytes and (size := len(text.encode())) > most_bytes:
+        return (
+            f"This has {size} bytes, and may have {most_bytes}: letters other than English ones and emoji have "
+            "several each. Send it in parts."
+        )
+    return ""
 
 
 def now() -> dt.datetime:
@@ -140,6 +162,8 @@ def post(whom: Mapping[str, str], text: str, key: str) -> tuple[str, str]:
     except NotTakenError as error:
         if error.status in _WORDS:
             return "", _WORDS[error.status]
+        if error.status == HTTPStatus.CONFLICT:
+            return "", OTHER_TEXT
         if not error.status or error.status >= 500:
             return "", _UNKNOWN
         return "", f"The receiver refuses it: {error} Nothing was sent."

@@ -35,6 +35,8 @@ _MEDIA: Final = frozenset({"image", "audio", "video", "document", "sticker"})
 _TAGS: Final = frozenset({"HUMAN_AGENT"})
 _MESSAGING_TYPES: Final = frozenset({"RESPONSE", "UPDATE", "MESSAGE_TAG"})
 _LONGEST_TEXT: Final = {"whatsapp": 4096, "messenger": 2000, "instagram": 1000}
+_MOST_BYTES: Final = {"instagram": 1000}
+"""Of a text's UTF-8: https://developers.facebook.com/docs/messenger-platform/instagram/features/send-message"""
 _APP_ID: Final = 1
 _METHOD: Final = "GraphMethodException"
 
@@ -179,6 +181,8 @@ def _read_page(content: Mapping[str, Any], account: Account, world: World) -> tu
         problem = _invalid("message needs text or attachment")
     elif len(str(message.get("text", ""))) > _LONGEST_TEXT[account.provider]:
         problem = _invalid(f"message.text is longer than {_LONGEST_TEXT[account.provider]} characters")
+    elif account.provider in _MOST_BYTES and _bytes(message.get("text", "")) > _MOST_BYTES[account.provider]:
+        problem = _invalid(f"message.text has more than {_MOST_BYTES[account.provider]} bytes")
     elif kind not in _MESSAGING_TYPES:
         problem = _invalid(f"messaging_type must be one of {', '.join(sorted(_MESSAGING_TYPES))}")
     elif kind == "MESSAGE_TAG":
@@ -188,6 +192,11 @@ def _read_page(content: Mapping[str, Any], account: Account, world: World) -> tu
     if problem is None and not _is_open(world, account, to, seconds):
         problem = CLOSED_PAGE
     return to, problem
+
+
+def _bytes(text: Any) -> int:
+    # JSON can escape half a character.
+    return len(str(text).encode("utf-8", "surrogatepass"))
 
 
 def _is_open(world: World, account: Account, to: str, seconds: float) -> bool:

@@ -18,7 +18,7 @@ from flask.testing import FlaskClient
 
 from pipelines.dashboard.app import create_app
 from pipelines.dashboard.reader import Entry
-from pipelines.dashboard.reply_box import entries, init_app, is_ours, post, prove
+from pipelines.dashboard.reply_box import entries, init_app, is_ours, post, prove, unsendable
 from pipelines.run.desk import Desk, DeskError
 from schemas.replies import OUTCOME_TYPE
 from tests.schemas.analyst import Analyst
@@ -235,6 +235,25 @@ def test_every_refusal_has_its_words(office: Office, receiver: Receiver, status:
     assert words in problem
 
 
+def test_a_text_that_is_changed_after_an_error_can_be_sent_as_an_answer_of_its_own(
+    office: Office, receiver: Receiver
+):
+    receiver.status = 503
+    unknown = office.send("We open at 8", office.form())
+    # The receiver may have taken it all the same, or kept its key.
+    receiver.status, receiver.answer = 409, {"error": "other_body", "message": "was used with another body."}
+    changed = office.send("We open at 9", form_of(unknown.text))
+    receiver.status, receiver.answer = 202, {}
+    sent = office.send("We open at 9", form_of(changed.text))
+
+    assert changed.status_code == 409
+    assert "may have been taken" in changed.text and "Nothing was sent" not in changed.text
+    assert "We open at 9</textarea>" in changed.text
+    assert sent.status_code == 303
+    (first, again, last) = [key for _, key, _ in receiver.taken]
+    assert first == again != last
+
+
 def test_a_receiver_that_is_not_there_may_have_taken_it(office: Office):
     with office.app.app_context():
         init_app(office.app, Desk("http://127.0.0.1:1", TOKEN), lambda: NOON)
@@ -269,6 +288,22 @@ def answer_by(server: socket.socket, data: bytes) -> None:
 def test_nothing_and_too_much_are_refused(office: Office, receiver: Receiver, text: str):
     assert office.send(text).status_code == 400
     assert receiver.taken == []
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "text", "words"),
+    [
+        ("instagram", "x" * 1000, ""),
+        ("instagram", "ü" * 500, ""),
+        ("instagram", "ü" * 501, "has 1002 bytes, and may have 1000"),
+        ("instagram", "😀" * 251, "has 1004 bytes, and may have 1000"),
+        ("facebook", "ü" * 2000, ""),
+        ("whatsapp", "ü" * 4096, ""),
+    ],
+)
+def test_instagram_takes_bytes_and_others_characters(endpoint: str, text: str, words: str):
+    assert words in unsendable(endpoint, text)
+    assert bool(words) == bool(unsendable(endpoint, text))
 
 
 def test_without_a_token_nobody_can_answer(office: Office):

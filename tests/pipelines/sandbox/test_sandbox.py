@@ -294,6 +294,16 @@ def test_a_call_proves_that_its_sender_knows_the_apps_secret(sandbox: Sandbox, a
     assert response.answer.stops == (expected != 200), "all of the channel's calls would be refused"
 
 
+def test_instagram_takes_a_thousand_bytes_and_messenger_characters(sandbox: Sandbox):
+    for account in (PAGE, INSTAGRAM):
+        sandbox.hear(account, VISITOR)
+    assert sandbox.call(f"/v23.0/{INSTAGRAM}/messages", page_message(VISITOR, "ü" * 500))[0] == 200
+    assert sandbox.call(f"/v23.0/{PAGE}/messages", page_message(VISITOR, "ü" * 2000))[0] == 200
+    for text in ("ü" * 501, "x" * 1001, "\ud800" * 400):
+        status, answer = sandbox.call(f"/v23.0/{INSTAGRAM}/messages", page_message(VISITOR, text))
+        assert (status, answer["error"]["code"]) == (400, 100)
+
+
 def test_the_window_closes_a_day_after_the_person_last_wrote(sandbox: Sandbox):
     sandbox.hear(PAGE, "a")
     sandbox.clock.advance(24 * 3600 - 1)
