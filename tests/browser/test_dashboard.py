@@ -161,6 +161,26 @@ def test_a_bar_leads_to_what_it_counts_and_its_table_becomes_a_file(look) -> Non
     assert told.startswith('"Endpoint","Received","Normalized","Partial","Ignored","Failed"\r\n"Airy","83"')
 
 
+def test_a_tables_file_holds_no_formula_of_a_stranger(look, site: Site) -> None:
+    page = look(next(path for path in site.paths if path.startswith("/reports/")))
+    # Whoever makes a link to a chat says by which campaign people came.
+    campaign = "=HYPERLINK(&quot;https://evil.example/&quot;)"
+    table = (
+        "<table><thead><tr><th>Campaign</th><th>Median</th></tr></thead><tbody>"
+        f'<tr><th><bdi> {campaign}</bdi></th><td data-value="-5">-5</td></tr>'
+        "<tr><th>+1 555</th><td>1\u202f000</td></tr></tbody></table>"
+    )
+    page.route("**/panels/reports/acquisitions*", lambda route: route.fulfill(body=table))
+    page.reload()
+    report = page.locator("[data-panel*='acquisitions']")
+    report.scroll_into_view_if_needed()
+    with page.expect_download() as download:
+        report.locator("a.file").click()
+    lines = download.value.path().read_bytes().decode().splitlines()
+    assert lines[1:] == ['"\'=HYPERLINK(""https://evil.example/"")","-5"', '"\'+1 555","1000"']
+    page.unroute_all(behavior="wait")
+
+
 def test_who_follows_sees_new_messages_and_stays_where_the_keyboard_is(look) -> None:
     page = look("/messages/")
     page.clock.install()

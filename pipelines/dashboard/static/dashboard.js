@@ -220,9 +220,15 @@ function show(chart, at) {
   chart.update();
 }
 
+// Returns a text for a file, without the spaces in its numbers; what a spreadsheet would take for a formula, written by a
+// stranger, as text: https://owasp.org/www-community/attacks/CSV_Injection
+function written(text) {
+  return text.trim().replace(/(?<=\d)\u202f(?=\d)/g, "").replace(/^[=+\-@]/, "'$&");
+}
+
 // Offers the numbers of a table as a file.
 function offer(table) {
-  const quoted = (cell) => `"${(cell.dataset.value ?? cell.textContent.trim().replace(/(?<=\d)\u202f(?=\d)/g, "")).replaceAll('"', '""')}"`;
+  const quoted = (cell) => `"${(cell.dataset.value ?? written(cell.textContent)).replaceAll('"', '""')}"`;
   const link = document.createElement("a");
   link.textContent = "CSV";
   link.className = "file";
