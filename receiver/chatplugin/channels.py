@@ -1,6 +1,7 @@
 """The live chat's settings: which channels there are, and which web sites may show them."""
 
 import re
+from encodings import idna
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,11 @@ CHANNELS: Final = "chatplugin-channels"
 _CHANNEL_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*?#@A-Z]+")
 _USUAL_PORTS: Final = {"http": ":80", "https": ":443"}
+_KEPT: Final = re.compile("([\u00df\u03c2\u200c\u200d])")
+"""What browsers keep, and Python's IDNA of 2003 does not: fass.de may be somebody else's than faß.de.
+
+https://www.unicode.org/reports/tr46/#Deviations and https://url.spec.whatwg.org/#idna
+"""
 _CHANNELS: Final = msgspec.json.Decoder(dict[str, list[str]])
 
 
@@ -104,8 +110,22 @@ def _as_sent(origin: str) -> str:
     if port := _USUAL_PORTS.get(scheme):
         host = host.removesuffix(port)
     try:
-        host = host if host.isascii() else host.encode("idna").decode()
+        host = host if host.isascii() else ".".join(map(_ascii, idna.dots.split(host)))
     except UnicodeError:
         # No name, whoever has written it: nobody comes from there.
         return origin
     return f"{scheme}://{host}"
+
+
+def _ascii(label: str) -> str:
+    """Return a part of a name as browsers send it.
+
+    Raises:
+        UnicodeError: no name has such a part.
+    """
+    # Of the last one, a port may be part.
+    name, colon, port = label.partition(":")
+    if not _KEPT.search(name):
+        return f"{name.encode('idna').decode()}{colon}{port}"
+    parts = (part if _KEPT.fullmatch(part) else idna.nameprep(part) for part in _KEPT.split(name))
+    return f"xn--{''.join(parts).encode('punycode').decode()}{colon}{port}"

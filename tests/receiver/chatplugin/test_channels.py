@@ -37,6 +37,12 @@ def test_channels_may_come_from_a_file(tmp_path: Path):
     [
         ("https://müller.example", "https://xn--mller-kva.example"),
         ("https://müller.example:8443", "https://xn--mller-kva.example:8443"),
+        # As Chromium, Firefox and Safari send them; fass.de may be somebody else's.
+        ("https://faß.de", "https://xn--fa-hia.de"),
+        ("https://ü.straße.example:8443", "https://xn--tda.xn--strae-oqa.example:8443"),
+        ("https://ελλάς.gr", "https://xn--hxarsa0b.gr"),
+        ("https://क्\u200dष.example", "https://xn--11b2ezcw70k.example"),
+        ("https://日本。jp", "https://xn--wgv71a.jp"),
         ("https://b.c:443", "https://b.c"),
         ("http://[::1]:80", "http://[::1]"),
         ("https://b.c:80", "https://b.c:80"),
