@@ -59,6 +59,19 @@ def test_every_flag_is_one_that_the_client_has(words: list[str]):
     assert unknown(client, rest) == []
 
 
+def test_every_live_job_is_told_the_key_of_erasures():
+    """Without it a job stores nothing once somebody was erased, also one that was told before it was updated."""
+    live = [
+        words
+        for page in PAGES
+        for words in commands(page)
+        if words[:3] == ["parley", "deploy", "dataflow"] and "streaming" in words
+    ]
+
+    assert len(live) == 2
+    assert all("--erasure_key_secret" in words for words in live)
+
+
 def unknown(client: str, words: list[str]) -> list[str]:
     flags = {word.partition("=")[0] for word in words if word.startswith("-") and word != "-"}
     if client == "parley":
