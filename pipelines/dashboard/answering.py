@@ -2,13 +2,15 @@
 
 import uuid
 from typing import Any
+from urllib.parse import urlencode
 
-from flask import Blueprint, abort, redirect, request, url_for
+from flask import Blueprint, abort, make_response, redirect, render_template, request, url_for
 
 from pipelines.dashboard import reply_box
 from pipelines.dashboard.context import period
 from pipelines.dashboard.conversations import reply_to, show
 from pipelines.dashboard.reply_box import Draft
+from pipelines.dashboard.warehouse import UnansweredError
 
 pages = Blueprint("answering", __name__, url_prefix="/conversations")
 
@@ -26,6 +28,27 @@ def answer(conversation_id: str) -> Any:
     # Browsers send line ends as CR and LF.
     text = request.form.get("text", "").replace("\r\n", "\n").strip()
     draft = Draft(text, _key(request.form.get("key", "")))
+    try:
+        return _answered(conversation_id, draft)
+    except UnansweredError as error:
+        # What somebody has written must not be lost with the page that was to show it.
+        proof = reply_box.prove(conversation_id, draft.key, reply_box.now())
+        page = render_template("unsent.html", error=error, draft=draft, proof=proof)
+        response = make_response(page, 503 if error.will_pass else 502)
+        response.headers["Referrer-Policy"] = "same-origin"
+        return response
+
+
+@pages.get("/<conversation_id>/reply")
+def conversation(conversation_id: str) -> Any:
+    """Lead whoever follows a link of a page that says why an answer was not taken, or asks for it once more."""
+    here = url_for("conversations.conversation", conversation_id=conversation_id)
+    query = urlencode(request.args.to_dict())
+    return redirect(f"{here}?{query}" if query else here, 303)
+
+
+def _answered(conversation_id: str, draft: Draft) -> Any:
+    text = draft.text
     if not reply_box.is_ours(conversation_id, draft.key, request.form.get("proof", "")):
         return _again(conversation_id, draft, _OLD, 403)
     whom = reply_to(conversation_id)

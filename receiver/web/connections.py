@@ -1,4 +1,4 @@
-"""Closes connections that keep others out: those that say nothing, begin a request and never end it, or idle.
+"""Closes connections that keep others out: that say nothing, never end a request, never take an answer, or idle.
 
 Granian counts connections, and has one limit of time for the headers of a request and for the pause before it.
 That must be as long as a load balancer keeps its connections, ten minutes; nobody needs as long for headers. So
@@ -27,6 +27,10 @@ LEFT: Final = 0.5
 """Which part may be taken by those that wait once they have given way."""
 FAREWELL_SECONDS: Final = 1.0
 """How long the answer has to go out to whom nobody listens any more: all may be slow."""
+TAKE_SECONDS: Final = 30.0
+"""How long a client may take nothing of what was sent to it: the server keeps the rest of an answer for it."""
+LEAVING_TAKE_SECONDS: Final = 2.0
+"""The same once we were told to end: the server waits for each answer until it was taken."""
 GRACE_SECONDS: Final = 1.0
 """How long who has just come does not give way to those that idle, though it has not been answered yet."""
 BORN_SECONDS: Final = 0.1
@@ -40,8 +44,13 @@ BUSY_SHARE: Final = 0.25
 _DESCRIPTORS: Final = "/proc/self/fd"
 _INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 _TCP_INFO_BYTES: Final = 136
+_NEWER_TCP_INFO_BYTES: Final = 148
 _COUNTS: Final = struct.Struct("=QQ")
-_QUIET: Final = struct.Struct("=L")
+_NUMBER: Final = struct.Struct("=L")
+_UNCONFIRMED_AT: Final = 24
+"""Where the number of packets is that were sent and not confirmed yet."""
+_UNSENT_AT: Final = 144
+"""Where the bytes are that wait to be sent, since Linux 4.6."""
 _QUIET_AT: Final = 52
 """Where the milliseconds are since something came, at first since it was opened."""
 _COUNTS_AT: Final = 120
@@ -51,11 +60,14 @@ _log = logging.getLogger(__name__)
 
 
 class Traffic(NamedTuple):
-    """What went over a connection so far, in bytes, and for how many seconds nothing has come."""
+    """What went over a connection so far, in bytes."""
 
     sent: int
     received: int
     quiet: float
+    """For how many seconds nothing has come."""
+    is_owed: bool
+    """Whether the other side has not taken yet all that was sent to it."""
 
 
 class _Waiting(NamedTuple):
@@ -65,6 +77,14 @@ class _Waiting(NamedTuple):
     traffic: Traffic
     asks: bool
     """Whether it has to say something soon: it has never been answered, or has begun a request."""
+
+
+class _Owed(NamedTuple):
+    """A connection whose other side has to take what was sent to it."""
+
+    since: float
+    """When it has last taken something of it."""
+    sent: int
 
 
 class _Found(NamedTuple):
@@ -86,18 +106,27 @@ class Connections:
         self._header_seconds = header_seconds
         self._clock = clock
         self._waiting: dict[str, _Waiting] = {}
+        self._ports: set[int] = set()
+        """Where the server listens, or did until it began to end."""
         self._condemned: dict[str, float] = {}
-
+        self._owed: dict[str, _Owed] = {}
+        self._take_seconds = TAKE_SECONDS
         self._looks = Path(_DESCRIPTORS).is_dir() and hasattr(socket, "TCP_INFO")
 
     def start(self) -> None:
         """Look after connections in the background, where the system tells about them."""
         if self._looks:
+            # Where the server listens cannot be seen once it ends, and that may be soon.
+            list(_connections((), self._ports))
             threading.Thread(target=self._run, name="connections", daemon=True).start()
 
     def condemn(self, client: str) -> None:
         """Let a connection that was just answered be closed soon: what it still sends, nobody wants."""
         self._condemned[client] = self._clock()
+
+    def leave(self) -> None:
+        """Wait for nobody who does not take what was sent to them: the server is about to end."""
+        self._take_seconds = LEAVING_TAKE_SECONDS
 
     def prove(self, client: str) -> None:
         """Note that a request was taken whose sender has proven itself."""
@@ -121,7 +150,7 @@ class Connections:
     def scan(self) -> None:
         """Look at every connection, and close those whose time is over or that have to give way."""
         proven = set(self._proven)
-        found = dict(_connections(self._waiting))
+        found = dict(_connections(self._waiting, self._ports))
         now = self._clock()
         waiting = {
             client: self._waits(client, each.traffic, now)
@@ -131,9 +160,14 @@ class Connections:
         self._waiting = waiting
         # Who was noted meanwhile may have come after the look.
         self._proven -= proven - found.keys()
-        over = [client for client in waiting if self._is_over(client, now)]
+        self._owed = {
+            client: self._owes(client, each.traffic, now) for client, each in found.items() if each.traffic.is_owed
+        }
+        # Also of those whose answer lasts.
+        untaken = {client for client, each in self._owed.items() if now - each.since > self._take_seconds}
+        over = [*untaken, *(client for client in waiting.keys() - untaken if self._is_over(client, now))]
         if len(found) > MANY * self._most:
-            excess = len(waiting) - len(over) - int(LEFT * self._most)
+            excess = len(waiting.keys() - set(over)) - int(LEFT * self._most)
             over += self._in_order(waiting.keys() - set(over), now)[: max(0, excess)]
         for client in over:
             _close(client, found[client].descriptor)
@@ -153,6 +187,11 @@ class Connections:
         if traffic.received != before.traffic.received and not before.asks:
             return _Waiting(now, traffic, asks=True)
         return before
+
+    def _owes(self, client: str, traffic: Traffic, now: float) -> _Owed:
+        """Return since when the other side has taken nothing."""
+        before = self._owed.get(client)
+        return before if before and before.sent == traffic.sent else _Owed(now, traffic.sent)
 
     def _is_over(self, client: str, now: float) -> bool:
         condemned = self._condemned.get(client)
@@ -188,13 +227,12 @@ def _patience(waits: _Waiting, now: float) -> tuple[int, float]:
     return (3 if age <= BORN_SECONDS else 1), waits.since
 
 
-def _connections(known: Container[str] = ()) -> Iterator[tuple[str, _Found]]:
+def _connections(known: Container[str], ports: set[int]) -> Iterator[tuple[str, _Found]]:
     """Yield the server's connections of this process by the other side's address.
 
-    `known` are those of the last look. Each costs a few system calls, and no descriptor of our own: there may be
-    thousands, ten times a second.
+    `known` are those of the last look; to `ports` come those at which the server listens. Each connection costs a
+    few system calls, and no descriptor of our own: there may be thousands, ten times a second.
     """
-    ports = set()
     unknown = []
     for name in os.listdir(_DESCRIPTORS):  # noqa: PTH208 - a path for each would cost more than the rest
         descriptor = int(name)
@@ -252,9 +290,11 @@ def _client(each: socket.SocketType) -> str:
 
 
 def _traffic(each: socket.SocketType) -> Traffic:
-    told = each.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+    told = each.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _NEWER_TCP_INFO_BYTES)
     if len(told) < _TCP_INFO_BYTES:
-        return Traffic(0, 0, 0.0)
+        return Traffic(0, 0, 0.0, is_owed=False)
     sent, received = _COUNTS.unpack_from(told, _COUNTS_AT)
-    (quiet,) = _QUIET.unpack_from(told, _QUIET_AT)
-    return Traffic(sent, received, quiet / 1_000)
+    (quiet,) = _NUMBER.unpack_from(told, _QUIET_AT)
+    (unconfirmed,) = _NUMBER.unpack_from(told, _UNCONFIRMED_AT)
+    (unsent,) = _NUMBER.unpack_from(told, _UNSENT_AT) if len(told) >= _NEWER_TCP_INFO_BYTES else (0,)
+    return Traffic(sent, received, quiet / 1_000, is_owed=bool(unconfirmed or unsent))

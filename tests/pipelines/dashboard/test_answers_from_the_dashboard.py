@@ -19,6 +19,7 @@ from flask.testing import FlaskClient
 from pipelines.dashboard.app import create_app
 from pipelines.dashboard.reader import Entry
 from pipelines.dashboard.reply_box import entries, init_app, is_ours, post, prove, unsendable
+from pipelines.dashboard.warehouse import UnansweredError, Warehouse
 from pipelines.run.desk import Desk, DeskError
 from schemas.replies import OUTCOME_TYPE
 from tests.schemas.analyst import Analyst
@@ -313,6 +314,33 @@ def test_without_a_token_nobody_can_answer(office: Office):
     assert "<textarea" not in page.text
     assert page.headers["Referrer-Policy"] == "no-referrer"
     assert client.post(f"{office.path}/reply", data={"text": "Hi"}, headers=HERE).status_code == 404
+
+
+def test_what_was_written_outlasts_a_bigquery_that_does_not_answer(
+    office: Office, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+):
+    def fails(*_: object, **__: object) -> None:
+        raise UnansweredError("BigQuery does not answer.", will_pass=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Warehouse, "ask", fails)
+        lost = office.send(HOSTILE)
+    assert lost.status_code == 503
+    assert "&lt;/textarea&gt;&lt;script&gt;" in lost.text and "<script>alert" not in lost.text
+    # A browser would ask for it anew, without the text.
+    assert "http-equiv" not in lost.text and "Trying again" not in lost.text
+    assert lost.headers["Referrer-Policy"] == "same-origin"
+    assert receiver.taken == []
+
+    assert office.send(HOSTILE, form_of(lost.text)).status_code == 303
+    assert len(receiver.taken) == 1
+
+
+def test_links_of_a_page_on_which_an_answer_was_not_taken_lead_to_the_conversation(office: Office):
+    query = "before=2026-03-10T11%3A00%3A00%2B00%3A00%2Cm&_scheme=javascript&_external=1"
+    answer = office.client.get(f"{office.path}/reply?{query}")
+    assert answer.status_code == 303
+    assert answer.location == f"{office.path}?{query}"
 
 
 def test_an_unknown_conversation_cannot_be_answered(office: Office, receiver: Receiver):

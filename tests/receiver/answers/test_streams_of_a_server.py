@@ -3,9 +3,11 @@
 import contextlib
 import http.client
 import json
+import socket
 import time
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from receiver_server import Server, serving
 from receiver_support import wait_until
@@ -16,6 +18,7 @@ from receiver.answers.entries import Entry
 from tests.receiver.chatplugin.chat import SHOP, environ_of_a_chat
 
 LIMIT = 2
+LONG = msgspec.Raw(b'"' + 60_000 * b"x" + b'"')
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +74,7 @@ def test_an_answer_arrives_while_the_stream_is_open_and_who_leaves_makes_room(se
 def test_a_receiver_that_is_told_to_end_does_not_wait_for_its_visitors(server: Server):
     opened = authenticate(server)
     wait_until(lambda: not is_full(server, opened["token"]), 20)
-    with streaming(server, opened["token"]) as stream:
+    with streaming(server, opened["token"]) as stream, reading_nothing(server):
         read_until(stream, b"event: ready")
         started = time.monotonic()
 
@@ -81,6 +84,23 @@ def test_a_receiver_that_is_told_to_end_does_not_wait_for_its_visitors(server: S
     # It waits 25 seconds for what does not end, and kills it then.
     assert "Killing" not in server.log
     assert time.monotonic() - started < 20
+
+
+@contextlib.contextmanager
+def reading_nothing(server: Server) -> Iterator[None]:
+    """Ask for a long conversation, and take nothing of it."""
+    opened = authenticate(server)
+    store, key = open_conversations(str(server.archive)), conversation_key("shop", opened["conversation_id"])
+    for number in range(100):
+        store.append(key, Entry(id=f"{number}", from_contact=False, sent_at="", content=LONG))
+    with contextlib.closing(server.connect()) as connection:
+        connection.connect()
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        headers = {"Origin": SHOP, "Authorization": f"Bearer {opened['token']}"}
+        connection.request("GET", "/chatplugin.events", headers=headers)
+        # The head has come, and no more of it is read than this.
+        assert connection.getresponse().status == 200
+        yield
 
 
 def is_full(server: Server, token: str) -> bool:

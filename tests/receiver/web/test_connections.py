@@ -10,8 +10,10 @@ from receiver_support import wait_until
 from receiver.web import connections as looked_after
 from receiver.web.connections import (
     FAREWELL_SECONDS,
+    LEAVING_TAKE_SECONDS,
     LOOK_SECONDS,
     SCAN_SECONDS,
+    TAKE_SECONDS,
     Connections,
     _client,
     _close,
@@ -45,6 +47,10 @@ class World:
         theirs = self._stack.enter_context(socket.create_connection(self._listener.getsockname()))
         ours, _ = self._listener.accept()
         return theirs, self._stack.enter_context(ours)
+
+    def close(self) -> None:
+        """Take no connections any more."""
+        self._listener.close()
 
 
 @pytest.fixture
@@ -97,6 +103,66 @@ def test_who_says_nothing_is_cut_off_and_who_was_answered_may_idle(world, clock)
     clock.now += 10_000
     connections.scan()
     assert not is_closed(answered)
+
+
+def fill(ours: socket.socket) -> None:
+    """Send what nobody takes, until no more goes out."""
+    ours.setblocking(False)
+    before = -1
+    while before != (before := _traffic(ours).sent):
+        with contextlib.suppress(BlockingIOError):
+            while ours.send(65_536 * b"z"):
+                pass
+        time.sleep(0.3)
+    assert _traffic(ours).is_owed
+
+
+def test_who_takes_nothing_of_an_answer_is_cut_off_also_while_it_lasts(world, clock):
+    connections = Connections(100, 10, clock)
+    pairs = [world.connect() for _ in range(3)]
+    for theirs, ours in pairs:
+        ask(theirs, ours)
+        fill(ours)
+    _, (_, lasting), (slow, slowly) = pairs
+    connections.busy.add(_client(lasting))
+    read = bytearray(4_000_000)
+    for _ in range(2):
+        connections.scan()
+        clock.now += TAKE_SECONDS - 1
+        sent = _traffic(slowly).sent
+        slow.recv_into(read, flags=socket.MSG_WAITALL, nbytes=500_000)
+        wait_until(lambda: _traffic(slowly).sent > sent)  # noqa: B023
+    connections.scan()
+
+    # What had come by then can still be read.
+    assert [_state(ours) for _, ours in pairs] == ["closed", "closed", "open"]
+
+
+def test_a_server_that_ends_waits_for_nobody_who_takes_nothing(world, clock):
+    connections = Connections(100, 10, clock)
+    theirs, ours = world.connect()
+    ask(theirs, ours)
+    fill(ours)
+    connections.scan()
+    world.close()
+    clock.now += LEAVING_TAKE_SECONDS + 1
+    connections.scan()
+    assert _state(ours) == "open"
+
+    connections.leave()
+    connections.scan()
+
+    assert _state(ours) == "closed"
+
+
+def _state(ours: socket.socket) -> str:
+    try:
+        ours.send(b"z")
+    except BlockingIOError:
+        return "open"
+    except OSError:
+        return "closed"
+    return "open"
 
 
 def test_headers_that_come_byte_by_byte_have_the_same_time(world, clock):
