@@ -18,13 +18,14 @@ from google.cloud import bigquery
 
 from pipelines.bigquery import suppressed
 from pipelines.bigquery.target import Target
+from pipelines.core.spellings import Spellings
 from pipelines.core.suppression import BODY, CONTACT, MESSAGE, Key
 from pipelines.erase import holds, retiring, stores, warehouse
 from pipelines.erase.erasures import APPLIED, APPLYING, FOUND, PLANNED, VERIFIED, Erasure, Erasures
 from pipelines.erase.holds import Holds
 from pipelines.erase.person import Person
 from pipelines.erase.plan import DATA_DIR, required_key
-from pipelines.erase.scan import Eraser, received
+from pipelines.erase.scan import Eraser, events, gather, received
 from pipelines.erase.sealed import Seals
 from pipelines.erase.segments import Rewritten, rewrite
 from pipelines.io.archive_segments import Selection, find_segments
@@ -38,6 +39,7 @@ from pipelines.reprocess.staging import wait_for
 from pipelines.reprocess.steps import Steps
 from pipelines.reprocess.streamed import buffered_for
 from receiver.durable.keyring import Keyring
+from schemas.raw_event import EVENT_ID
 
 STEPS: Final = (
     "suppressed",
@@ -74,6 +76,8 @@ class Applied(msgspec.Struct, frozen=True):
     """That are in BigQuery's write buffer, for half an hour."""
     damaged: list[str]
     """Segments that cannot be read, and so are as they were."""
+    inseparable: int
+    """Events that came since the plan, or late, and cannot be parted: they are as they were."""
     deleted_rows: int
     rows_of_runs: int
     conversations: int
@@ -116,9 +120,11 @@ def apply(
             "--force erases these events whole"
         )
     before = dt.datetime.now(dt.UTC) - buffered_for()
-    person = Seals(archive, key).read(run.run_id)
+    until, seals = run.until or dt.datetime.now(dt.UTC), Seals(archive, key)
+    person = seals.read(run.run_id)
+    if run.until is None:
+        person = _by_now(client, live, archive, seals, run, person, steps)
     holds.check(Holds(archive).active(dt.datetime.now(dt.UTC)), person, key, received(archive, person, steps))
-    until = run.until or dt.datetime.now(dt.UTC)
     was_applied = run.state in {APPLIED, VERIFIED, FOUND}
     say = Suppress(client, live, run.run_id, key, until, is_known=was_applied)
     say.hold({CONTACT: person.contacts, MESSAGE: person.messages, BODY: person.bodies})
@@ -129,32 +135,35 @@ def apply(
     steps.reached("begun")
     retiring.finish(keys, archive)
     eraser = Eraser(person, run.run_id, until, forced=forced)
-    files = list(_rewritten(archive, eraser, say, person, keys, steps))
+    files = list(_rewritten(archive, eraser, say, person, seals, keys, steps))
     steps.reached("archived")
-    found = eraser.found
+    found, inseparable = eraser.found, 0 if forced else len(eraser.found.inseparable)
     erased = sorted({*found.erased, *found.earlier})
     lists = {warehouse.ERASED: erased, warehouse.MESSAGES: person.messages}
-    with warehouse.listed(client, live, run.run_id, lists) as (events, messages):
+    with warehouse.listed(client, live, run.run_id, lists) as (gone, messages):
         _replace_rows(client, live, archive, run, actor, options, erased, steps)
         say.wait_until_known(steps)
         deleted = cleaning.clean(client, live, steps)
         steps.reached("cleaned")
         deleted += warehouse.delete(client, live, person, until, before)
+        letters, letters_left = _delete_letters(client, live, archive, person, until, before, steps)
+        deleted += letters
         warehouse.forget_decisions(client, live, person, messages)
         steps.reached("deleted")
-        waiting = warehouse.waiting(client, live, person, until, events)
-        of_runs = warehouse.take_out_of_runs(client, live, person, until, events)
+        waiting = letters_left + warehouse.waiting(client, live, person, until, gone)
+        of_runs = warehouse.take_out_of_runs(client, live, person, until, gone)
         steps.reached("taken out of runs")
     beside = stores.Stores(archive, person)
     done = Applied(
         run_id=run.run_id,
-        is_done=not waiting and not any(each.waits or each.damage for _, each in files),
+        is_done=not (waiting or inseparable or any(each.waits or each.damage for _, each in files)),
         events=len(found.erased),
         segments=sum(1 for _, each in files if each.events),
         bytes=sum(each.bytes for _, each in files),
         waiting_segments=sum(each.waits for _, each in files),
         waiting_rows=waiting,
         damaged=[path for path, each in files if each.damage],
+        inseparable=inseparable,
         deleted_rows=deleted,
         rows_of_runs=of_runs,
         conversations=beside.forget_conversations(),
@@ -169,6 +178,24 @@ def apply(
         erasures.record(run, APPLIED if done.is_done else APPLYING, actor, numbers)
     steps.reached("applied")
     return done
+
+
+def _by_now(
+    client: bigquery.Client,
+    live: Target,
+    archive: str,
+    seals: Seals,
+    run: Erasure,
+    person: Person,
+    steps: Steps,
+) -> Person:
+    """Return whom an erasure that begins means, with what was told since its plan, and seal that."""
+    resolved = warehouse.resolved(client, live, sorted(person.contacts))
+    known = person.and_also(Person(contacts=resolved))
+    grown = gather(archive, known, warehouse.different(client, live), steps)
+    if grown != person:
+        seals.add(run.run_id, grown)
+    return grown
 
 
 def _begin(client: bigquery.Client, live: Target, run: Erasure, recorded: str) -> None:
@@ -194,7 +221,7 @@ class Suppress:
         """Take for which erasure, of what was received until when, and whether all was said and known before."""
         self._client = client
         self._table = live.table(suppressed.TABLE)
-        self._run_id = run_id
+        self.run_id = run_id
         self._key = key
         self._until = until
         # Somebody who was interrupted may have said something just now.
@@ -221,7 +248,7 @@ class Suppress:
         listed = ", ".join(
             f"STRUCT({literal(kind)} AS kind, {literal(known)} AS `hash`)" for kind, known in entries
         )
-        key_id, run_id = literal(self._key.id), literal(self._run_id)
+        key_id, run_id = literal(self._key.id), literal(self.run_id)
         until, expires = moment(self._until), moment(self._until + dt.timedelta(days=SUPPRESSED_DAYS))
         return (
             f"INSERT INTO `{self._table}` (kind, `hash`, key_id, until, expires_at, run_id) "  # noqa: S608
@@ -233,22 +260,32 @@ class Suppress:
 
 
 def _rewritten(
-    archive: str, eraser: Eraser, say: Suppress, person: Person, keys: Keyring | None, steps: Steps
+    archive: str,
+    eraser: Eraser,
+    say: Suppress,
+    person: Person,
+    seals: Seals,
+    keys: Keyring | None,
+    steps: Steps,
 ) -> Iterator[tuple[str, Rewritten]]:
     """Rewrite every segment of the archive, and of this machine's disk, that has something of the person."""
-    said = set(person.bodies)
+    bodies, messages = set(person.bodies), set(person.messages)
 
-    def hold_bodies() -> None:
-        # What came since the plan: once a body is gone, nothing tells how to know it again.
-        if new := eraser.found.bodies - said:
+    def hold_found() -> None:
+        # What came since the plan, or late: once it is gone, nothing tells how to know it again.
+        if told := eraser.found.messages - messages:
+            seals.add(say.run_id, Person(messages=frozenset(told)))
+            say.hold({MESSAGE: told})
+            messages.update(told)
+        if new := eraser.found.bodies - bodies:
             say.hold({BODY: new})
-            said.update(new)
+            bodies.update(new)
 
     paths = find_segments(archive, Selection())
     paths += map(str, stores.disks(os.environ.get(DATA_DIR), archive))
     for done, path in enumerate(paths):
         steps.progress("erasing", done, len(paths), "segments")
-        yield path, rewrite(path, eraser.change, hold_bodies, keys if is_sealed(path) else None)
+        yield path, rewrite(path, eraser.change, hold_found, keys if is_sealed(path) else None)
     steps.progress("erasing", len(paths), len(paths), "segments")
 
 
@@ -282,6 +319,41 @@ def _replace_rows(
             apply_run(client, live, made.run_id, actor, force=True, reason=reason)
     steps.reached("placed")
     drop_runs(client, live, reason)
+
+
+def _delete_letters(
+    client: bigquery.Client,
+    live: Target,
+    archive: str,
+    person: Person,
+    until: dt.datetime,
+    before: dt.datetime,
+    steps: Steps,
+) -> tuple[int, int]:
+    """Delete dead letters that name the person, of events that the archive does not have, or that have no id.
+
+    No run replaces them. Returns how many were deleted, and how many have to wait.
+    """
+    spelt, place = person.spellings(), live.table("dead_letters")
+    found = warehouse.named_letters(client, place, spelt, until)
+    wanted = {each.event_id for each in found if each.event_id}
+    if wanted:
+        every = events(archive, steps, "looking for dead letters", [])
+        wanted -= {event.attributes.get(EVENT_ID) for event in every}
+    gone = [each for each in found if each.event_id is None or each.event_id in wanted]
+    deleted = warehouse.delete_letters(client, place, gone, before)
+    return deleted + _delete_letters_of_runs(client, live, spelt, until), len(gone) - deleted
+
+
+def _delete_letters_of_runs(client: bigquery.Client, live: Target, spelt: Spellings, until: dt.datetime) -> int:
+    """Delete dead letters that runs have made, and keep, of events without an id, and that name the person."""
+    deleted = 0
+    for dataset in warehouse.kept_runs(client, live):
+        place = f"{dataset}.dead_letters"
+        if any(each.table_id == "dead_letters" for each in client.list_tables(dataset)):
+            found = warehouse.named_letters(client, place, spelt, until, "stored.event_id IS NULL")
+            deleted += warehouse.delete_letters(client, place, found, None)
+    return deleted
 
 
 def drop_runs(client: bigquery.Client, live: Target, reason: str) -> None:

@@ -150,6 +150,7 @@ def _applied(done: Applied) -> str:
         (done.waiting_segments, "segments are being written: they close within minutes"),
         (done.waiting_rows, "rows are in BigQuery's write buffer, for half an hour"),
         (len(done.damaged), f"segments cannot be read: {', '.join(done.damaged)}"),
+        (done.inseparable, "events cannot be parted: --force erases these whole, and what others say in them"),
     )
     if done.is_done:
         lines.append(f"All is erased. To prove it: parley erase verify {done.run_id}")

@@ -58,6 +58,12 @@ class Person(msgspec.Struct, frozen=True):
                 return row.contact_id in self.contacts
         return False
 
+    def and_also(self, other: "Person") -> "Person":
+        """Return the person with all that another one is known by."""
+        return Person(
+            **{name: getattr(self, name) | getattr(other, name) for name in Person.__struct_fields__},
+        )
+
     def spellings(self) -> Spellings:
         """Return what finds the person in bytes."""
         found = {*self.contacts, *self.own_conversations, *self.texts}

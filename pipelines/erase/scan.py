@@ -39,6 +39,8 @@ class Found(msgspec.Struct):
     """Ids of events of which the same erasure has erased something before."""
     bodies: set[str] = set()
     """Hashes of the bodies of these."""
+    messages: set[str] = set()
+    """Parley's ids of the person's messages in these, up to the erasure."""
     rows: dict[str, int] = {}
     """How many rows they make, by table and day as in `messages 2026-03-01`."""
     damages: list[Damage] = []
@@ -101,8 +103,9 @@ class Eraser:
 
     def change(self, event: RawEvent) -> RawEvent | None:
         """Return what is left of an event; None where it stays as it is."""
-        if self._run_id in event.attributes.get(ERASED, "").split(","):
-            self.found.earlier.append(event.event_id)
+        known = event.attributes.get(EVENT_ID)
+        if known and self._run_id in event.attributes.get(ERASED, "").split(","):
+            self.found.earlier.append(known)
         try:
             left = self._without(event)
         except InvalidRawEventError:
@@ -120,11 +123,14 @@ class Eraser:
         return left.event
 
     def _without(self, event: RawEvent) -> Left | None:
-        if self._until is not None and event.received_at > self._until:
+        if self._is_late(event):
             # What tells nothing of before is left alone, though it names the person.
             late = without(event, self._late.owns, None, self._run_id)
             return late and without(event, self._late.owns, self._spelt, self._run_id)
         return without(event, self._person.owns, self._spelt, self._run_id)
+
+    def _is_late(self, event: RawEvent) -> bool:
+        return self._until is not None and event.received_at > self._until
 
     def _count(self, event: RawEvent, left: Left) -> None:
         found = self.found
@@ -134,6 +140,10 @@ class Eraser:
             found.erased.append(known)
         if event.data:
             found.bodies.add(hashlib.sha256(event.data).hexdigest())
+        if left.removed and not self._is_late(event):
+            # Items of others of which a part was the person's are among these.
+            own = (row for row in left.removed if isinstance(row, rows.Message) and self._person.owns(row))
+            found.messages.update(row.message_id for row in own)
         for row in left.removed:
             name = f"{rows.TABLE_OF[type(row)]} {_day(row)}"
             found.rows[name] = found.rows.get(name, 0) + 1

@@ -8,6 +8,7 @@ import os
 from typing import Any, Final
 
 import msgspec
+import uuid_utils
 
 from pipelines.core.suppression import Key
 from pipelines.erase.person import Person
@@ -15,6 +16,8 @@ from receiver.replies.store import Store, open_store
 from schemas.archive_layout import REPLIES
 
 _FOLDER: Final = "erasures"
+_TOLD: Final = "told"
+"""Where what was told since the plan lies, as further seals: to replace one is no single step."""
 _NONCE_BYTES: Final = 12
 
 
@@ -31,22 +34,37 @@ class Seals:
 
     def keep(self, run_id: str, person: Person) -> None:
         """Seal whom an erasure means, in the place of what was sealed of it before."""
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = nonce + self._cipher().encrypt(nonce, msgspec.msgpack.encode(person), run_id.encode())
+        sealed = self._sealed(run_id, person)
         while not self._store.create(f"seals/{run_id}", sealed):
             self._store.remove(f"seals/{run_id}")
 
+    def add(self, run_id: str, told: Person) -> None:
+        """Seal what else is known of whom an erasure means, beside what was sealed of it before."""
+        self._store.create(f"{_TOLD}/{run_id}/{uuid_utils.uuid7()}", self._sealed(run_id, told))
+
     def read(self, run_id: str) -> Person:
-        """Return whom an erasure means.
+        """Return whom an erasure means, with all that was told since.
 
         Raises:
             SealError: that is not known any more, or not with this key.
         """
-        from cryptography.exceptions import InvalidTag  # noqa: PLC0415
-
         sealed = self._store.read(f"seals/{run_id}")
         if sealed is None:
             raise SealError(f"it is not known any more whom the erasure {run_id} meant")
+        person = self._opened(run_id, sealed)
+        for name in self._store.names(f"{_TOLD}/{run_id}/"):
+            if (further := self._store.read(f"{_TOLD}/{run_id}/{name}")) is not None:
+                person = person.and_also(self._opened(run_id, further))
+        return person
+
+    def _sealed(self, run_id: str, person: Person) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed: bytes = self._cipher().encrypt(nonce, msgspec.msgpack.encode(person), run_id.encode())
+        return nonce + sealed
+
+    def _opened(self, run_id: str, sealed: bytes) -> Person:
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415
+
         try:
             plain = self._cipher().decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], run_id.encode())
         except InvalidTag:
@@ -55,6 +73,8 @@ class Seals:
 
     def forget(self, run_id: str) -> None:
         """Let nobody know any more whom an erasure meant."""
+        for name in self._store.names(f"{_TOLD}/{run_id}/"):
+            self._store.remove(f"{_TOLD}/{run_id}/{name}")
         self._store.remove(f"seals/{run_id}")
 
     def _cipher(self) -> Any:

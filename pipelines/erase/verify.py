@@ -160,7 +160,8 @@ class _Archive:
 
     def _hit(self, event: RawEvent) -> bool:
         known = event.attributes.get("event_id", "")
-        if self._eraser.change(event) is not None:
+        inseparable = len(self._eraser.found.inseparable)
+        if self._eraser.change(event) is not None or len(self._eraser.found.inseparable) > inseparable:
             return True
         written = "\n".join(f"{name}={value}" for name, value in event.attributes.items()).encode()
         if self._spelt.are_in(event.data) or self._spelt.are_in(written):

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,15 +16,37 @@ from google.cloud import bigquery
 from pipelines.bigquery import load, resolving
 from pipelines.bigquery.target import Target, drop_dataset
 from pipelines.core.rows import TABLES
+from pipelines.core.spellings import Spellings
 from pipelines.erase.person import Person
 from pipelines.reprocess.sql import Extent, literal, moment, partitions, superseded
 from pipelines.reprocess.staging import AFFECTED, CHANGES, wait_for
 from schemas import loader
 
+
+class Letter(msgspec.Struct, frozen=True):
+    """A dead letter that is stored."""
+
+    event_id: str | None
+    day: dt.date
+    """On which it was received."""
+    known: str
+    """The hash by which it is known: it has no id of its own."""
+
+
 OF_PEOPLE: Final = ("metadata", "aliases", "contacts", "conversations", "messages")
 """The tables with rows of people, those of messages last: metadata is found by them."""
 _MOST_IDS: Final = 500
 """Of a statement: BigQuery takes a megabyte of text."""
+_LONGEST_EXPRESSION: Final = 8_000
+"""Characters: BigQuery's have bounds."""
+_LETTER: Final = (
+    "TO_JSON_STRING(STRUCT("
+    + ", ".join(
+        f"stored.{name}" for name in ("event_id", "stage", "pointer", "error_message", "data", "attributes")
+    )
+    + "))"
+)
+"""What a dead letter, `stored`, says and is known by."""
 _DAY_MS: Final = 86_400_000
 _SCHEMA: Final = pa.schema([pa.field("id", pa.string())])
 COLUMNS: Final = [bigquery.SchemaField("id", "STRING")]
@@ -131,6 +154,41 @@ def waiting(client: bigquery.Client, live: Target, person: Person, until: dt.dat
         )
         left += int(next(iter(client.query_and_wait(sql)))[0])
     return left
+
+
+def named_letters(
+    client: bigquery.Client, place: str, spelt: Spellings, until: dt.datetime, condition: str = "TRUE"
+) -> list[Letter]:
+    """Return the dead letters in a table, received by then, that name somebody; `condition` is on `stored`."""
+    hints = " OR ".join(f"REGEXP_CONTAINS(line, {literal(each)})" for each in spelt.hints(_LONGEST_EXPRESSION))
+    if not hints:
+        return []
+    sql = (
+        f"SELECT event_id, day, line FROM (SELECT event_id, DATE(received_at) AS day, {_LETTER} AS line "  # noqa: S608
+        f"FROM `{place}` AS stored WHERE stored.received_at <= {moment(until)} AND {condition}) WHERE {hints}"
+    )
+    return [
+        Letter(row["event_id"], row["day"], hashlib.sha256(row["line"].encode()).hexdigest())
+        for row in client.query_and_wait(sql)
+        if spelt.are_in(row["line"].encode())
+    ]
+
+
+def delete_letters(
+    client: bigquery.Client, place: str, letters: Sequence[Letter], before: dt.datetime | None
+) -> int:
+    """Delete dead letters, those that have left the write buffer where there is one; return how many."""
+    deleted = 0
+    left = f" AND (stored.placed_at IS NOT NULL OR stored.processed_at < {moment(before)})" if before else ""
+    for day in sorted({each.day for each in letters}):
+        for known in _chunks({each.known for each in letters if each.day == day}):
+            deleted += _run(
+                client,
+                f"DELETE FROM `{place}` AS stored "  # noqa: S608
+                f"WHERE {partitions('dead_letters', Extent(day, day, day, day), 'stored.')} "
+                f"AND TO_HEX(SHA256({_LETTER})) IN ({known}){left}",
+            )
+    return deleted
 
 
 def forget_decisions(client: bigquery.Client, live: Target, person: Person, messages: str) -> None:

@@ -55,7 +55,10 @@ def _check_erasures(client: bigquery.Client, live: Target, run: Run) -> None:
     # The id says when a run began to read, which for a nightly one is long before it was recorded.
     begun = made_at(run.run_id) or run.history[0].at
     if last is not None and begun <= last:
-        raise RefusedError(f"somebody was erased since run {run.run_id} began: discard it and plan again")
+        raise RefusedError(
+            f"somebody was erased since run {run.run_id} began, or something let go by its age: "
+            "discard it and plan again"
+        )
 
 
 def _check_is_of_no_erasure(client: bigquery.Client, live: Target, run: Run) -> None:

@@ -242,3 +242,13 @@ def test_the_setting_is_days_by_source_and_never_less_than_asked():
     ):
         with pytest.raises(ConfigurationError, match="PARLEY_RETENTION_DAYS"):
             rules({"PARLEY_RETENTION_DAYS": wrong}, now)
+
+
+def test_no_reason_lets_a_run_be_applied_that_began_before_something_was_let_go(world: Warehouse):
+    run = world.plan()
+    let_go(world)
+
+    with pytest.raises(RefusedError, match="or something let go by its age: discard it and plan again"):
+        world.apply(run, force=True, reason="no reason outweighs it")
+
+    assert world.apply(world.plan()).state is State.APPLIED

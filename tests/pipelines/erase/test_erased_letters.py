@@ -1,0 +1,69 @@
+"""Dead letters that name an erased person go, also of events that are not archived, or have no id."""
+
+import datetime as dt
+
+import pytest
+from erased_world import ANN, BOB, Erasing, of_everybody, profile, text, whatsapp
+
+from schemas.raw_event import EVENT_ID, RawEvent
+from tests.pipelines.reprocess.reprocess_support import Warehouse
+from tests.raw_events import raw_event
+
+pytestmark = pytest.mark.thorough
+
+LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+
+
+def broken(who: str, number: int, **more: dt.datetime) -> RawEvent:
+    return raw_event(f'{{"object": "page", "entry": [{{"broken {who}'.encode(), number=number, **more)
+
+
+def without_id(who: str, number: int) -> RawEvent:
+    event = whatsapp(number, [text(who, number)], [profile(who, "somebody")])
+    return RawEvent(event.data, {name: value for name, value in event.attributes.items() if name != EVENT_ID})
+
+
+def letters(world: Erasing) -> list[tuple[str | None, str]]:
+    rows = world.warehouse.query("SELECT event_id, data FROM `T.dead_letters` WHERE data IS NOT NULL")
+    return sorted((row["event_id"] or "", BOB if BOB.encode() in row["data"] else ANN) for row in rows)
+
+
+def test_they_go_and_those_of_others_and_later_ones_stay(warehouse: Warehouse):
+    warehouse.received(of_everybody())
+    world = Erasing(warehouse)
+    others = [without_id(BOB, 72), broken(BOB, 73), broken(ANN, 74, received_at=LATER)]
+    world.live([without_id(ANN, 70), broken(ANN, 71), *others])
+    # A run makes dead letters of what it cannot know, and keeps them.
+    warehouse.archived([without_id(ANN, 75)])
+    warehouse.plan()
+    planned = world.plan(source=("whatsapp", ANN))
+
+    done = world.apply(planned.run_id)
+
+    assert done.is_done
+    assert letters(world) == [
+        ("", BOB),
+        (others[1].attributes[EVENT_ID], BOB),
+        (others[2].attributes[EVENT_ID], ANN),
+    ]
+    left = {each.place.partition(".")[2]: each.hits for each in world.verify(planned.run_id).searched if each.hits}
+    # What was received later, by live alone.
+    assert left == {"dead_letters": 1}
+    said_twice = world.apply(planned.run_id)
+    assert (said_twice.events, said_twice.deleted_rows) == (0, 0)
+
+
+def test_what_is_in_the_write_buffer_is_waited_for(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch):
+    warehouse.received(of_everybody())
+    world = Erasing(warehouse)
+    world.live([without_id(ANN, 70)])
+    planned = world.plan(source=("whatsapp", ANN))
+    with monkeypatch.context() as patched:
+        patched.setenv("PARLEY_STREAMING_BUFFER_MINUTES", "30")
+        assert not world.apply(planned.run_id).is_done
+        assert ("", ANN) in letters(world)
+
+    assert world.apply(planned.run_id).is_done
+
+    assert letters(world) == []
+    assert [each for each in world.verify(planned.run_id).searched if each.hits] == []
