@@ -505,8 +505,8 @@ SQL: Final = (
     ),
     Change(
         "schemas/views/messages_by_receipt.sql",
-        "WHERE message.message_id IS NULL",
-        "WHERE TRUE",
+        "message.message_id IS NULL",
+        "TRUE",
         f"{VIEWS} -k 'TestDeliveries or TestConversations'",
     ),
     # As it stands now.

@@ -19,7 +19,8 @@ WITH
       IF(content_type = 'application/x-www-form-urlencoded', content, NULL) AS form,
       IF(content_type = 'application/json', SAFE.PARSE_JSON(content, wide_number_mode => 'round'), NULL) AS body
     FROM `${views}.metadata`
-    WHERE subject_type = 'message' AND key = 'source.delivery_state'
+    -- What is told as deleted the contact wrote.
+    WHERE subject_type = 'message' AND key = 'source.delivery_state' AND value != 'deleted'
   ),
   -- What comes in by SMS is charged by segments, too.
   received AS (

@@ -475,6 +475,23 @@ class TestConversations:
         assert row["first_response_seconds"] == turn["response_seconds"] == (None if waits else 300)
         assert len(analyst.query("SELECT * FROM parley.messages_by_receipt")) == 1
 
+    def test_a_contact_who_deletes_what_is_not_known_has_no_answer(self, analyst):
+        phone = "4915550000101"
+        seconds = str(int(NOON.timestamp()))
+        question = {"from": phone, "id": "wamid.1", "timestamp": seconds, "type": "text", "text": {"body": "?"}}
+        status = {"id": "wamid.before", "status": "deleted", "recipient_id": phone}
+        status["timestamp"] = str(int(later(minutes=5).timestamp()))
+        _tell_all(
+            analyst,
+            world.whatsapp_event(NOON, messages=[question]),
+            world.whatsapp_event(later(minutes=5), statuses=[status]),
+        )
+
+        row = only(analyst.query("SELECT is_waiting, first_response_seconds FROM parley.conversations"))
+        assert list(row.values()) == [True, None]
+        for view in ("messages_by_receipt", "delivery_funnel", "message_costs"):
+            assert analyst.query(f"SELECT * FROM parley.{view}") == []
+
     @pytest.mark.parametrize(("state", "waits"), [("delivered", False), ("failed", True)])
     def test_an_answer_that_was_told_is_one_unless_it_failed(self, analyst, state, waits):
         common = {"source_conversation_id": "order", "source_channel_id": "app"}

@@ -24,9 +24,9 @@ ${people},
       fact.* EXCEPT (conversation_id),
       -- Of what is told up to a time (watermarks) the subject.
       COALESCE(same.resolved_conversation_id, fact.conversation_id, fact.subject_id) AS conversation_id,
-      -- As the view delivery_states ranks them.
+      -- As the view delivery_states ranks them. What is told as deleted the contact wrote.
       CASE
-        WHEN fact.key != 'source.delivery_state' THEN NULL
+        WHEN fact.key != 'source.delivery_state' OR fact.value = 'deleted' THEN NULL
         WHEN fact.value IN ('read', 'seen', 'played') THEN 7
         WHEN fact.value = 'delivered' THEN 6
         WHEN fact.value IN ('failed', 'undelivered', 'canceled') THEN 5

@@ -28,12 +28,28 @@ def test_who_reads_only_now_what_was_sent_long_ago_has_no_answer(shop: Shop) -> 
     assert shop.waiting() == shop.view() == [True]
 
 
+def test_who_reads_now_what_was_sent_before_anybody_told_of_it_has_no_answer(shop: Shop) -> None:
+    shop.asked(before(hours=3))
+    shop.receipt("wamid.before", "read", before(hours=1))
+
+    assert shop.waiting() == shop.view() == [True]
+    (turn,) = shop.analyst.query("SELECT answered_at FROM parley.response_times")
+    assert turn["answered_at"] is None
+
+
 def test_an_answer_that_only_its_receipts_tell_of_is_one(shop: Shop) -> None:
     shop.asked(before(hours=3))
     shop.receipt("wamid.new", "delivered", before(hours=1))
     shop.receipt("wamid.new", "sent", before(hours=2))
 
     assert shop.waiting() == shop.view() == [False]
+
+
+def test_who_deletes_what_is_not_known_has_no_answer(shop: Shop) -> None:
+    shop.asked(before(hours=3))
+    shop.receipt("wamid.before", "deleted", before(hours=2))
+
+    assert shop.waiting() == shop.view() == [True]
 
 
 @pytest.mark.parametrize(("state", "waits"), [("delivered", False), ("failed", True)])
