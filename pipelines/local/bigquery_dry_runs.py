@@ -1,5 +1,7 @@
 """A dry run runs nothing: bqemulator 1.4 runs what it does not know to be destructive, whole scripts among it.
 
+Nor does it know that a union, or a query in parentheses, is a SELECT, as BigQuery's `statementType` says.
+
 https://cloud.google.com/bigquery/docs/running-queries#dry-run
 """
 
@@ -8,6 +10,7 @@ from typing import Any
 
 from bqemulator.api.routes import jobs
 from bqemulator.jobs import executor
+from sqlglot import exp
 
 DryRun = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -15,6 +18,11 @@ DryRun = Callable[..., Awaitable[dict[str, Any]]]
 def apply() -> None:
     """Repair bqemulator in this process; to be called before its server is made."""
     jobs._dry_run_response = _reading_only(jobs._dry_run_response)
+    executor._classify_parsed_tree = _queries_too(executor._classify_parsed_tree)
+
+
+def _queries_too(classify: Callable[[Any], str]) -> Callable[[Any], str]:
+    return lambda tree: classify(tree) or ("SELECT" if isinstance(tree, exp.Query) else "")
 
 
 def _reading_only(answer: DryRun) -> DryRun:

@@ -1,6 +1,7 @@
 """`parley query`: SQL in, a table or a file out; it reads, unless it is told that it may write."""
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,18 @@ from pipelines.run.query_output import SHOWN_AT_MOST, WRITERS, show
 from pipelines.run.table_commands import target
 
 _READING: Final = "SELECT"
+_COMMENT: Final = re.compile(r"--\s|--[^\n]*\n")
 _BINARY: Final = "parquet"
 
 
-@click.command()
+class _Asked(click.Command):
+    """A command that takes SQL which begins with a comment for SQL, and not for an option that there is not."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f" {each}" if _COMMENT.match(each) else each for each in args])
+
+
+@click.command(cls=_Asked)
 @click.argument("sql", required=False)
 @click.option(
     "--file", "script", type=click.File("r", "utf-8"), help="Read the SQL from a file; - for standard input."

@@ -54,6 +54,11 @@ def test_no_rows_are_said(parley):
     assert "no rows" in parley("SELECT 1 AS n FROM UNNEST([1]) WHERE FALSE").output
 
 
+@pytest.mark.parametrize("comment", ["-- How many?", "--How many?", "--"])
+def test_sql_may_begin_with_a_comment(parley, comment: str):
+    assert parley(f"{comment}\nSELECT 7 AS n", "--format", "ndjson").output == '{"n": 7}\n'
+
+
 def test_csv_is_read_back(parley):
     result = parley(VALUES, "--format", "csv")
 
@@ -98,6 +103,20 @@ def test_sql_comes_from_a_file_or_from_standard_input(parley, tmp_path: Path):
 
     assert json.loads(parley("--file", "report.sql", "--format", "ndjson").stdout) == {"answer": 42}
     assert json.loads(parley("--file", "-", "--format", "ndjson", input="SELECT 7 AS n").stdout) == {"n": 7}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 1 AS n UNION ALL SELECT 2 ORDER BY n",
+        "(SELECT 1 AS n) UNION DISTINCT (SELECT 2) ORDER BY n",
+        "SELECT n FROM UNNEST([1, 2, 3]) AS n EXCEPT DISTINCT SELECT 3 ORDER BY n",
+        "WITH a AS (SELECT 1 AS n) SELECT n FROM a UNION ALL SELECT n + 1 FROM a ORDER BY n",
+        "(SELECT n FROM UNNEST([1, 2]) AS n ORDER BY n)",
+    ],
+)
+def test_a_union_is_a_question_too(parley, sql: str):
+    assert parley(sql, "--format", "ndjson").output.splitlines() == ['{"n": 1}', '{"n": 2}']
 
 
 @pytest.mark.parametrize("arguments", [(), ("SELECT 1", "--file", "-"), (" ",), ("SELECT 1", "--limit", "-1")])
