@@ -116,8 +116,6 @@ class Connections:
     def start(self) -> None:
         """Look after connections in the background, where the system tells about them."""
         if self._looks:
-            # Where the server listens cannot be seen once it ends, and that may be soon.
-            list(_connections((), self._ports))
             threading.Thread(target=self._run, name="connections", daemon=True).start()
 
     def condemn(self, client: str) -> None:
@@ -126,6 +124,9 @@ class Connections:
 
     def leave(self) -> None:
         """Wait for nobody who does not take what was sent to them: the server is about to end."""
+        if self._looks:
+            # Where the server listens cannot be seen once it ends.
+            list(_connections((), self._ports))
         self._take_seconds = LEAVING_TAKE_SECONDS
 
     def prove(self, client: str) -> None:
