@@ -18,6 +18,8 @@ from bqemulator.sql import errors as syntax
 from bqemulator.sql.rewriter import default_dataset
 from sqlglot.errors import TokenError
 
+from pipelines.local.bigquery_meanings import BAD
+
 _written: ContextVar[str] = ContextVar("_written", default="")
 """The query that runs, as it was written."""
 
@@ -145,7 +147,7 @@ def _not_compared(found: re.Match[str], sql: str) -> str:
 
 
 def _bad_value(found: re.Match[str], sql: str) -> str:
-    return f"Bad {_LITERAL_OF.get(found['type'], found['type'].lower())} value: {found['value']}"
+    return f"Bad {_LITERAL_OF.get(found['type'], found['type'].lower())} value: {found['value'].removesuffix(BAD)}"
 
 
 _WORDS: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str], str], str]], ...]] = (

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 import duckdb
 from bqemulator.storage.engine import DuckDBEngine
 
+from pipelines.local import bigquery_meanings
 from pipelines.local.bigquery_streaming_buffer import StreamingBuffer
 from pipelines.local.bigquery_turns import Turns
 
@@ -41,6 +42,7 @@ class Engine(DuckDBEngine):
         super().connection.execute(f"SET checkpoint_threshold = '{_CHECKPOINT_THRESHOLD}'")
         self.streamed = StreamingBuffer(self.buffer_length, lambda: self.connection)
         self.turns = Turns()
+        bigquery_meanings.define(self.connection)
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:

@@ -26,6 +26,7 @@ from pipelines.local import (
     bigquery_bytes,
     bigquery_complaints,
     bigquery_dry_runs,
+    bigquery_meanings,
     bigquery_partitions,
     bigquery_passes,
     bigquery_rows,
@@ -47,6 +48,7 @@ def apply(streaming_buffer: dt.timedelta = GOOGLES_BUFFER) -> None:
     bigquery_dry_runs.apply()
     bigquery_transactions.apply()
     bigquery_translation.apply()
+    bigquery_meanings.apply()
     bigquery_views.apply()
     bigquery_appends.apply()
     bigquery_bytes.apply()

@@ -30,9 +30,12 @@ import sqlglot.parser
 from bqemulator.domain.result import Ok, Result
 from bqemulator.jobs import ddl_result, executor
 from bqemulator.sql.rules.datetime_semantics import ApproxQuantilesDiscreteRule
+from bqemulator.sql.rules.misc_helpers import CountIfEmptyZeroRule
 from bqemulator.sql.translator import SQLTranslator
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
+
+from pipelines.local.bigquery_meanings import meant, without_escapes
 
 _QUERIES = 256
 """How many queries are remembered: more than a page of the dashboard asks."""
@@ -54,10 +57,12 @@ def apply() -> None:
     _replace(sqlglot, "parse_one", _parsing_once)
     _replace(sqlglot.parser.Parser, "_implicit_unnests_to_explicit", _where_tables_are_listed)
     _replace(ApproxQuantilesDiscreteRule, "rewrite", _typed_as_before)
+    _replace(CountIfEmptyZeroRule, "applies_to", _but_over_windows)
     _replace(ddl_result, "_has_not_null_constraint", lambda _: _is_required)
     DuckDB.Generator.TRANSFORMS[exp.TimestampDiff] = _whole_parts
     DuckDB.Generator.TRANSFORMS[exp.In] = _array_has
     DuckDB.Generator.TRANSFORMS[exp.CountIf] = _count_if
+    DuckDB.Generator.TRANSFORMS[exp.Window] = _window
 
 
 class _Translator(SQLTranslator):
@@ -76,7 +81,7 @@ class _Translator(SQLTranslator):
         if key not in self._known:
             if len(self._known) >= _QUERIES:
                 del self._known[next(iter(self._known))]
-            translated = super().translate(bq_sql, schema=schema, caller=caller, **options)
+            translated = super().translate(meant(bq_sql), schema=schema, caller=caller, **options)
             if isinstance(translated, Ok):
                 translated = Ok(step_by_step(translated.value))
             self._known[key] = translated
@@ -92,8 +97,14 @@ def step_by_step(sql: str) -> str:
 
 
 def without_comments(sql: str) -> str:
-    """Return SQL with a space in the place of each comment; what is quoted stays as it is."""
-    return _COMMENTS.sub(lambda found: found["quoted"] or " ", sql)
+    """Return SQL with a space in the place of each comment; what is quoted stays what it is."""
+
+    def kept(found: re.Match[str]) -> str:
+        quoted = found["quoted"]
+        is_plain = quoted and quoted[0] != "`" and sql[max(found.start() - 1, 0)] not in "rRbB"
+        return without_escapes(quoted) if is_plain else quoted or " "
+
+    return _COMMENTS.sub(kept, sql)
 
 
 def _parsing_once(parse: Callable[..., exp.Expression]) -> Callable[..., exp.Expression]:
@@ -154,6 +165,11 @@ def _typed_as_before(rewrite: Callable[[Any, Any], Any]) -> Callable[[Any, Any],
     return typed
 
 
+def _but_over_windows(applies: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    """Return whether the rule for COUNTIF applies: not where OVER follows, which has to follow the function."""
+    return lambda self, node: applies(self, node) and not isinstance(node.parent, exp.Window)
+
+
 def _whole_parts(generator: Any, node: exp.TimestampDiff) -> str:
     """Return the difference of timestamps as BigQuery tells it: how many whole parts lie between them.
 
@@ -177,7 +193,15 @@ def _array_has(generator: Any, node: exp.In) -> str:
 
 def _count_if(generator: Any, node: exp.CountIf) -> str:
     """Return how many rows are as wanted, as an INT64 wherever it stands."""
+    if isinstance(node.parent, exp.Window):
+        return str(generator.func("COUNT_IF", node.this))
     return f"CAST({generator.func('COUNT_IF', node.this)} AS BIGINT)"
+
+
+def _window(generator: Any, node: exp.Window) -> str:
+    """Return what is computed over a window; how many rows there are as wanted is an INT64 there, too."""
+    written = str(generator.window_sql(node))
+    return f"CAST({written} AS BIGINT)" if isinstance(node.this, exp.CountIf) else written
 
 
 def _replace(owner: Any, name: str, replacement: Callable[[Any], Any]) -> None:
