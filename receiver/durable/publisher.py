@@ -8,6 +8,7 @@ retries would keep a request waiting.
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -50,13 +51,14 @@ class Publisher:
         self._topic_prefix = f"projects/{project}/topics/{topic_prefix}"
         self._channel: Any = None
         self._call: Any = None
+        self._opening: Future[Any] | None = None
         self._closed = False
         self._lock = threading.Lock()
 
     def publish(self, source: str, events: Sequence[RawEvent], timeout: float) -> None:
         """Publish events and return when Pub/Sub has confirmed them all.
 
-        The timeout, in seconds, is for each request of at most 1,000 events and 10 MB.
+        The timeout, in seconds, is for each request of at most 1,000 events and 10 MB, and for the connection.
 
         Raises:
             RefusedError: something in them is such that Pub/Sub never takes it.
@@ -64,7 +66,7 @@ class Publisher:
         """
         topic = self._topic_prefix + source
         try:
-            call = self._call or self._connect()
+            call = self._call or self._connect(timeout)
             for batch in batches(events):
                 # No retries in here: what fails goes to the spool, which retries.
                 response = call(_checked_request(topic, batch), timeout=timeout, metadata=_routing(topic))
@@ -79,18 +81,45 @@ class Publisher:
             # Anything else, like missing credentials or a closed channel, confirms nothing either.
             raise PublishError(f"{type(error).__name__}: {error}") from error
 
-    def _connect(self) -> Any:
+    def _connect(self, seconds: float) -> Any:
+        """Return what makes calls. To look for credentials may take longer than a request waits: that goes on.
+
+        Raises:
+            PublishError: there is no connection in time, or there will be none.
+        """
         with self._lock:
             if self._closed:
                 raise PublishError("shutting down")
-            if self._call is None:
-                self._channel = _channel()
-                self._call = self._channel.unary_unary(
-                    _METHOD,
-                    request_serializer=_RequestMessage.SerializeToString,
-                    response_deserializer=_ResponseMessage.FromString,
-                )
-            return self._call
+            if self._opening is None:
+                self._opening = Future()
+                opener = threading.Thread(target=self._open, args=(self._opening,), name="pubsub", daemon=True)
+                opener.start()
+            opening = self._opening
+        try:
+            return opening.result(seconds)
+        except TimeoutError as error:
+            raise PublishError(f"no connection to Pub/Sub within {seconds:g} s") from error
+
+    def _open(self, opening: "Future[Any]") -> None:
+        try:
+            channel = _channel()
+        except Exception as error:
+            with self._lock:
+                # The next one looks again.
+                self._opening = None
+            opening.set_exception(error)
+            return
+        call = channel.unary_unary(
+            _METHOD,
+            request_serializer=_RequestMessage.SerializeToString,
+            response_deserializer=_ResponseMessage.FromString,
+        )
+        with self._lock:
+            if self._closed:
+                channel.close()
+            else:
+                self._channel, self._call = channel, call
+        opening.set_result(call)
 
     def close(self) -> None:
         """Close the connection, which ends the requests under way, and make no other."""

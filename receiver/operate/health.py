@@ -82,7 +82,8 @@ def _checks(config: Config, committers: Committers) -> Iterator[tuple[str, Calla
     yield "segments", lambda: check_segments(kept, committers.recovering)
     if config.upload_root is not None:
         waiting = config.upload_root
-        yield "upload", lambda: check_waiting(waiting, MAX_UPLOAD_AGE_SECONDS)
+        # Until it is closed, a segment does not wait to be uploaded.
+        yield "upload", lambda: check_waiting(waiting, config.segment_seconds + MAX_UPLOAD_AGE_SECONDS)
 
 
 def check_disk(folder: Path) -> Check:
@@ -145,5 +146,6 @@ def gauges(config: Config) -> Iterator[tuple[str, str, str, float]]:
         for source in spool.sources(config.upload_root):
             waiting = spool.measure(spool.folder(config.upload_root, source))
             yield "parley_receiver_upload_events", "Events not uploaded yet.", source, waiting.events
-            age = waiting.oldest_seconds
-            yield "parley_receiver_upload_oldest_seconds", "Age of the oldest of them.", source, age
+            late = max(0.0, waiting.oldest_seconds - config.segment_seconds)
+            what = "How long ago the segment of the oldest of them was to be closed."
+            yield "parley_receiver_upload_oldest_seconds", what, source, late

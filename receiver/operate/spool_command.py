@@ -6,10 +6,14 @@ from pathlib import Path
 import click
 
 from receiver.config import Config, ConfigError
+from receiver.durable import spool
 from receiver.durable.drain import drain_folder
 from receiver.durable.publisher import Publisher
-from receiver.durable.refused import listed
+from receiver.durable.refused import listed, root_of
 from receiver.durable.refused import resend as resend_refused
+
+_FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path)
+"""Whole: what was set aside lies beside it."""
 
 
 @click.group("spool")
@@ -18,18 +22,26 @@ def spool_commands() -> None:
 
 
 @spool_commands.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=_FOLDER)
 def drain(folder: Path) -> None:
-    """Publish what the receiver of FOLDER, which is gone, has left in its spool. May be repeated."""
+    """Publish what the receiver of FOLDER, which is gone, has left in its spool. May be repeated.
+
+    Exit code 1 where something stays: Pub/Sub refuses it, or a receiver that lives holds it.
+    """
     try:
+        stayed = 0
         for source, count in drain_folder(folder, _publisher(folder)):
-            click.echo(f"{source}: {count} events published")
+            stay = sum(spool.measure(spool.folder(root, source)).events for root in (folder, root_of(folder)))
+            click.echo(f"{source}: {count} events published" + (f", {stay} stay" if stay else ""))
+            stayed += stay
     except (ConfigError, FileNotFoundError) as error:
         raise click.ClickException(str(error)) from error
+    if stayed:
+        raise click.exceptions.Exit(1)
 
 
 @spool_commands.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=_FOLDER)
 def refused(folder: Path) -> None:
     """List what was set aside of the spool in FOLDER, because Pub/Sub refuses it."""
     for each in listed(folder):
@@ -39,7 +51,7 @@ def refused(folder: Path) -> None:
 
 
 @spool_commands.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=_FOLDER)
 def resend(folder: Path) -> None:
     """Publish what was set aside of the spool in FOLDER, once its reason is gone. What is refused again stays."""
     try:

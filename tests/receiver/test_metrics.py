@@ -1,3 +1,6 @@
+import time
+
+import pytest
 from receiver_support import event, events
 
 from receiver.app import create_app
@@ -48,6 +51,21 @@ def test_shows_what_is_not_uploaded_yet(environ, tmp_path):
     spool.append(events(2, source="other"))
     spool.seal()
     assert scrape(create_app(environ))['parley_receiver_upload_events{source="other"}'] == 2
+
+
+def test_a_segment_that_is_still_written_is_not_late(environ, tmp_path, monkeypatch):
+    """However long it may be open: only what should have been closed waits to be uploaded."""
+    environ |= {"PARLEY_METRICS_TOKENS": "metrics-token", "PARLEY_ARCHIVE": "gs://bucket"}
+    app = create_app(environ | {"PARLEY_SEGMENT_SECONDS": "3600"})
+    spool = Spool(tmp_path / "data" / "archive", "other")
+    spool.append(events(2, source="other"))
+    began = time.time()
+    for age, late, status in ((3500, 0, "ok"), (4400, 800, "ok"), (4600, 1000, "warning")):
+        monkeypatch.setattr("time.time", lambda age=age: began + age)
+        shown = scrape(app)['parley_receiver_upload_oldest_seconds{source="other"}']
+        assert shown == pytest.approx(late, abs=5)
+        assert app.test_client().get("/__heartbeat__").json["checks"]["upload"]["status"] == status
+    spool.seal()
 
 
 def test_is_for_bearers_of_the_token_only(environ):

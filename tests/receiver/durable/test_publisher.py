@@ -1,8 +1,12 @@
+import threading
+import time
+
 import grpc
 import pytest
 from receiver_support import PROJECT, event, events
 
 from receiver.config import PUBSUB_MAX_BYTES
+from receiver.durable import publisher as publishers
 from receiver.durable.publisher import Publisher, PublishError, RefusedError, batches, published_size
 
 
@@ -54,6 +58,33 @@ def test_reports_missing_credentials_as_not_published(monkeypatch, tmp_path):
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "nowhere.json"))
     with pytest.raises(PublishError, match="DefaultCredentialsError"):
         Publisher(PROJECT, "raw-").publish("facebook", events(1), timeout=1)
+
+
+def test_waits_for_credentials_no_longer_than_for_an_answer(publisher, bus, monkeypatch):
+    """Where the metadata server is slow, to look for them takes many seconds."""
+    found, channel = threading.Event(), publishers._channel
+    monkeypatch.setattr(publishers, "_channel", lambda: (found.wait(20), channel())[1])
+    began = time.monotonic()
+    for _ in range(2):
+        with pytest.raises(PublishError, match=r"no connection to Pub/Sub within 0\.1 s"):
+            publisher.publish("facebook", events(1), timeout=0.1)
+    assert time.monotonic() - began < 5
+
+    found.set()
+    publisher.publish("facebook", events(1), timeout=10)
+    assert bus.published("facebook") == events(1)
+
+
+def test_is_closed_while_it_looks_for_credentials(monkeypatch):
+    found, closed = threading.Event(), threading.Event()
+    made = type("Channel", (), {"unary_unary": lambda *_, **__: None, "close": lambda _: closed.set()})()
+    monkeypatch.setattr(publishers, "_channel", lambda: (found.wait(20), made)[1])
+    publisher = Publisher(PROJECT, "raw-")
+    with pytest.raises(PublishError, match="no connection"):
+        publisher.publish("facebook", events(1), timeout=0.1)
+    publisher.close()
+    found.set()
+    assert closed.wait(10)
 
 
 def test_makes_no_connection_after_it_was_closed(publisher, bus):

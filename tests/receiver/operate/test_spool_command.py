@@ -29,6 +29,24 @@ def test_drain_publishes_a_dead_hosts_spool_and_may_be_repeated(
     assert bus.published() == events(3)
 
 
+def test_drain_says_what_pubsub_did_not_take(tmp_path: Path, bus: Bus, monkeypatch: pytest.MonkeyPatch):
+    """Before somebody throws the disk away: a name of a topic that is none is refused as an event is."""
+    monkeypatch.setenv("PARLEY_PROJECT", PROJECT)
+    folder = tmp_path / "spool"
+    spool = Spool(folder, "facebook")
+    spool.append(events(3))
+    spool.seal()
+
+    bus.faults.set("Publish", code=grpc.StatusCode.INVALID_ARGUMENT)
+    in_vain = drain(folder)
+    assert (in_vain.exit_code, in_vain.output) == (1, "facebook: 0 events published, 3 stay\n")
+
+    bus.faults.clear()
+    refused.set_aside(spool, events(2, first=3))
+    rest = drain(folder)
+    assert (rest.exit_code, rest.output) == (1, "facebook: 3 events published, 2 stay\n")
+
+
 def test_drain_says_which_setting_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("PARLEY_PROJECT", raising=False)
     result = drain(tmp_path)
@@ -56,6 +74,9 @@ def test_what_was_refused_is_listed_and_sent_again(tmp_path: Path, bus: Bus, mon
     assert [line.split()[:2] for line in listed.output.splitlines()] == [
         ["facebook", event.event_id] for event in events(2)
     ]
+
+    monkeypatch.chdir(folder)
+    assert CliRunner().invoke(spool_commands, ["refused", "."]).output == listed.output
 
     bus.faults.set("Publish", code=grpc.StatusCode.INVALID_ARGUMENT)
     in_vain = CliRunner().invoke(spool_commands, ["resend", str(folder)])
