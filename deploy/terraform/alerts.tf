@@ -18,6 +18,11 @@ locals {
       query   = "sum by (source, reason) (rate(parley_receiver_rejected_total[10m])) > 0.1"
       runbook = "docs/operations.md#senders-are-rejected"
     }
+    # A trickle that is all there is: however few webhooks a source sends.
+    "source shut out" = {
+      query   = "sum by (source) (increase(parley_receiver_rejected_total{reason=~\"wrong or missing .*|not proven .*\",source!=\"sources.webhook\"}[2h])) > 5 unless sum by (source) (increase(parley_receiver_commit_seconds_count[2h])) > 0"
+      runbook = "docs/operations.md#senders-are-rejected"
+    }
     "commits slow" = {
       query   = "histogram_quantile(0.99, sum by (le) (rate(parley_receiver_commit_seconds_bucket[5m]))) > 1"
       runbook = "docs/operations.md#commits-are-slow"
@@ -78,6 +83,26 @@ locals {
       runbook   = "docs/deploy.md#job-failed"
       # At once: a job that has ended stops reporting, and may not do so for minutes after it has failed.
       duration = "0s"
+    }
+  }
+
+  # What no receiver can tell: that nobody reaches it. In the words of Google's own examples,
+  # https://cloud.google.com/monitoring/alerts/policies-in-json
+  reach_alerts = {
+    "receiver unreachable" = {
+      metric     = "monitoring.googleapis.com/uptime_check/check_passed"
+      comparison = "COMPARISON_GT"
+      threshold  = 1
+      reducer    = "REDUCE_COUNT_FALSE"
+      runbook    = "docs/deploy.md#receiver-unreachable"
+    }
+    # In days. Google renews its certificates about a month before they end.
+    "certificate ends" = {
+      metric     = "monitoring.googleapis.com/uptime_check/time_until_ssl_cert_expires"
+      comparison = "COMPARISON_LT"
+      threshold  = 14
+      reducer    = "REDUCE_MEAN"
+      runbook    = "docs/deploy.md#certificate-ends"
     }
   }
 }
@@ -151,6 +176,59 @@ resource "google_monitoring_alert_policy" "cloud" {
   }
 
   depends_on = [google_pubsub_subscription.pipeline, google_pubsub_subscription.dead_letters]
+}
+
+# By the name that the sources know, over its certificate: a wrong record or an old certificate leaves receivers healthy.
+resource "google_monitoring_uptime_check_config" "receiver" {
+  for_each = length(var.receivers) > 0 ? toset(["receiver"]) : toset([])
+
+  display_name = "Parley: receiver"
+  period       = "60s"
+  timeout      = "10s"
+
+  http_check {
+    path         = "/__lbheartbeat__"
+    port         = 443
+    use_ssl      = true
+    validate_ssl = true
+  }
+
+  monitored_resource {
+    type   = "uptime_url"
+    labels = { project_id = var.project, host = var.domain }
+  }
+
+  depends_on = [google_compute_instance_group_manager.receiver]
+}
+
+resource "google_monitoring_alert_policy" "reach" {
+  for_each = { for name, alert in local.reach_alerts : name => alert if length(var.receivers) > 0 }
+
+  display_name          = "Parley: ${each.key}"
+  combiner              = "OR"
+  notification_channels = local.channels
+
+  conditions {
+    display_name = each.key
+
+    condition_threshold {
+      filter          = "metric.type = \"${each.value.metric}\" AND resource.type = \"uptime_url\" AND metric.labels.check_id = \"${google_monitoring_uptime_check_config.receiver["receiver"].uptime_check_id}\""
+      comparison      = each.value.comparison
+      threshold_value = each.value.threshold
+      duration        = "300s"
+
+      aggregations {
+        alignment_period     = "1200s"
+        per_series_aligner   = "ALIGN_NEXT_OLDER"
+        cross_series_reducer = each.value.reducer
+        group_by_fields      = ["resource.label.*"]
+      }
+    }
+  }
+
+  documentation {
+    content = "What to do: ${each.value.runbook} in Parley's repository."
+  }
 }
 
 resource "google_monitoring_alert_policy" "log" {

@@ -12,6 +12,7 @@ GCLOUD = {
     "auth login": {"--brief", "--force", "--launch-browser", "--update-adc"},
     "compute instance-groups managed rolling-action restart": {"--max-unavailable", "--region", "--zone"},
     "compute instance-groups managed wait-until": {"--region", "--stable", "--timeout", "--zone"},
+    "compute ssl-certificates describe": {"--global", "--region"},
     "compute instances list": {"--filter", "--limit", "--sort-by", "--zones"},
     "config set": {"--installation"},
     "dataflow flex-template build": {"--image", "--metadata-file", "--sdk-language", "--print-only"},

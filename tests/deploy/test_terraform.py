@@ -47,6 +47,8 @@ PROJECT = "parley-example"
 # Google's own, https://cloud.google.com/monitoring/api/metrics_gcp, with the resource that they are measured of.
 CLOUD_METRICS = {
     "dataflow.googleapis.com/job/is_failed": "dataflow_job",
+    "monitoring.googleapis.com/uptime_check/check_passed": "uptime_url",
+    "monitoring.googleapis.com/uptime_check/time_until_ssl_cert_expires": "uptime_url",
     "pubsub.googleapis.com/subscription/num_undelivered_messages": "pubsub_subscription",
     "pubsub.googleapis.com/subscription/oldest_unacked_message_age": "pubsub_subscription",
 }
@@ -470,7 +472,8 @@ def test_each_alert_is_about_a_metric_that_exists():
     registry = CollectorRegistry()
     for metric in (metrics.REQUESTS, metrics.REJECTED, metrics.COMMIT_SECONDS, metrics.GROUP_EVENTS):
         registry.register(metric)
-    exported = {f"{name}{end}" for name in registry._names_to_collectors for end in ("", "_total", "_bucket")}
+    ends = ("", "_total", "_bucket", "_count")
+    exported = {f"{name}{end}" for name in registry._names_to_collectors for end in ends}
     # Gauges are made when they are asked for.
     exported |= set(
         re.findall(r'"(parley_receiver_\w+)"', (ROOT / "receiver/operate/health.py").read_text("utf-8"))
@@ -484,6 +487,40 @@ def test_each_alert_is_about_a_metric_that_exists():
             assert CLOUD_METRICS[named[1]] == named[2]
 
 
+def test_whoever_has_a_wrong_secret_is_told_as_shut_out(tmp_path, monkeypatch):
+    """However few webhooks a source has: by the names with which its rejections and its commits are counted."""
+    query = policies()["source shut out"][0]["condition_prometheus_query_language"][0]["query"]
+    reason, passed = re.findall(r'reason=~"(.+)",source!="(.+?)"', query)[0]
+    app = create_app(
+        {
+            "PARLEY_PROJECT": PROJECT,
+            "PARLEY_ARCHIVE": "none",
+            "PARLEY_DATA_DIR": str(tmp_path),
+            "PARLEY_PUBLIC_URL": "https://hooks.example.org",
+            "PARLEY_AIRY_SIGNATURE_KEYS": "x",
+            "PARLEY_FACEBOOK_APP_SECRETS": "x",
+            "PARLEY_GOOGLE_KEYS": "x",
+            "PARLEY_SOURCES_FILE": str(terraform_plan.SOURCES),
+            "PARLEY_SOURCE_SHOP_SECRETS": "x",
+            "PARLEY_TWILIO_AUTH_TOKENS": "x",
+            "PARLEY_WHATSAPP_APP_SECRETS": "x",
+        }
+    )
+    counted: list[tuple[str, str]] = []
+    labels = metrics.REJECTED.labels
+    monkeypatch.setattr(metrics.REJECTED, "labels", lambda *names: (counted.append(names), labels(*names))[1])
+
+    signed = {"airy", "facebook", "google", "shop", "twilio", "whatsapp"}
+    for source in signed:
+        path = f"/sources/{source}" if source == "shop" else f"/{source}"
+        assert app.test_client().post(path, data=b"{}").status_code == 403
+    app.test_client().get("/facebook")
+
+    assert {source for source, why in counted if re.fullmatch(reason, why)} == signed
+    assert ("facebook", "wrong verify token") in counted
+    assert passed not in signed
+
+
 def test_that_a_job_has_failed_is_told_at_once():
     """A job that has ended reports no more, so that nothing may have to last."""
     lasts = {
@@ -492,7 +529,30 @@ def test_that_a_job_has_failed_is_told_at_once():
         if "condition_threshold" in condition
     }
 
-    assert lasts == {"pipeline behind": "300s", "undelivered events": "300s", "job failed": "0s"}
+    assert lasts["job failed"] == "0s"
+    assert {lasts[name] for name in lasts if name != "job failed"} == {"300s"}
+
+
+def test_somebody_asks_for_the_receiver_by_the_name_that_sources_know(tmp_path):
+    """A wrong record or an old certificate leaves receivers healthy, and their metrics those of a quiet night."""
+    (check,) = resources("monitoring_uptime_check_config").values()
+    (request,) = check["http_check"]
+    (asked,) = check["monitored_resource"]
+    assert asked["labels"]["host"] == VARIABLES["domain"]
+    assert (request["port"], request["use_ssl"], request["validate_ssl"]) == (443, True, True)
+    environ = {"PARLEY_PROJECT": PROJECT, "PARLEY_ARCHIVE": "none", "PARLEY_DATA_DIR": str(tmp_path)}
+    assert create_app(environ).test_client().get(request["path"]).status_code == 200
+
+    reducers = {
+        name: (each["comparison"], each["aggregations"][0]["cross_series_reducer"])
+        for name, (condition, _) in policies().items()
+        for each in condition.get("condition_threshold", [])
+        if "uptime_check" in each["filter"]
+    }
+    assert reducers == {
+        "receiver unreachable": ("COMPARISON_GT", "REDUCE_COUNT_FALSE"),
+        "certificate ends": ("COMPARISON_LT", "REDUCE_MEAN"),
+    }
 
 
 def test_alerts_and_health_agree_on_what_is_late():
