@@ -21,9 +21,11 @@ FIELDS: Final = frozenset(
     {"body", "plain_body", "body_sha256", "fields", "timestamp", "url", "path", "query", "method"}
 )
 """What a template can name by itself."""
-NAMED_FIELDS: Final = frozenset({"header", "query", "field"})
+NAMED_FIELDS: Final = frozenset({"header", "query", "field", "base64"})
 """What a template can name with a colon and a name, as in `{header:X-Id}`."""
-WHOLE_BODY: Final = frozenset({"body", "plain_body", "body_sha256", "fields"})
+DIGESTS: Final = frozenset({"body_sha256:raw", "body_sha256:base64"})
+"""Other spellings of the body's hash."""
+WHOLE_BODY: Final = frozenset({"body", "plain_body", "body_sha256", "fields"}) | DIGESTS
 LONGEST_POINTER: Final = 8
 """Steps of a JSON Pointer that are walked before a sender is proven."""
 TABLES: Final = {"hmac": "hmac", "hash": "hash", "signature": "signature", "jwt": "jwt", "token": "token"}
@@ -64,6 +66,8 @@ class Signed(Table, frozen=True, kw_only=True):
     """The name of the timestamp's part, where the signature's header lists parts."""
     tolerance_seconds: Seconds = 300
     """How old a signed timestamp may be, and how far in the future."""
+    body_unsigned: bool = False
+    """Whether the sender signs other things than the body: then who sends is proven, not what."""
 
 
 class Hmac(Signed, frozen=True, kw_only=True):
@@ -137,6 +141,8 @@ class Proving(Table, frozen=True, kw_only=True):
     token: Token | None = None
     methods: tuple[Literal["GET", "POST"], ...] = ("POST",)
     """How the sender sends events."""
+    refusal: Literal[401, 403] = 403
+    """What a request is answered that is not proven."""
 
     @property
     def signing(self) -> Signed | None:
@@ -201,12 +207,14 @@ def _signed_problems(table: Signed, source: Proving) -> Iterable[tuple[Path, str
     for field in fields:
         name, colon, argument = field.partition(":")
         known = NAMED_FIELDS if colon else FIELDS | ({"secret"} if isinstance(table, Hash) else set())
-        if name not in known or (colon and not argument):
+        if (name not in known or (colon and not argument)) and field not in DIGESTS:
             yield ("signed",), f"there is no {{{field}}}"
-        elif name == "field":
+        elif name in {"field", "base64"}:
             yield from _pointer_problems("signed", argument)
-    if "POST" in source.methods and not WHOLE_BODY & set(fields):
-        yield ("signed",), "must contain {body}, {body_sha256} or {fields}"
+    if table.body_unsigned and WHOLE_BODY & set(fields):
+        yield ("body_unsigned",), "the body is signed"
+    if "POST" in source.methods and not table.body_unsigned and not WHOLE_BODY & set(fields):
+        yield ("signed",), "must contain {body}, {body_sha256} or {fields}, unless body_unsigned is true"
     if "GET" in source.methods and not {"url", "query"} & set(fields):
         yield ("signed",), "must contain {url} or {query}, which are all that a GET request has"
     if isinstance(table, Hash) and "secret" not in fields:

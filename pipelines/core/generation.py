@@ -1,3 +1,3 @@
 """The number of the normalization logic: raised whenever the rows of any raw event change."""
 
-GENERATION = 6
+GENERATION = 7

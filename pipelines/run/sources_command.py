@@ -131,6 +131,7 @@ def examine(environ: Mapping[str, str]) -> Report:
     ]
     configured = {endpoint.source for endpoint in endpoints}
     problems = [*settings.problems, *_missing_handshakes(settings, configured), *_wrong_expressions(settings)]
+    problems += _unfilled(settings)
     if not configured and not problems:
         problems.append("no source is configured: see docs/sources/")
     return Report(endpoints, list(dict.fromkeys(problems)), list(_notes(settings, configured, urls)))
@@ -140,6 +141,14 @@ def _missing_handshakes(settings: Settings, configured: set[str]) -> Iterator[st
     for source, variable in HANDSHAKES.items():
         if source in configured and not settings.secrets(variable):
             yield f"{PREFIX}{variable} is not set: {source}'s handshake would be refused"
+
+
+def _unfilled(settings: Settings) -> Iterator[str]:
+    """Yield where a recipe's zeros still stand for what is the operator's own."""
+    for source in custom.configured(settings):
+        jwt = source.definition.jwt
+        if jwt is not None and jwt.audience and not jwt.audience.strip("0-"):
+            yield f"{source.name}.jwt.audience is nobody's: put your own in the place of the zeros"
 
 
 def _wrong_expressions(settings: Settings) -> Iterator[str]:

@@ -4,7 +4,7 @@ import datetime as dt
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -21,11 +21,13 @@ from pipelines.sources.mapping import Mapped
 from pipelines.sources.nearest import misspelt, nearest
 from pipelines.sources.normalization import normalize
 from receiver.config import PREFIX, Settings
+from receiver.proofs.encodings import encoding_of
 from receiver.proofs.key_sets import KeysMissingError
 from receiver.proofs.places import signatures, timestamp
 from receiver.proofs.setting import seconds_of
 from receiver.sources import custom
 from receiver.web.captured import Captured
+from schemas import encodings
 from schemas.custom_sources import VARIABLE, Definition, SourcesFile, SourcesFileError, read_file
 from schemas.raw_event import (
     CONTENT_ENCODING,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from flask import Request
 
 
+STANDARD: Final = "standard-webhooks"
 _FORM: Final = re.compile(rb"[^\s=&<]+=")
 
 
@@ -196,24 +199,47 @@ def _proof(environ: Mapping[str, str], name: str, captured: Captured, at: dt.dat
         mine = [what for what in settings.problems if custom.secrets_variable(name) in what]
         return _Proof([f"proof: not tried: {'; '.join(mine or settings.problems)}"], False)
     request = captured.request(f"/sources/{name}")
-    if (handshake := source.answers.before_proof(request)) is not None:
-        return _Proof(
-            [f"answer: {handshake.status_code} {handshake.get_data(as_text=True)} (a handshake, no event)"],
-            True,
-            False,
-        )
+    if (settled := _before_proof(source, request)) is not None:
+        return settled
     try:
         is_proven = source.proven(request)
     except KeysMissingError as error:
         return _Proof([f"proof: 503, since the keys of {error} have not come yet: try again"], False)
     if not is_proven:
-        return _Proof([f"proof: refused (403): {why}" for why in _why(settings, source, request)], False)
+        said = f"proof: refused ({source.refusal})"
+        return _Proof([f"{said}: {why}" for why in _why(settings, source, request)], False)
     answer = source.answers.after_proof(request)
     lines = [f"proof: accepted, {source.definition.scheme}"]
+    if (answer is None or answer.keep) and (refused := _refused(source, request)):
+        return _Proof([*lines, refused], False, False)
     if answer is not None:
         what = "an event, when it is durable" if answer.keep else "a handshake, no event"
         lines.append(f"answer: {answer.response.status_code} {answer.response.get_data(as_text=True)} ({what})")
     return _Proof(lines, True, answer is None or answer.keep)
+
+
+def _before_proof(source: custom.CustomSource, request: "Request") -> _Proof | None:
+    """Return what the receiver answers without looking at a proof; None where it looks."""
+    if (handshake := source.answers.before_proof(request)) is not None:
+        said = f"answer: {handshake.status_code} {handshake.get_data(as_text=True)} (a handshake, no event)"
+        return _Proof([said], True, False)
+    if request.method not in source.methods:
+        return _Proof([_not_taken(request, source.methods)], False, False)
+    return None
+
+
+def _refused(source: custom.CustomSource, request: "Request") -> str | None:
+    """Return the answer to a proven request that is no event for all that."""
+    if request.method not in source.definition.methods:
+        return _not_taken(request, source.definition.methods)
+    encoding = encoding_of(request)
+    if encoding and encoding not in encodings.KNOWN:
+        return f"answer: 415: {encoding} is none of {', '.join(sorted(encodings.KNOWN))}"
+    return None
+
+
+def _not_taken(request: "Request", methods: Iterable[str]) -> str:
+    return f"answer: 405: events come by {' or '.join(sorted(methods))}, not by {request.method}"
 
 
 def _source(settings: Settings, name: str, seconds: float) -> custom.CustomSource | None:
@@ -224,20 +250,28 @@ def _source(settings: Settings, name: str, seconds: float) -> custom.CustomSourc
 def _why(settings: Settings, source: custom.CustomSource, request: "Request") -> Iterator[str]:
     """Yield what is known of why a request is not proven; never what would have been right."""
     definition = source.definition
-    for table in (definition.signing, definition.token, definition.jwt):
-        header = table.header if table is not None else None
-        if header and header not in request.headers:
+    for header in _headers_of_proof(definition, request):
+        if header not in request.headers:
             meant = nearest(header.lower(), (name.lower() for name in request.headers.keys()))  # noqa: SIM118
             yield f"there is no header {header}" + (f", but {meant}" if meant else "")
             return
     signing = definition.signing
-    if signing is None:
-        yield f"the {definition.scheme} is another one, or not where the table says"
+    if signing is not None and not signatures(request, signing):
+        yield (
+            f"there is no signature with the prefix {signing.prefix!r}"
+            if signing.prefix
+            else "there is no signature"
+        )
         return
-    if not signatures(request, signing):
-        yield f"there is no signature with the prefix {signing.prefix!r}"
+    if signing is not None:
+        told = timestamp(request, signing)
+    elif definition.scheme == STANDARD:
+        told = request.headers[_standard(request, "timestamp")]
+    else:
+        yield f"the {definition.scheme} is another one" + (
+            ", or not where the table says" if definition.token else ""
+        )
         return
-    told = timestamp(request, signing)
     seconds = seconds_of(told) if told is not None else None
     if told is not None and seconds is None:
         yield f"the timestamp {told[:40]!r} is no time, or not where the table says"
@@ -247,3 +281,19 @@ def _why(settings: Settings, source: custom.CustomSource, request: "Request") ->
         yield f"only its time is too long ago: it was good at {moment} (try it with --at {moment})"
         return
     yield "the signature is by another secret, over another body, or of another template"
+
+
+def _headers_of_proof(definition: Definition, request: "Request") -> Iterator[str]:
+    """Yield the headers without which no request of a source is proven."""
+    for table in (definition.signing, definition.token, definition.jwt):
+        if table is not None and table.header:
+            yield table.header
+    if definition.scheme in {"basic", "bearer"}:
+        yield "Authorization"
+    elif definition.scheme == STANDARD:
+        yield from (_standard(request, part) for part in ("id", "timestamp", "signature"))
+
+
+def _standard(request: "Request", part: str) -> str:
+    """Return a header of Standard Webhooks by the name that the sender gives it: Svix has its own."""
+    return f"{'svix' if 'svix-id' in request.headers else 'webhook'}-{part}"

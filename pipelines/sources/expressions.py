@@ -193,12 +193,12 @@ def _nodes(node: Node) -> Iterator[Node]:
     if node["type"] == "expref":
         return
     yield node
-    for child in node["children"][: 1 if node["type"] in _DESCENDING else None]:
+    for child in traps.parts_of(node)[: 1 if node["type"] in _DESCENDING else None]:
         yield from _nodes(child)
 
 
 def _functions(node: Mapping[str, Any]) -> Iterator[str]:
     if node["type"] == "function_expression":
         yield node["value"]
-    for child in node["children"]:
+    for child in traps.parts_of(node):
         yield from _functions(child)

@@ -13,8 +13,9 @@ MOST_PARTS: Final = 500
 _CHARSET: Final = re.compile(r';\s*charset=["\']?([A-Za-z0-9_.:-]{1,40})', re.IGNORECASE)
 _ASCII: Final = bytes(range(0x20, 0x7F))
 _BOUNDARY: Final = re.compile(r';\s*boundary=(?:"([^"\r\n]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
-_NAME: Final = re.compile(r'[;\s]name="([^"\r\n]*)"', re.IGNORECASE)
-_FILE: Final = re.compile(r'[;\s]filename="([^"\r\n]*)"', re.IGNORECASE)
+_DISPOSITION: Final = re.compile(r"^content-disposition:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+# Quotes need not be there: .NET's clients write none.
+_PARAMETER: Final = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"([^"]*)"|([^\s;"]*))')
 _SHORT: Final = 32
 """Characters of what may be an address."""
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
@@ -107,9 +108,15 @@ def read_multipart(body: bytes, content_type: str) -> dict[str, str]:
         if part.startswith(b"--"):
             break
         head, _, value = part.partition(b"\r\n\r\n")
-        written = head.decode("utf-8", "replace")
-        name, file = _NAME.search(written), _FILE.search(written)
-        if name is not None:
-            text = file[1] if file is not None else value.decode("utf-8", "replace")
-            fields.setdefault(name[1], text.replace("\0", "").strip())
+        told = _parameters(head.decode("utf-8", "replace"))
+        if "name" in told:
+            text = told["filename"] if "filename" in told else value.decode("utf-8", "replace")
+            fields.setdefault(told["name"], text.replace("\0", "").strip())
     return fields
+
+
+def _parameters(head: str) -> dict[str, str]:
+    """Return what a part's headers say of its field, and nothing of what else has a name there."""
+    disposition = _DISPOSITION.search(head)
+    found = _PARAMETER.findall(disposition[1]) if disposition else []
+    return {name.lower(): quoted or plain for name, quoted, plain in found}

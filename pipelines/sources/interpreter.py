@@ -3,6 +3,7 @@
 https://jmespath.org/specification.html
 """
 
+import base64
 import html
 import json
 import re
@@ -65,6 +66,15 @@ class SourceFunctions(Functions):
         try:
             return Body(text.encode()).decode(_ANYTHING)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return None
+
+    @signature({"types": ["string"]})
+    def _func_from_base64(self, text: str) -> str | None:
+        """Give the text that base64 (also of the URL-safe alphabet) spells; null where it spells none."""
+        spelt = text.rstrip("=").replace("-", "+").replace("_", "/")
+        try:
+            return base64.b64decode(spelt + "=" * (-len(spelt) % 4), validate=True).decode()
+        except ValueError:
             return None
 
     @signature({"types": ["string"]})

@@ -40,9 +40,16 @@ def of_name(name: str, expression: str) -> str:
     return ""
 
 
+def parts_of(node: Node) -> list[Node]:
+    """Return the parts of an expression; of a slice none, whose numbers the parser keeps in their place."""
+    return [] if node["type"] == "slice" else list(node["children"])
+
+
 def of_parsed(node: Node) -> Iterator[str]:
     """Yield what an expression says that was hardly meant."""
-    children = node["children"]
+    if node["type"] == "slice" and node["children"][2] == 0:
+        yield "the step of a slice is not 0"
+    children = parts_of(node)
     if node["type"] in {"subexpression", "projection", "filter_projection"} and children:
         first = children[0]
         if first["type"] == "not_expression":

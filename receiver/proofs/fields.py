@@ -19,12 +19,15 @@ LARGE_FORM_BYTES: Final = 16 * 1024
 LONGEST_VALUE: Final = 8 * 1024
 """Characters of a secret, a signature or a time in a body."""
 
+LONGEST_SPELT: Final = 64 * 1024
+"""The same of what a body spells in base64: a message."""
+
 _FIELDS: Final = "parley.form"
 _NOTHING: Final = Raw()
 _STRING: Final = msgspec.json.Decoder(str)
 
 
-def field(request: Request, pointer: str) -> str | None:
+def field(request: Request, pointer: str, longest: int = LONGEST_VALUE) -> str | None:
     """Return the text or number at a JSON Pointer of the body, or in a form's field; None where there is none."""
     steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
     if request.mimetype == FORM:
@@ -33,7 +36,7 @@ def field(request: Request, pointer: str) -> str | None:
         found = Raw(plain_body(request))
         for step in steps:
             found = _step(step).decode(found).value
-        return _scalar(found)
+        return _scalar(found, longest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
@@ -62,9 +65,9 @@ def _step(name: str) -> "msgspec.json.Decoder[Any]":
     return msgspec.json.Decoder(msgspec.defstruct("Step", [member]))
 
 
-def _scalar(value: Raw) -> str | None:
+def _scalar(value: Raw, longest: int) -> str | None:
     written = bytes(value).strip()
-    if len(written) > LONGEST_VALUE:
+    if len(written) > longest:
         return None
     match written[:1]:
         case b'"':

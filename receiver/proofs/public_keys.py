@@ -20,6 +20,20 @@ SHORTEST_RSA_BITS: Final = 1024
 LARGEST_FILE: Final = 256 * 1024
 _PEM_END: Final = "-----END "
 _ED25519_BYTES: Final = 32
+_FORGEABLE: Final = frozenset(
+    bytes.fromhex(point)
+    for point in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+    )
+)
+"""Points of small order, without their sign: signatures of these as Ed25519 keys anybody can make, who tries a few
+times (https://www.rfc-editor.org/rfc/rfc8032#section-5.1.7 does not refuse them)."""
 
 _DIGESTS: Final[dict[str, hashes.HashAlgorithm]] = {
     "rsa-sha1": hashes.SHA1(),  # noqa: S303 - old senders sign so, and nothing else proves them
@@ -37,6 +51,8 @@ class Key:
     def __init__(self, key: Any, kid: str | None = None) -> None:
         if isinstance(key, rsa.RSAPublicKey) and key.key_size < SHORTEST_RSA_BITS:
             raise ValueError(f"an RSA key of less than {SHORTEST_RSA_BITS} bits proves nothing")
+        if isinstance(key, ed25519.Ed25519PublicKey) and _is_forgeable(key.public_bytes_raw()):
+            raise ValueError("it is no one's, as a recipe's zeros are: put the sender's own in its place")
         self.key = key
         self.kid = kid
 
@@ -119,6 +135,10 @@ def of_jwks(text: str) -> list[Key]:
     if not found:
         raise ValueError("no public key in the JWKS")
     return found
+
+
+def _is_forgeable(point: bytes) -> bool:
+    return bytes([*point[:-1], point[-1] & 0x7F]) in _FORGEABLE
 
 
 def verifier(key: Key, algorithm: str) -> Verifies:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 from urllib.parse import unquote_plus
 
 from flask import Blueprint, Response, abort, request
@@ -35,6 +35,8 @@ from schemas.proof_tables import template_fields
 from schemas.raw_event import CONTENT_ENCODING
 
 FILE: Final = VARIABLE.removeprefix(PREFIX)
+CHALLENGES: Final = {"basic": 'Basic realm="parley", charset="UTF-8"', "bearer": "Bearer"}
+"""Which credentials a source wants, for senders that give them when they are asked for them only."""
 
 
 class CustomSource(NamedTuple):
@@ -50,6 +52,21 @@ class CustomSource(NamedTuple):
     def methods(self) -> set[str]:
         """The methods of its events and its handshakes."""
         return {*self.definition.methods, *(answer.method for answer in self.definition.answers)}
+
+    @property
+    def refusal(self) -> int:
+        """The status by which a request is refused that is not proven."""
+        return 401 if self.definition.scheme == "basic" else self.definition.refusal
+
+    def refuse(self) -> NoReturn:
+        """Refuse the request, whose sender is not proven.
+
+        Raises:
+            HTTPException: always.
+        """
+        scheme = self.definition.scheme
+        challenge = CHALLENGES.get(scheme, "") if self.refusal == 401 else ""
+        reject(self.name, f"not proven by {scheme}", status=self.refusal, challenge=challenge)
 
     def receive(self, answer: Response | None = None) -> Response:
         """Take the request, whose sender is proven, and answer it."""
@@ -172,7 +189,7 @@ def _webhook(source: CustomSource) -> Callable[[], Response]:
     def webhook() -> Response:
         """Take whatever the source posts."""
         if not source.proven(request):
-            reject(source.name, f"not proven by {source.definition.scheme}")
+            source.refuse()
         return source.receive()
 
     def conversation() -> Response:
@@ -182,7 +199,7 @@ def _webhook(source: CustomSource) -> Callable[[], Response]:
         if request.method not in taken:
             abort(405)
         if not source.proven(request):
-            reject(source.name, f"not proven by {source.definition.scheme}")
+            source.refuse()
         given = source.answers.after_proof(request)
         if given is not None and not given.keep:
             return given.response

@@ -82,15 +82,19 @@ def try_again() -> Response:
     return unavailable
 
 
-def reject(source: str, reason: str) -> NoReturn:
+def reject(source: str, reason: str, *, status: int = 403, challenge: str = "") -> NoReturn:
     """Refuse a request whose sender is not proven, with a constant `reason` for the log.
 
+    `challenge` tells the sender which credentials are wanted (`WWW-Authenticate`).
+
     Raises:
-        HTTPException: 403, always.
+        HTTPException: of that status, always.
     """
     metrics.REJECTED.labels(source, reason).inc()
     _log.warning("rejected: %s", reason, extra={"source": source})
-    abort(403)
+    if challenge:
+        abort(Response("not proven\n", status, {"WWW-Authenticate": challenge}, content_type="text/plain"))
+    abort(status)
 
 
 def _refuse_unreadable(kept: Collection[str], unreadable: Collection[str]) -> None:

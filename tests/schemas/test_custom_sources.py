@@ -44,6 +44,11 @@ def test_no_text_is_no_source():
         ),
         ("[a1]\nscheme='token'\ntoken={field='a'}", "line 3: a1.token.field: a JSON Pointer"),
         ("[a1]\nscheme='token'\ntoken={field='/a/*'}", "line 3: a1.token.field: a JSON Pointer"),
+        (
+            "[a1]\nscheme='hmac'\nhmac={header='X', body_unsigned=true}",
+            "a1.hmac.body_unsigned: the body is signed",
+        ),
+        ("[a1]\nscheme='hmac'\nhmac={header='X', signed='{body_sha256:md5}'}", "there is no {body_sha256:md5}"),
         ("[a1]\nscheme='hash'\nhash={header='X'}", "line 3: a1.hash.signed: must contain {secret}"),
         ("[a1]\nscheme='hmac'\nhmac={header='X', signed='{secret}{body}'}", "there is no {secret}"),
         ("[a1]\nscheme='hmac'\nhmac={header='X', signed='{body}{header:}'}", "there is no {header:}"),

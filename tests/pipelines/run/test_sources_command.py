@@ -146,6 +146,24 @@ def test_recipe_is_added_to_the_file_once(tmp_path):
     assert "/sources/telegram" in run(environ).stdout
 
 
+@pytest.mark.parametrize(
+    ("provider", "what"),
+    [
+        ("discord", "it is no one's"),
+        ("teams", "teams.jwt.audience is nobody's"),
+        ("google-chat", "google-chat.jwt.audience is nobody's"),
+        ("freshchat", "a public key is PEM"),
+    ],
+)
+def test_recipe_that_is_not_filled_in_is_a_problem(tmp_path, provider, what):
+    file = tmp_path / "sources.toml"
+    environ = {"PARLEY_SOURCES_FILE": str(file), "PARLEY_PUBLIC_URL": "https://p.example"}
+    assert CliRunner().invoke(sources, ["add", provider], env=environ).exit_code == 0
+    result = run(environ)
+    assert result.exit_code == 1
+    assert what in result.stderr
+
+
 def test_recipe_is_printed_without_a_file_and_a_misspelt_one_told():
     assert SourcesFile(add("line").output).definitions.keys() == {"line"}
     told = add("telegramm")

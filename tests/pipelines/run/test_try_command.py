@@ -1,8 +1,10 @@
+import datetime as dt
 import hmac
 import json
 
 import pytest
 from click.testing import CliRunner
+from standardwebhooks import Webhook
 
 from pipelines.run.preview import preview
 from pipelines.run.sources_command import sources
@@ -89,6 +91,38 @@ def test_what_is_refused_is_explained(run, arguments, why):
     code, shown = run(SAID, *arguments, *AT)
     assert code == 1
     assert f"proof: refused (403): {why}" in shown
+
+
+STANDARD = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0"
+
+
+@pytest.mark.parametrize("prefix", ["webhook", "svix"])
+def test_a_standard_webhook_that_is_refused_is_explained(run, tmp_path, prefix):
+    (tmp_path / "sources.toml").write_text("[bot]")
+    body = b'{"messages":[{"content":"x","from_contact":true,"source_sender_id":"u"}]}'
+    secret = {"PARLEY_SOURCE_BOT_SECRETS": STANDARD}
+    signature = Webhook(STANDARD).sign("m1", dt.datetime.fromtimestamp(THEN, dt.UTC), body.decode())
+    headers = {f"{prefix}-id": "m1", f"{prefix}-timestamp": str(THEN), f"{prefix}-signature": signature}
+    given = [each for name, value in headers.items() for each in ("--header", f"{name}: {value}")]
+    assert run(body, *given, *AT, **secret)[0] == 0
+    assert "only its time is too long ago: it was good at 2026-11-22" in run(body, *given, **secret)[1]
+    assert "the signature is by another secret" in run(body + b" ", *given, *AT, **secret)[1]
+    assert f"there is no header {prefix}-timestamp" in run(body, *given[:2], **secret)[1]
+
+
+@pytest.mark.parametrize(
+    ("table", "arguments", "answer"),
+    [
+        ("methods = ['GET']", (), "answer: 405: events come by GET, not by POST"),
+        ("", ("--method", "GET"), "answer: 405: events come by POST, not by GET"),
+        ("", ("--header", "Content-Encoding: br"), "answer: 415: br is none of"),
+    ],
+)
+def test_what_the_receiver_does_not_take_is_said(run, tmp_path, table, arguments, answer):
+    (tmp_path / "sources.toml").write_text(f"[bot]\nscheme = 'token'\ntoken = {{ query = 'key' }}\n{table}")
+    token = "a-token-of-26-letters"
+    code, shown = run(b"{}", "--query", f"key={token}", *arguments, PARLEY_SOURCE_BOT_SECRETS=token)
+    assert (code, answer in shown, "rows" in shown) == (1, True, False)
 
 
 def test_a_handshake_is_shown_with_its_answer(run):

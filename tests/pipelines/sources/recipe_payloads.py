@@ -4,6 +4,8 @@ Each is (body, what it becomes): a text, a (type, url or id) of media, or a `{ke
 about the source's first message where `JOINED` has its key.
 """
 
+import base64
+import json
 from urllib.parse import urlencode
 
 FORM = "application/x-www-form-urlencoded"
@@ -11,6 +13,22 @@ FORM = "application/x-www-form-urlencoded"
 
 def form(**fields):
     return urlencode(fields).encode()
+
+
+def rcs(**said):
+    told = {
+        "senderPhoneNumber": "+4917612345678",
+        "agentId": "shop@rbm.goog",
+        "sendTime": "2026-11-22T18:29:00.1Z",
+    } | said
+    return {"message": {"data": base64.b64encode(json.dumps(told).encode()).decode(), "messageId": "9"}}
+
+
+def telnyx(event, direction="inbound", **said):
+    ours, theirs = {"phone_number": "+4930", "status": "delivered"}, {"phone_number": "+4917612345678"}
+    sender, to = (theirs, ours) if direction == "inbound" else (ours, theirs | said.pop("to", {}))
+    payload = {"id": "tm", "direction": direction, "from": sender, "to": [to]} | said
+    return {"data": {"event_type": event, "occurred_at": "2026-11-22T18:29:00.123+00:00", "payload": payload}}
 
 
 TELEGRAM_FROM = {"id": 11, "is_bot": False, "first_name": "Ada", "last_name": "L", "username": "ada"}
@@ -984,6 +1002,36 @@ PAYLOADS = {
                 "data": {"resolve": {"conversation": {"conversation_id": "fc", "channel_id": "fh"}}},
             },
             {"source.state": "closed"},
+        ),
+    ],
+    "rcs": [
+        (rcs(messageId="m1", text="Hi 🚀"), "Hi 🚀"),
+        (
+            rcs(messageId="m2", userFile={"payload": {"mimeType": "image/png", "fileUri": "https://r.example/i"}}),
+            ("image", "https://r.example/i"),
+        ),
+        (rcs(messageId="m3", location={"latitude": 52.5, "longitude": 13.4}), ("location", "52.5, 13.4")),
+        (rcs(messageId="m4", suggestionResponse={"postbackData": "yes", "text": "Yes"}), ("postback", "yes")),
+        (rcs(eventId="e1", eventType="READ", messageId="m1"), {"source.delivery_state": "read"}),
+        (rcs(eventId="e2", eventType="IS_TYPING"), {"source.event": "IS_TYPING"}),
+    ],
+    "telnyx": [
+        (telnyx("message.received", text="Hi"), "Hi"),
+        (
+            telnyx(
+                "message.received",
+                id="t2",
+                media=[{"url": "https://t.example/i", "content_type": "image/png", "size": 3}],
+            ),
+            ("image", "https://t.example/i"),
+        ),
+        (
+            telnyx("message.finalized", "outbound", to={"status": "delivered"}, text="Yes"),
+            {"source.delivery_state": "delivered"},
+        ),
+        (
+            telnyx("message.finalized", "outbound", to={"status": "sending_failed"}, text="Yes"),
+            {"source.delivery_state": "failed"},
         ),
     ],
 }

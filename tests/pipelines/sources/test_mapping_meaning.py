@@ -189,6 +189,29 @@ def test_json_in_a_text_is_read_by_a_function(reading):
         assert filled(reading(mapping, {"c": "c", "id": 1, "p": broken}).messages) == {}
 
 
+def test_json_in_base64_is_read_by_functions(reading):
+    mapping = TEXT + "text='from_json(from_base64(item.p)).t'"
+    for spelt in ("eyJ0IjoiR3LDvMOfZSJ9", "eyJ0IjoiR3LDvMOfZT8-In0=", "eyJ0IjoiR3LDvMOfZT8+In0"):
+        assert filled(reading(mapping, {"c": "c", "id": 1, "p": spelt}).messages)["text"][:5] == "Grüße"
+    for broken in ("e", "{", None, "/w==", "ä"):
+        assert filled(reading(mapping, {"c": "c", "id": 1, "p": broken}).messages) == {}
+
+
+@pytest.mark.parametrize(
+    ("expression", "gives"),
+    [
+        ("item.t[-1:] | [0]", "c"),
+        ("join('', item.t[::-1])", "cba"),
+        ("join('', (item.t[1:])[?@ != 'c'])", "b"),
+        ("item.n[:1].x | [0]", "d"),
+    ],
+)
+def test_slices_are_read(reading, expression, gives):
+    mapping = TEXT + f'text="""{expression}"""'
+    body = {"c": "c", "id": 1, "t": ["a", "b", "c"], "n": [{"x": "d"}]}
+    assert filled(reading(mapping, body).messages) == {"text": gives}
+
+
 def test_plain_text_of_markup(reading):
     markup = "<p>Hello &amp; <b>welcome</b></p><p>1 &lt; 2<br/>x</p>"
     mapping = TEXT + "text='plain_text(item.t)'"
@@ -264,6 +287,7 @@ def test_sender_by_get_says_all_in_the_query(reading):
     ("expression", "hint"),
     [
         ("!item.x", "write !(item.x)"),
+        ("item.a[::0]", "the step of a slice is not 0"),
         ("item.a && !item.b.c", "write !(item.x)"),
         ("item.a == true", "for true, write `true`"),
         ("item.a != null", "for null, write `null`"),
@@ -344,7 +368,9 @@ EXPRESSIONS = st.recursive(
         st.builds("({})[?a == `1`] | [0]".format, inner),
         st.builds("join('-', {})".format, inner),
         st.builds(
-            "{}({})".format, st.sampled_from(["to_string", "from_json", "plain_text", "length", "keys"]), inner
+            "{}({})".format,
+            st.sampled_from(["to_string", "from_json", "from_base64", "plain_text", "length", "keys"]),
+            inner,
         ),
         st.builds("({}) | ({})".format, inner, inner),
         st.builds("sort_by({}, &a)".format, inner),
@@ -415,6 +441,17 @@ def test_file_in_parts_is_its_name_and_json_in_parts_is_read(reading):
     mapping = "items='/p'\ncontact='item.c'\n[[odd.mapping.message]]\nid='item.id'\nkind='parent.f'"
     message = reading(mapping, body, content_type="multipart/form-data; boundary=XX").messages
     assert (message.source_message_id, message.kind, message.content) == ("9", "a.png", '{"c":"c","id":9}')
+
+
+def test_names_in_parts_need_no_quotes_and_are_those_of_fields(reading):
+    # As .NET's MultipartFormDataContent writes it; names of other headers are none of fields.
+    typed = '--XX\r\nContent-Type: text/plain; name="t"\r\nContent-Disposition: form-data; name=c\r\n\r\nu1\r\n'
+    rest = in_parts(("name=id", "7"), ('filename="a; name=t.png"; name=t', "x"))
+    message = reading(
+        TEXT + "text='item.t'", typed.encode() + rest, content_type='multipart/form-data; boundary="XX"'
+    )
+    assert message.contacts.source_contact_id == "u1"
+    assert (message.messages.source_message_id, filled(message.messages)) == ("7", {"text": "a; name=t.png"})
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from normalized import normalized
-from recipe_payloads import CHAT, FORM, JOINED, OF_CONVERSATION, PAYLOADS, TEAMS, VIBER, ZALO
+from recipe_payloads import CHAT, FORM, JOINED, OF_CONVERSATION, PAYLOADS, TEAMS, VIBER, ZALO, telnyx
 
 from pipelines.run.shown import filled
 from pipelines.sources import PARSERS, registry
@@ -67,6 +67,11 @@ def bird(body):
     return {"MessageBird-Signature-JWT": token(claims)}
 
 
+def rcs_signature(body):
+    said = base64.b64decode(json.loads(body)["message"]["data"])
+    return base64.b64encode(hmac.digest(SECRET.encode(), said, "sha512")).decode()
+
+
 RS256 = {
     "teams": {"iss": "https://api.botframework.com", "aud": "00000000-0000-0000-0000-000000000000"},
     "google-chat": {"iss": "chat@system.gserviceaccount.com", "aud": "000000000000"},
@@ -108,6 +113,13 @@ SIGNED = {
     },
     "freshchat": lambda body: {
         "X-Freshchat-Signature": base64.b64encode(RSA.sign(body, padding.PKCS1v15(), hashes.SHA256())).decode()
+    },
+}
+SIGNED |= {
+    "rcs": lambda body: {"X-Goog-Signature": rcs_signature(body)},
+    "telnyx": lambda body: {
+        "Telnyx-Signature-Ed25519": base64.b64encode(PRIVATE.sign(NOW.encode() + b"|" + body)).decode(),
+        "Telnyx-Timestamp": NOW,
     },
 }
 BODY_IS_SIGNED = set(SIGNED) - {
@@ -206,6 +218,26 @@ def test_event_whose_sender_waits_for_more_is_kept_and_answered(name, number, an
     definition = SourcesFile(recipe(name)).definitions[name]
     given = Answers(definition.answers, ()).after_proof(request(name, written(PAYLOADS[name][number][0])))
     assert (given.keep, given.response.json) == (True, answer)
+
+
+def test_googles_handshake_of_rcs_needs_the_client_token():
+    answers = Answers(SourcesFile(recipe("rcs")).definitions["rcs"].answers, (SECRET,))
+    for given, answer in ((SECRET, b"a1"), ("another", None)):
+        asked = request("rcs", written({"clientToken": given, "secret": "a1"}), {})
+        response = answers.before_proof(asked)
+        assert (response and response.get_data()) == answer
+
+
+def test_what_telnyx_sent_is_a_message_of_the_same_conversation(monkeypatch):
+    asked, answered = rows_of(
+        "telnyx",
+        monkeypatch,
+        telnyx("message.received", text="Hi"),
+        telnyx("message.sent", "outbound", id="t9", to={"status": "queued"}, text="Yes"),
+    )
+    assert answered.messages.direction == "outbound"
+    assert answered.messages.conversation_id == asked.messages.conversation_id
+    assert answered.facts() == {"source.delivery_state": "sent"}
 
 
 def test_intercoms_head_is_answered():

@@ -111,6 +111,54 @@ def test_signature_of_an_empty_form_covers_none_that_cannot_be_taken_apart(body,
     assert not is_proven(request(gzip.compress(body), headers, content_type=FORM))
 
 
+@pytest.mark.parametrize("spelling", ["raw", "base64"])
+def test_hash_of_the_body_is_signed_in_either_spelling(spelling):
+    is_proven = prover(
+        "scheme='hmac'\nhmac={header='X-S', encoding='base64', timestamp_header='X-T', "
+        f'signed="""{{timestamp}}\n{{url}}\n{{body_sha256:{spelling}}}"""}}',
+        "12345",
+    )
+    body, digest = b'{"a":1}', hashlib.sha256(b'{"a":1}').digest()
+    told = {"raw": digest, "base64": base64.b64encode(digest)}[spelling]
+    signature = hmac.digest(b"12345", f"{NOW}\nhttps://p.example/sources/s1\n".encode() + told, "sha256")
+    headers = {"X-S": base64.b64encode(signature).decode(), "X-T": str(NOW)}
+    assert is_proven(request(body, headers))
+    for other, wrong in changes(body, headers):
+        assert not is_proven(request(other, wrong))
+
+
+def test_what_base64_spells_is_signed():
+    is_proven = prover(
+        "scheme='hmac'\nhmac={header='X-S', encoding='base64', algorithm='sha512', "
+        "signed='{base64:/message/data}', body_unsigned=true}",
+        "client-token",
+    )
+    said = json.dumps({"text": "ä" * 6000}).encode()
+    headers = {"X-S": base64.b64encode(hmac.digest(b"client-token", said, "sha512")).decode()}
+    assert is_proven(request(json.dumps({"message": {"data": base64.b64encode(said).decode()}}).encode(), headers))
+    assert not is_proven(request(b'{"message":{"data":"e30="}}', headers))
+    # Nothing is no message, whoever has signed it.
+    headers = {"X-S": base64.b64encode(hmac.digest(b"client-token", b"", "sha512")).decode()}
+    for data in ('""', '"%"', "null", "1" * 70_000):
+        assert not is_proven(request(f'{{"message":{{"data":{data}}}}}'.encode(), headers))
+
+
+def test_senders_that_do_not_sign_the_body_are_proven_where_the_file_says_so():
+    is_proven = prover(
+        "scheme='hmac'\nhmac={field='/signature/signature', timestamp_field='/signature/timestamp', "
+        "signed='{timestamp}{field:/signature/token}', body_unsigned=true}",
+        "key",
+    )
+    signed = {
+        "timestamp": str(NOW),
+        "token": "a1",
+        "signature": hmac.digest(b"key", f"{NOW}a1".encode(), "sha256").hex(),
+    }
+    assert is_proven(request(json.dumps({"signature": signed, "event-data": {}}).encode()))
+    assert not is_proven(request(json.dumps({"signature": signed | {"token": "a2"}}).encode()))
+    assert not is_proven(request(json.dumps({"signature": signed | {"timestamp": str(NOW - 999)}}).encode()))
+
+
 SVIX = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
@@ -377,6 +425,15 @@ def test_signature_with_a_private_key(algorithm, kept, tmp_path):
 def test_key_that_cannot_be_read_stops_the_start(text):
     with pytest.raises(ValueError, match="a public key"):
         prover(f"scheme='signature'\nsignature={{algorithm='ed25519', header='X', public_keys=['''{text}''']}}")
+
+
+@pytest.mark.parametrize("sign", [0, 0x80])
+@pytest.mark.parametrize("point", ["00" * 32, "01" + "00" * 31, "ec" + "ff" * 30 + "7f", "ee" + "ff" * 30 + "7f"])
+def test_key_by_which_anybody_could_sign_is_refused(point, sign):
+    raw = bytes.fromhex(point)
+    text = bytes([*raw[:-1], raw[-1] | sign]).hex()
+    with pytest.raises(ValueError, match="it is no one's"):
+        prover(f"scheme='signature'\nsignature={{algorithm='ed25519', header='X', public_keys=['{text}']}}")
 
 
 def test_key_of_too_few_bits_proves_nothing():

@@ -27,6 +27,8 @@ TABLES = {
     "hmac": f"scheme='hmac'\nhmac={{header='X-S', signed='{EVERYTHING}', timestamp_field='/t'}}",
     "parts": "scheme='hmac'\nhmac={header='X-S', part='v1', timestamp_part='t', signed='{timestamp}{body}', "
     "encoding='base64', separator=' '}",
+    "unsigned": "scheme='hmac'\nhmac={header='X-S', signed='{base64:/a}{field:/t}', body_unsigned=true}",
+    "digest": "scheme='hmac'\nhmac={header='X-S', signed='{body_sha256:raw}{body_sha256:base64}'}",
     "fields": "scheme='hmac'\nhmac={query='a', signed='{fields}', encoding='base64'}",
     "hash": "scheme='hash'\nhash={field='/a', signed='{body}{secret}'}",
     "signature": f"scheme='signature'\nsignature={{algorithm='ed25519', header='X-S', {PUBLIC}}}",

@@ -16,6 +16,7 @@ from pipelines.sources import registry
 from receiver.app import create_app
 from receiver.config import ConfigError
 from schemas.custom_sources import SourcesFileError
+from schemas.recipes import text as recipe
 
 BODY = '{"messages":[{"content":"ä"}]}'.encode()
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
@@ -234,6 +235,27 @@ def test_public_keys_of_the_file_need_no_secret(environ, bus, sources_file):
         for body in one_byte_changed(BODY):
             assert post(client, "/sources/disco", body, headers).status_code == 403
     assert only(bus, "disco").attributes["verified_by"] == "signature"
+
+
+def test_sender_that_wants_401_hears_it_of_a_wrong_signature(environ, bus, sources_file):
+    public = ed25519.Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex()
+    with receiving(
+        environ, "discord", SOURCES_FILE=sources_file(recipe("discord").replace("0" * 64, public))
+    ) as client:
+        headers = {"X-Signature-Ed25519": "00" * 64, "X-Signature-Timestamp": str(int(time.time()))}
+        assert post(client, "/sources/discord", b'{"type": 1}', headers).status_code == 401
+    assert not published(bus, "discord")
+
+
+def test_password_is_asked_for(environ, bus, sources_file):
+    text = "[desk]\nscheme='basic'"
+    with receiving(
+        environ, "desk", SOURCES_FILE=sources_file(text), SOURCE_DESK_SECRETS="desk:open-sesame"
+    ) as client:
+        refused = post(client, "/sources/desk")
+        assert (refused.status_code, refused.headers["WWW-Authenticate"][:6]) == (401, "Basic ")
+        given = {"Authorization": "Basic " + base64.b64encode(b"desk:open-sesame").decode()}
+        assert post(client, "/sources/desk", headers=given).status_code == 200
 
 
 def test_sender_whose_keys_have_not_come_is_to_try_again(environ, bus, sources_file):
