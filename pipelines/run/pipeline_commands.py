@@ -1,7 +1,8 @@
 """The commands that run the pipeline."""
 
+import shlex
 import tempfile
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import click
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -86,7 +87,10 @@ def batch(
     sources: tuple[str, ...],
     into: str,
 ) -> None:
-    """Normalize an archive into datasets of their own, beside those that analysts read."""
+    """Normalize an archive into datasets of their own, beside those that analysts read.
+
+    It ends with the command that settles them: until then what is told in two partitions shows in both.
+    """
     logs.to_terminal()
     live = target()
     where = Target.prefixed(live.project, into)
@@ -105,6 +109,7 @@ def batch(
         done = batches.run(archive, selection, folder, options, suppressed=suppressed)
         rows = load.load(warehouse, where, folder)
     click.echo(f"{done.events} events of {done.segments} segments: {rows}")
+    _say_how_to_settle(warehouse, where, archive, into)
     if done.damages:
         raise click.ClickException(f"{done.damages} places of the archive could not be read: see the log")
 
@@ -120,6 +125,17 @@ def _take_along(warehouse: bigquery.Client, live: Target, where: Target) -> None
         warehouse.query_and_wait(
             f"INSERT INTO `{where.table(table)}` ({names}) SELECT {names} FROM `{live.table(table)}`"  # noqa: S608
         )
+
+
+def _say_how_to_settle(warehouse: bigquery.Client, where: Target, archive: str, into: str) -> None:
+    """Print the command over all days of new datasets: the nightly one never looks at their past."""
+    sql = f"SELECT MIN(DATE(received_at)), MAX(DATE(received_at)) FROM `{where.table('events')}`"  # noqa: S608
+    first, last = next(iter(warehouse.query_and_wait(sql))).values()
+    if first is None:
+        return
+    command = ["parley", "settle", "--archive", archive, "--from", first, "--to", last + timedelta(days=1)]
+    settle = shlex.join(str(each) for each in command)
+    click.echo(f"Once, before anybody reads them: PARLEY_DATASET_PREFIX={into} {settle}")
 
 
 def _check_archive(archive: str, selection: Selection) -> None:

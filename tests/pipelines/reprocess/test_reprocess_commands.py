@@ -1,7 +1,9 @@
 """The commands as scripts and people use them: what they print, and their exit codes."""
 
 import base64
+import datetime as dt
 import json
+import shlex
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +11,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from reprocess_support import Warehouse
+from sms import sms
 
 from pipelines import sources
+from pipelines.bigquery.target import Target
 from pipelines.cli import main
 from pipelines.core.rows import TABLES
 from schemas.raw_event import RawEvent
@@ -266,3 +270,22 @@ def test_a_wrong_archive_leaves_no_datasets_behind(warehouse: Warehouse, parley:
     into = f"b{uuid.uuid4().hex[:12]}_"
     assert "no archive at" in parley("batch", "--archive", tmp_path / "none", "--into", into, code=1).output
     assert "events of" in parley("batch", "--archive", warehouse.archive, "--into", into).stdout
+
+
+def test_datasets_of_a_batch_are_settled_by_the_command_that_it_tells(
+    warehouse: Warehouse, parley: Parley, monkeypatch: pytest.MonkeyPatch
+):
+    warehouse.archived([sms(1, NOON, 1), sms(1, NOON + dt.timedelta(days=40), 2)])
+    into = f"b{uuid.uuid4().hex[:12]}_"
+    beside = Warehouse(warehouse.client, Target.prefixed(warehouse.target.project, into), warehouse.archive)
+
+    told = parley("batch", "--archive", warehouse.archive, "--into", into).stdout.splitlines()[-1]
+
+    prefix, name, *settle = shlex.split(told.partition(": ")[2])
+    assert (prefix, name) == (f"PARLEY_DATASET_PREFIX={into}", "parley")
+    monkeypatch.setenv("PARLEY_PROJECT", beside.target.project)
+    monkeypatch.setenv("PARLEY_DATASET_PREFIX", into)
+    done = CliRunner().invoke(main, settle)
+    assert done.exit_code == 0, done.output
+    (shown,) = beside.query("SELECT sent_date FROM `V.messages`")
+    assert shown["sent_date"] == NOON.date()
