@@ -172,7 +172,10 @@ def retain(
         left=after.events,
     )
     numbers = {name: value for name, value in msgspec.to_builtins(told).items() if isinstance(value, int)}
-    Erasures(client, live).record(run, APPLIED, actor, numbers | {_LEFT_FROM: after.first and str(after.first)})
+    # What was once due and is no more has to be looked for again.
+    left = [after.first, rule.before.date() if end > rule.before else None]
+    left_from = min((str(each) for each in left if each), default=None)
+    Erasures(client, live).record(run, APPLIED, actor, numbers | {_LEFT_FROM: left_from})
     steps.reached("applied")
     return told
 
@@ -192,15 +195,17 @@ class _Expirer:
 
     def change(self, event: RawEvent) -> RawEvent | None:
         try:
-            if event.source != self._rule.source or event.received_at >= self._rule.before:
-                return None
-            known = event.event_id
+            known, is_due = event.event_id, event.received_at < self._rule.before
         except InvalidRawEventError:
             # It does not say whose or when it is: nothing is asked of it.
             return None
+        if event.source != self._rule.source:
+            return None
         if not event.data and ERASED in event.attributes:
-            # Nothing is left of it already.
+            # Nothing is left of it already, though it may be due no more.
             self.gone.append(known)
+            return None
+        if not is_due:
             return None
         if self._is_held(event):
             self.held += 1
@@ -239,16 +244,17 @@ def _range(
     found: Due, interrupted: Sequence[Erasure], rule: Rule
 ) -> tuple[dt.datetime | None, dt.datetime] | None:
     """Return from when to when was received what there is to do, None for the beginning; None for nothing."""
+    # Also where what had to be kept is longer by now: the archive may have let it go already, and the rows not.
     ends = [each.until for each in interrupted if each.until is not None]
     begun = [each.numbers().get(_FROM) for each in interrupted]
     starts = [dt.datetime.fromisoformat(each) for each in begun if each is not None]
     if found.first is not None and found.last is not None:
         starts.append(_midnight(found.first))
-        ends.append(_midnight(found.last) + dt.timedelta(days=1))
+        ends.append(min(_midnight(found.last) + dt.timedelta(days=1), rule.before))
     if not ends:
         return None
     # An earlier version did not say where it had begun.
-    return None if None in begun else min(starts), min(max(ends), rule.before)
+    return None if None in begun else min(starts), max(ends)
 
 
 def _since(before: Sequence[Erasure], rule: Rule) -> dt.datetime | None:

@@ -118,6 +118,27 @@ def test_interrupted_anywhere_it_goes_on_and_nothing_comes_back(world: Warehouse
     assert (let_go(world).events, len(done)) == (0, len(Erasures(world.client, world.target).all()))
 
 
+@pytest.mark.parametrize(("step", "stays"), [("begun", True), ("archived", False)])
+def test_interrupted_and_then_to_be_kept_longer_rows_go_with_what_the_archive_let_go(
+    world, step: str, stays: bool
+):
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        let_go(world, InterruptAt(step, interrupt))
+    longer = Rule("whatsapp", 500, MIDNIGHT - 100 * DAY)
+    retain(world.client, world.target, str(world.archive), longer, ACTOR, options())
+
+    assert (BOB.encode() in told(world)) is stays
+    assert world.query("SELECT COUNT(*) AS n FROM `T.messages`") == [{"n": 4 if stays else 2}]
+    assert reconcile(world.client, world.target, str(world.archive), Selection(), options()).agrees
+    # When it is due again it is found, on any day.
+    later = Rule("whatsapp", 500, MIDNIGHT)
+    (again,) = due(world.client, world.target, [later])
+    assert again.events == (2 if stays else 0)
+
+
 def on(day: dt.datetime, before: dt.datetime) -> Rule:
     """Return the rule as it is on a day, by which what was received before a day is due."""
     return Rule("whatsapp", (day - before).days, before)
