@@ -15,6 +15,7 @@ from pipelines.core.bounds import weights
 from pipelines.core.dead_letter import dead_letter
 from pipelines.core.rows import TABLE_OF, Row
 from pipelines.core.suppression import Suppression
+from pipelines.io.unread import Unread
 from pipelines.sources import registry
 from pipelines.sources.normalization import InvalidRawEventError, every_row, normalize, set_aside
 from pipelines.sources.suppressing import normalize_suppressed
@@ -25,6 +26,9 @@ PUBSUB: Final = "pubsub"
 """The origin of batches that are live: to read an archive again is no part of a webhook's trace."""
 HEAVIEST_PART: Final = 64 * 1024 * 1024
 """Bytes of rows at which those of a batch go on without waiting for the rest."""
+_LETTERS: Final = "dead_letters"
+_unread: Final = Unread()
+"""Of this process's live events: of an archive a run's own report tells."""
 
 
 def build(
@@ -68,10 +72,17 @@ class NormalizeEvents(beam.DoFn):
                 with tracing.traced(tracer, "normalize", event):
                     part.add(event)
             if part.weight >= HEAVIEST_PART:
-                yield part.normalized()
+                yield _noted(part)
                 part = _Part(batch, part.number + 1, suppression)
         if part.events or not part.number:
-            yield part.normalized()
+            yield _noted(part)
+
+
+def _noted(part: "_Part") -> NormalizedBatch:
+    made = part.normalized()
+    if made.origin == PUBSUB:
+        _unread.note(made.events, made.rows.get(_LETTERS, ()))
+    return made
 
 
 class _Part:

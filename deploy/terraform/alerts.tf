@@ -49,6 +49,10 @@ locals {
       filter  = "resource.type = \"dataflow_step\" AND \"BigQuery does not take rows\" AND \"parley tables deploy\""
       runbook = "docs/operations.md#a-table-takes-no-rows"
     }
+    "much cannot be read" = {
+      filter  = "resource.type = \"dataflow_step\" AND \"much cannot be read\""
+      runbook = "docs/operations.md#much-cannot-be-read"
+    }
     "channel stopped" = {
       filter  = "resource.type = \"gce_instance\" AND \"a channel is stopped\""
       runbook = "docs/sending.md#a-channel-is-stopped"

@@ -465,7 +465,7 @@ def test_each_alert_on_logs_looks_for_what_is_logged():
     for condition in found:
         for text in re.findall(r'AND "([^"]+)"', condition["filter"]):
             assert text in code
-    assert len(found) == 4
+    assert len(found) == 5
 
 
 def test_each_alert_is_about_a_metric_that_exists():
