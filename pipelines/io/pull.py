@@ -57,11 +57,13 @@ class Pull:
         """Return the next batch; an empty one when nothing has arrived for a moment.
 
         Raises:
-            google.api_core.exceptions.GoogleAPICallError: Pub/Sub refuses to let a subscription be pulled.
+            google.api_core.exceptions.GoogleAPICallError: Pub/Sub refuses to let a subscription be pulled, and
+                what has come from the others is taken. To give it back with each start would use up the attempts
+                that its dead-letter policy allows.
         """
-        if failure := self.failure():
-            raise failure
         messages = self._suspects() or self._gather() or self._suspects()
+        if not messages and (failure := self.failure()):
+            raise failure
         if messages:
             with self._changed:
                 self.batch += 1

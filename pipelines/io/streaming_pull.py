@@ -5,6 +5,7 @@ acknowledgement back: more processor time than to normalize and to store it (see
 answer of Pub/Sub is handed over at once; what opens the stream again is the same library of Google.
 """
 
+import logging
 import threading
 import uuid
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ _PASSING: Final = (
     exceptions.ServiceUnavailable,
     exceptions.Unknown,
 )
+_log = logging.getLogger(__name__)
 
 
 class Pulled(NamedTuple):
@@ -94,6 +96,7 @@ class StreamingPull:
     def _ended(self, reason: Any) -> None:
         error = _error(reason)
         if error is not None and not self._closed.is_set():
+            _log.error("%s cannot be pulled, and this ends once nothing comes from others: %s", self.name, error)
             self.failure = error
 
     def _beat(self) -> None:

@@ -188,16 +188,15 @@ def test_a_subscription_that_is_gone_does_not_keep_the_messages_of_others(pubsub
     pulling = Pull(tuple(SUBSCRIPTIONS))
     wait_for("all messages", lambda: len(pulling._arrived) == 10, SOON)
     wait_for("the end of what is gone", lambda: pulling.failure() is not None, SOON)
+    # Whoever starts it again and again would otherwise use up the attempts of their dead-letter policy.
+    assert len(pulling.take()) == 10
     with pytest.raises(NotFound, match="parley-twilio"):
         pulling.take()
+    pulling.acknowledge(pulling.batch)
 
     pulling.close()
 
-    given_back = 0
-    until = time.monotonic() + SOON
-    while given_back < 10 and time.monotonic() < until:
-        given_back += backlog(SUBSCRIPTIONS[:1])
-    assert given_back == 10
+    assert backlog(SUBSCRIPTIONS[:1]) == 0
 
 
 def test_what_was_pulled_and_not_taken_is_given_back_at_once(pubsub: PubSubServer, monkeypatch):
