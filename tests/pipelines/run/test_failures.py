@@ -3,10 +3,13 @@
 import fcntl
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
+from google.api_core.exceptions import BadRequest
 
 from pipelines.cli import main
+from pipelines.run.failures import in_words
 
 # Every name of the environment that might lead to a BigQuery, so that none does.
 NAMES = "PARLEY_PROJECT BIGQUERY_EMULATOR_HOST BIGQUERY_STORAGE_GRPC_ENDPOINT GOOGLE_APPLICATION_CREDENTIALS"
@@ -74,3 +77,22 @@ def test_a_fault_of_ours_keeps_its_traceback(parley, monkeypatch):
 
     monkeypatch.setattr("pipelines.run.query_command.client", fail)
     assert isinstance(parley("query", "SELECT 1", PARLEY_PROJECT="some-project").exception, ZeroDivisionError)
+
+
+@pytest.mark.parametrize(
+    ("message", "is_hinted"),
+    [
+        ("Unrecognized name: first_date at [1:8]", True),
+        ("Name source_channel_id not found inside stored at [29:10]", True),
+        ("Not found: Table some-project:parley.counted_events was not found in location EU", True),
+        ("Exceeded rate limits: too many table update operations for this table", False),
+    ],
+)
+def test_who_has_not_deployed_the_tables_of_the_version_is_led_there(message: str, is_hinted: bool):
+    def said(command: str) -> str | None:
+        with click.Context(main, info_name="parley") as root:
+            root.invoked_subcommand = command
+            return in_words(BadRequest(message))
+
+    assert ("parley tables deploy" in (said("reconcile") or "")) is is_hinted
+    assert said("query") == message
