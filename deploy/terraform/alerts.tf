@@ -15,12 +15,12 @@ locals {
       runbook = "docs/operations.md#uploads-are-late"
     }
     "senders rejected" = {
-      query   = "sum by (source, reason) (rate(parley_receiver_rejected_total[10m])) > 0.1"
+      query   = "sum by (source, reason) (rate(parley_receiver_rejected_total{reason!=\"asked for credentials\"}[10m])) > 0.1"
       runbook = "docs/operations.md#senders-are-rejected"
     }
     # A trickle that is all there is: however few webhooks a source sends.
     "source shut out" = {
-      query   = "sum by (source) (increase(parley_receiver_rejected_total{reason=~\"wrong or missing .*|not proven .*\",source!=\"sources.webhook\"}[2h])) > 5 unless sum by (source) (increase(parley_receiver_commit_seconds_count[2h])) > 0"
+      query   = "sum by (source) (increase(parley_receiver_rejected_total{reason=~\"wrong or missing .*|not proven .*|asked for .*\",source!=\"sources.webhook\"}[2h])) > 5 unless sum by (source) (increase(parley_receiver_commit_seconds_count[2h])) > 0"
       runbook = "docs/operations.md#senders-are-rejected"
     }
     "commits slow" = {

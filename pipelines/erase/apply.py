@@ -336,13 +336,20 @@ def _delete_letters(
     """
     spelt, place = person.spellings(), live.table("dead_letters")
     found = warehouse.named_letters(client, place, spelt, until)
-    wanted = {each.event_id for each in found if each.event_id}
-    if wanted:
-        every = events(archive, steps, "looking for dead letters", [])
-        wanted -= {event.attributes.get(EVENT_ID) for event in every}
-    gone = [each for each in found if each.event_id is None or each.event_id in wanted]
+    nowhere = _not_archived(archive, {each.event_id for each in found if each.event_id}, steps)
+    gone = [each for each in found if each.event_id is None or each.event_id in nowhere]
     deleted = warehouse.delete_letters(client, place, gone, before)
     return deleted + _delete_letters_of_runs(client, live, spelt, until), len(gone) - deleted
+
+
+def _not_archived(archive: str, ids: set[str], steps: Steps) -> set[str]:
+    """Return which of some events the archive does not have, and remember none of those that it has."""
+    left = set(ids)
+    for event in events(archive, steps, "looking for dead letters", []) if left else ():
+        left.discard(event.attributes.get(EVENT_ID, ""))
+        if not left:
+            break
+    return left
 
 
 def _delete_letters_of_runs(client: bigquery.Client, live: Target, spelt: Spellings, until: dt.datetime) -> int:

@@ -33,10 +33,6 @@ from receiver.replies.store import BucketStore, Store, open_store
 from schemas.archive_layout import OPEN_SUFFIX, REPLIES, SUFFIX, files_on_disk
 from schemas.raw_event import RawEvent
 
-_IDS_AT_ONCE: Final = 2_000
-"""So many are looked for by one statement."""
-_LONGEST_EXPRESSION: Final = 8_000
-"""Characters: BigQuery's have bounds."""
 _LONGEST_STATEMENT: Final = 500_000
 """Characters: BigQuery takes a megabyte, https://cloud.google.com/bigquery/quotas#query_jobs."""
 
@@ -227,8 +223,8 @@ def _hits(
         for table in tables
     }
     before: list[Spellings] = []
-    for start in range(0, len(spelt.ids), _IDS_AT_ONCE):
-        part = Spellings(spelt.ids[start : start + _IDS_AT_ONCE])
+    for start in range(0, len(spelt.ids), warehouse.IDS_AT_ONCE):
+        part = Spellings(spelt.ids[start : start + warehouse.IDS_AT_ONCE])
         searches = [_search(dataset, table, part, others if known[table] else None) for table in tables]
         for together in _fitting(searches):
             for row in _rows(client, together):
@@ -241,7 +237,7 @@ def _hits(
 
 def _search(dataset: str, table: str, spelt: Spellings, others: str | None) -> str:
     """Return the query of the rows of a table in which somebody may be named."""
-    hints = (f"REGEXP_CONTAINS(line, {literal(each)})" for each in spelt.hints(_LONGEST_EXPRESSION))
+    hints = (f"REGEXP_CONTAINS(line, {literal(each)})" for each in spelt.hints(warehouse.LONGEST_EXPRESSION))
     rest = f" WHERE stored.event_id NOT IN (SELECT id FROM `{others}`)" if others else ""  # noqa: S608
     return (
         f"SELECT {literal(table)} AS place, line FROM "  # noqa: S608

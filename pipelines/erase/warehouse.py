@@ -37,7 +37,9 @@ OF_PEOPLE: Final = ("metadata", "aliases", "contacts", "conversations", "message
 """The tables with rows of people, those of messages last: metadata is found by them."""
 _MOST_IDS: Final = 500
 """Of a statement: BigQuery takes a megabyte of text."""
-_LONGEST_EXPRESSION: Final = 8_000
+IDS_AT_ONCE: Final = 2_000
+"""So many are looked for by one statement."""
+LONGEST_EXPRESSION: Final = 8_000
 """Characters: BigQuery's have bounds."""
 _LETTER: Final = (
     "TO_JSON_STRING(STRUCT("
@@ -160,18 +162,21 @@ def named_letters(
     client: bigquery.Client, place: str, spelt: Spellings, until: dt.datetime, condition: str = "TRUE"
 ) -> list[Letter]:
     """Return the dead letters in a table, received by then, that name somebody; `condition` is on `stored`."""
-    hints = " OR ".join(f"REGEXP_CONTAINS(line, {literal(each)})" for each in spelt.hints(_LONGEST_EXPRESSION))
-    if not hints:
-        return []
-    sql = (
-        f"SELECT event_id, day, line FROM (SELECT event_id, DATE(received_at) AS day, {_LETTER} AS line "  # noqa: S608
-        f"FROM `{place}` AS stored WHERE stored.received_at <= {moment(until)} AND {condition}) WHERE {hints}"
-    )
-    return [
-        Letter(row["event_id"], row["day"], hashlib.sha256(row["line"].encode()).hexdigest())
-        for row in client.query_and_wait(sql)
-        if spelt.are_in(row["line"].encode())
-    ]
+    found = []
+    before: list[Spellings] = []
+    for start in range(0, len(spelt.ids), IDS_AT_ONCE):
+        part = Spellings(spelt.ids[start : start + IDS_AT_ONCE])
+        hints = " OR ".join(f"REGEXP_CONTAINS(line, {literal(each)})" for each in part.hints(LONGEST_EXPRESSION))
+        sql = (
+            f"SELECT event_id, day, line FROM (SELECT event_id, DATE(received_at) AS day, {_LETTER} AS line "  # noqa: S608
+            f"FROM `{place}` AS stored WHERE stored.received_at <= {moment(until)} AND {condition}) WHERE {hints}"
+        )
+        for row in client.query_and_wait(sql):
+            line = row["line"].encode()
+            if part.are_in(line) and not any(each.are_in(line) for each in before):
+                found.append(Letter(row["event_id"], row["day"], hashlib.sha256(line).hexdigest()))
+        before.append(part)
+    return found
 
 
 def delete_letters(

@@ -35,6 +35,8 @@ from schemas.proof_tables import template_fields
 from schemas.raw_event import CONTENT_ENCODING
 
 FILE: Final = VARIABLE.removeprefix(PREFIX)
+ASKED: Final = "asked for credentials"
+"""Why a request is refused whose sender may give its password when it is asked for it: with the next one."""
 CHALLENGES: Final = {"basic": 'Basic realm="parley", charset="UTF-8"', "bearer": "Bearer"}
 """Which credentials a source wants, for senders that give them when they are asked for them only."""
 
@@ -66,7 +68,9 @@ class CustomSource(NamedTuple):
         """
         scheme = self.definition.scheme
         challenge = CHALLENGES.get(scheme, "") if self.refusal == 401 else ""
-        reject(self.name, f"not proven by {scheme}", status=self.refusal, challenge=challenge)
+        is_asked = scheme == "basic" and "Authorization" not in request.headers
+        reason = ASKED if is_asked else f"not proven by {scheme}"
+        reject(self.name, reason, status=self.refusal, challenge=challenge)
 
     def receive(self, answer: Response | None = None) -> Response:
         """Take the request, whose sender is proven, and answer it."""

@@ -98,11 +98,11 @@ class Gateway:
 
     def end_streams(self) -> None:
         """End the answers that last: the server is about to wait for all."""
-        self._connections.leave()
         streams: Streams | None = getattr(self, "_streams", None)
         # Told to end before the event loop was there.
         if streams is not None:
             streams.end()
+        self._connections.leave()
 
     async def __call__(self, scope: "Scope", protocol: "HTTPProtocol") -> None:
         """Answer a request."""

@@ -1,10 +1,17 @@
 """Dead letters that name an erased person go, also of events that are not archived, or have no id."""
 
 import datetime as dt
+import importlib
+import weakref
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from erased_world import ANN, BOB, Erasing, of_everybody, profile, text, whatsapp
 
+from pipelines.core.spellings import Spellings
+from pipelines.erase import warehouse as erased_warehouse
+from pipelines.reprocess.steps import Steps
 from schemas.raw_event import EVENT_ID, RawEvent
 from tests.pipelines.reprocess.reprocess_support import Warehouse
 from tests.raw_events import raw_event
@@ -67,3 +74,49 @@ def test_what_is_in_the_write_buffer_is_waited_for(warehouse: Warehouse, monkeyp
 
     assert letters(world) == []
     assert [each for each in world.verify(planned.run_id).searched if each.hits] == []
+
+
+class Id(str):
+    """Of which can be told whether somebody keeps it."""
+
+
+def test_looking_for_their_events_keeps_no_ids_of_all_others_and_ends_when_all_are_found(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """An archive has more ids than fit into memory."""
+    kept: weakref.WeakSet[Id] = weakref.WeakSet()
+    most = read = 0
+    applying = importlib.import_module("pipelines.erase.apply")
+
+    def archived(*_: object) -> Iterator[RawEvent]:
+        nonlocal most, read
+        for read in range(1, 1_001):
+            known = Id(f"event {read}")
+            kept.add(known)
+            most = max(most, len(kept))
+            yield RawEvent(b"", {EVENT_ID: known})
+
+    monkeypatch.setattr(applying, "events", archived)
+
+    assert applying._not_archived("archive", {"event 700", "nowhere"}, Steps()) == {"nowhere"}
+    assert (read, most < 10) == (1_000, True)
+    assert applying._not_archived("archive", {"event 700"}, Steps()) == set()
+    assert read == 700
+
+
+def test_many_people_are_looked_for_in_statements_that_bigquery_takes(monkeypatch: pytest.MonkeyPatch):
+    """A megabyte of text: https://cloud.google.com/bigquery/quotas#query_jobs."""
+    monkeypatch.setattr(erased_warehouse, "IDS_AT_ONCE", 10)
+    people = [f"4915112345{number:03d}" for number in range(25)]
+    asked: list[str] = []
+
+    class Client:
+        def query_and_wait(self, sql: str) -> list[dict[str, Any]]:
+            asked.append(sql)
+            return [{"event_id": None, "day": LATER.date(), "line": f"of {people[0]} and {people[-1]}"}]
+
+    client: Any = Client()
+    found = erased_warehouse.named_letters(client, "p.d.dead_letters", Spellings(people), LATER)
+
+    assert [sum(each in sql for each in people) for sql in asked] == [10, 10, 5]
+    assert len(found) == 1

@@ -15,6 +15,7 @@ from werkzeug.exceptions import RequestTimeout
 from pipelines.sources import registry
 from receiver.app import create_app
 from receiver.config import ConfigError
+from receiver.metrics import REJECTED
 from schemas.custom_sources import SourcesFileError
 from schemas.recipes import text as recipe
 
@@ -247,13 +248,25 @@ def test_sender_that_wants_401_hears_it_of_a_wrong_signature(environ, bus, sourc
     assert not published(bus, "discord")
 
 
+def rejected(source: str, reason: str) -> float:
+    (family,) = REJECTED.collect()
+    labels = {"source": source, "reason": reason}
+    return sum(each.value for each in family.samples if each.labels == labels and each.name.endswith("_total"))
+
+
 def test_password_is_asked_for(environ, bus, sources_file):
     text = "[desk]\nscheme='basic'"
     with receiving(
         environ, "desk", SOURCES_FILE=sources_file(text), SOURCE_DESK_SECRETS="desk:open-sesame"
     ) as client:
+        before = rejected("desk", "asked for credentials"), rejected("desk", "not proven by basic")
         refused = post(client, "/sources/desk")
         assert (refused.status_code, refused.headers["WWW-Authenticate"][:6]) == (401, "Basic ")
+        wrong = {"Authorization": "Basic " + base64.b64encode(b"desk:closed-sesame").decode()}
+        assert post(client, "/sources/desk", headers=wrong).status_code == 401
+        # Who comes without a password each time first is no sender whose secret is wrong.
+        after = rejected("desk", "asked for credentials"), rejected("desk", "not proven by basic")
+        assert after == (before[0] + 1, before[1] + 1)
         given = {"Authorization": "Basic " + base64.b64encode(b"desk:open-sesame").decode()}
         assert post(client, "/sources/desk", headers=given).status_code == 200
 
