@@ -82,6 +82,7 @@ _WANTED: Final = re.compile(
 )
 _DAYS: Final = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 _SPACE: Final = " \t\n\v\f\r\x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+_LAST: Final = 0x10FFFF
 _ESCAPES: Final = re.compile(
     r"\\(?:u(?P<u>[0-9a-fA-F]{4})|U(?P<U>[0-9a-fA-F]{8})|[xX](?P<x>[0-9a-fA-F]{2})|(?P<o>[0-3][0-7]{2})|.)", re.S
 )
@@ -113,13 +114,18 @@ def meant(sql: str) -> str:
     # What is inside first, since what is outside copies it.
     for node in reversed(list(parsed.walk())):
         rule = _RULES.get(type(node))
-        made = rule(node) if rule else None
+        # What is made may name its argument twice, but a parameter without a name is given by its place.
+        made = rule(node) if rule and not node.find(exp.Placeholder) else None
         if made is not None:
             changed = True
             if node is parsed:
                 return str(made.sql("bigquery"))
             node.replace(made)
-    return str(parsed.sql("bigquery")) if changed else sql
+    if not changed:
+        return sql
+    for values in list(parsed.find_all(exp.Values)):
+        _keep(values)
+    return str(parsed.sql("bigquery"))
 
 
 def without_escapes(quoted: str) -> str:
@@ -127,10 +133,23 @@ def without_escapes(quoted: str) -> str:
 
     def character(found: re.Match[str]) -> str:
         code = found["u"] or found["U"] or found["x"]
-        made = chr(int(code, 16)) if code else chr(int(found["o"], 8)) if found["o"] else ""
+        number = int(code, 16) if code else int(found["o"] or "0", 8)
+        # Half a character, as JSON escapes emoji, is none, nor is what Unicode has not.
+        made = chr(number) if number <= _LAST and not 0xD800 <= number <= 0xDFFF else ""
         return made if made >= " " and made not in {"\\", "'", '"', "`", "\x7f"} else found[0]
 
     return _ESCAPES.sub(character, quoted)
+
+
+def _keep(values: exp.Values) -> None:
+    """Keep the names of columns of VALUES, as bqemulator writes INFORMATION_SCHEMA: sqlglot drops them."""
+    named = values.parent
+    alias = named.args.get("alias") if isinstance(named, exp.Subquery) else None
+    if named is None or alias is None or not alias.columns:
+        return
+    rows = ", ".join(row.sql("bigquery") for row in values.expressions)
+    columns = ", ".join(column.sql("bigquery") for column in alias.columns)
+    named.replace(exp.Var(this=f"(VALUES {rows}) AS {alias.this.sql('bigquery')}({columns})"))
 
 
 def _called(name: str, *given: exp.Expression | int) -> exp.Expression:

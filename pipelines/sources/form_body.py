@@ -13,9 +13,10 @@ MOST_PARTS: Final = 500
 _CHARSET: Final = re.compile(r';\s*charset=["\']?([A-Za-z0-9_.:-]{1,40})', re.IGNORECASE)
 _ASCII: Final = bytes(range(0x20, 0x7F))
 _BOUNDARY: Final = re.compile(r';\s*boundary=(?:"([^"\r\n]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
-_DISPOSITION: Final = re.compile(r"^content-disposition:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
-# Quotes need not be there: .NET's clients write none.
-_PARAMETER: Final = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"([^"]*)"|([^\s;"]*))')
+_DISPOSITION: Final = re.compile(r"^content-disposition:((?:[^\r\n]|\r?\n[ \t])*)", re.IGNORECASE | re.MULTILINE)
+"""A part's header that names its field, all lines of it: https://www.rfc-editor.org/rfc/rfc5322#section-2.2.3"""
+# Quotes need not be there: .NET's clients write none. A quote with a backslash before it ends no name.
+_PARAMETER: Final = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"((?:\\"|[^"])*)"|([^\s;"]*))')
 _SHORT: Final = 32
 """Characters of what may be an address."""
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
@@ -119,4 +120,5 @@ def _parameters(head: str) -> dict[str, str]:
     """Return what a part's headers say of its field, and nothing of what else has a name there."""
     disposition = _DISPOSITION.search(head)
     found = _PARAMETER.findall(disposition[1]) if disposition else []
-    return {name.lower(): quoted or plain for name, quoted, plain in found}
+    # Whoever names a file may write what looks like another parameter: the first counts.
+    return {name.lower(): quoted.replace('\\"', '"') or plain for name, quoted, plain in reversed(found)}

@@ -1,6 +1,7 @@
 """Functions that DuckDB has, too, and computes otherwise, give what Google's reference implementation gives."""
 
 import datetime as dt
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -111,6 +112,34 @@ def test_what_is_there_most_is_told_with_its_count(bigquery_client: bigquery.Cli
     assert row["found"] == [{"value": "b", "count": 3}, {"value": "a", "count": 2}]
 
 
+@pytest.mark.parametrize(
+    ("sql", "given", "found"),
+    [
+        ("SELECT CAST(? AS INT64) AS a, CAST(? AS STRING) AS b, ? AS c", ["5", "6", "7"], (5, "6", "7")),
+        ("SELECT CAST(? AS STRING) AS a, ? AS b", ["5", "6"], ("5", "6")),
+    ],
+)
+def test_parameters_without_names_are_given_in_their_places(
+    bigquery_client: bigquery.Client, sql: str, given: list[str], found: tuple[Any, ...]
+):
+    parameters = [bigquery.ScalarQueryParameter(None, "STRING", each) for each in given]
+    (row,) = bigquery_client.query_and_wait(sql, job_config=bigquery.QueryJobConfig(query_parameters=parameters))
+
+    assert row.values() == found
+
+
+def test_what_bigquery_knows_of_tables_can_be_cast(bigquery_client: bigquery.Client):
+    dataset = f"meanings_{uuid.uuid4().hex}"
+    bigquery_client.query_and_wait(f"CREATE SCHEMA {dataset}")
+    bigquery_client.query_and_wait(f"CREATE TABLE {dataset}.t (a INT64)")
+
+    (row,) = bigquery_client.query_and_wait(
+        f"SELECT table_name, CAST(ordinal_position AS STRING) AS place FROM {dataset}.INFORMATION_SCHEMA.COLUMNS"
+    )
+
+    assert row.values() == ("t", "1")
+
+
 def test_a_statement_that_means_the_same_stays_as_it_was_written():
     sql = "SELECT  a, TIMESTAMP_TRUNC(b, DAY)\nFROM t WHERE STRUCT(1) = c"
     assert meant(sql) == sql
@@ -119,3 +148,9 @@ def test_a_statement_that_means_the_same_stays_as_it_was_written():
 
 def test_an_escape_of_a_quote_or_a_backslash_stays():
     assert without_escapes(r"'\x27 \x5c \n \\u0041'") == r"'\x27 \x5c \n \\u0041'"
+
+
+def test_an_escape_of_no_character_stays(bigquery_client: bigquery.Client):
+    assert without_escapes(r"'\ud83d\ude00 \U00110000'") == r"'\ud83d\ude00 \U00110000'"
+    (row,) = bigquery_client.query_and_wait(r"""SELECT '{"t": "\ud83d\ude00"}' IS NULL AS nothing""")
+    assert row["nothing"] is False

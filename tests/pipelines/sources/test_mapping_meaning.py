@@ -455,6 +455,21 @@ def test_names_in_parts_need_no_quotes_and_are_those_of_fields(reading):
 
 
 @pytest.mark.parametrize(
+    ("head", "text"),
+    [
+        ('name="t"; filename="a\\"; name=c; \\"b.png"', 'a"; name=c; "b.png'),
+        ('name="t"; filename="a"; name=c; "b.png"', "a"),
+        ('name="t";\r\n filename="a b.png"', "a b.png"),
+        ('filename="a b.png";\r\n\tname="t"', "a b.png"),
+    ],
+)
+def test_whoever_names_a_file_names_no_field(reading, head, text):
+    body = in_parts((head, "x"), ('name="c"', "u1"), ('name="id"', "7"))
+    rows = reading(TEXT + "text='item.t'", body, content_type="multipart/form-data; boundary=XX")
+    assert (rows.contacts.source_contact_id, filled(rows.messages)) == ("u1", {"text": text})
+
+
+@pytest.mark.parametrize(
     ("body", "kind", "what"),
     [
         (b"--XX", "multipart/form-data", "without a boundary"),
