@@ -195,7 +195,8 @@ class Product:
         self.patch.setenv(suppressed.KEY, "a key of tests, and of nothing else in the world")
         self.warehouse.plan(start=NOON, end=LATER)
         # The archive does not have this one: only its rows can be deleted.
-        self.warehouse.live([text_message(70)])
+        letter = raw_event(b'{"object": "page", "entry": [{"contact-0', number=71)
+        self.warehouse.live([text_message(70), letter])
         (row,) = self.warehouse.query(
             "SELECT DISTINCT contact_id FROM `V.seen_contacts` WHERE source_contact_id = 'contact-0'"
         )
