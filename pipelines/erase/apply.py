@@ -18,14 +18,13 @@ from google.cloud import bigquery
 
 from pipelines.bigquery import suppressed
 from pipelines.bigquery.target import Target
-from pipelines.core.spellings import Spellings
 from pipelines.core.suppression import BODY, CONTACT, MESSAGE, Key
-from pipelines.erase import holds, retiring, stores, warehouse
+from pipelines.erase import dead_letters, holds, retiring, stores, warehouse
 from pipelines.erase.erasures import APPLIED, APPLYING, FOUND, PLANNED, VERIFIED, Erasure, Erasures
 from pipelines.erase.holds import Holds
 from pipelines.erase.person import Person
 from pipelines.erase.plan import DATA_DIR, required_key
-from pipelines.erase.scan import Eraser, events, gather, received
+from pipelines.erase.scan import Eraser, gather, received
 from pipelines.erase.sealed import Seals
 from pipelines.erase.segments import Rewritten, rewrite
 from pipelines.io.archive_segments import Selection, find_segments
@@ -39,7 +38,6 @@ from pipelines.reprocess.staging import wait_for
 from pipelines.reprocess.steps import Steps
 from pipelines.reprocess.streamed import buffered_for
 from receiver.durable.keyring import Keyring
-from schemas.raw_event import EVENT_ID
 
 STEPS: Final = (
     "suppressed",
@@ -146,7 +144,7 @@ def apply(
         deleted = cleaning.clean(client, live, steps)
         steps.reached("cleaned")
         deleted += warehouse.delete(client, live, person, until, before)
-        letters, letters_left = _delete_letters(client, live, archive, person, until, before, steps)
+        letters, letters_left = dead_letters.delete(client, live, archive, person, until, before, steps)
         deleted += letters
         warehouse.forget_decisions(client, live, person, messages)
         steps.reached("deleted")
@@ -319,48 +317,6 @@ def _replace_rows(
             apply_run(client, live, made.run_id, actor, force=True, reason=reason)
     steps.reached("placed")
     drop_runs(client, live, reason)
-
-
-def _delete_letters(
-    client: bigquery.Client,
-    live: Target,
-    archive: str,
-    person: Person,
-    until: dt.datetime,
-    before: dt.datetime,
-    steps: Steps,
-) -> tuple[int, int]:
-    """Delete dead letters that name the person, of events that the archive does not have, or that have no id.
-
-    No run replaces them. Returns how many were deleted, and how many have to wait.
-    """
-    spelt, place = person.spellings(), live.table("dead_letters")
-    found = warehouse.named_letters(client, place, spelt, until)
-    nowhere = _not_archived(archive, {each.event_id for each in found if each.event_id}, steps)
-    gone = [each for each in found if each.event_id is None or each.event_id in nowhere]
-    deleted = warehouse.delete_letters(client, place, gone, before)
-    return deleted + _delete_letters_of_runs(client, live, spelt, until), len(gone) - deleted
-
-
-def _not_archived(archive: str, ids: set[str], steps: Steps) -> set[str]:
-    """Return which of some events the archive does not have, and remember none of those that it has."""
-    left = set(ids)
-    for event in events(archive, steps, "looking for dead letters", []) if left else ():
-        left.discard(event.attributes.get(EVENT_ID, ""))
-        if not left:
-            break
-    return left
-
-
-def _delete_letters_of_runs(client: bigquery.Client, live: Target, spelt: Spellings, until: dt.datetime) -> int:
-    """Delete dead letters that runs have made, and keep, of events without an id, and that name the person."""
-    deleted = 0
-    for dataset in warehouse.kept_runs(client, live):
-        place = f"{dataset}.dead_letters"
-        if any(each.table_id == "dead_letters" for each in client.list_tables(dataset)):
-            found = warehouse.named_letters(client, place, spelt, until, "stored.event_id IS NULL")
-            deleted += warehouse.delete_letters(client, place, found, None)
-    return deleted
 
 
 def drop_runs(client: bigquery.Client, live: Target, reason: str) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime as dt
-import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,22 +15,10 @@ from google.cloud import bigquery
 from pipelines.bigquery import load, resolving
 from pipelines.bigquery.target import Target, drop_dataset
 from pipelines.core.rows import TABLES
-from pipelines.core.spellings import Spellings
 from pipelines.erase.person import Person
 from pipelines.reprocess.sql import Extent, literal, moment, partitions, superseded
 from pipelines.reprocess.staging import AFFECTED, CHANGES, wait_for
 from schemas import loader
-
-
-class Letter(msgspec.Struct, frozen=True):
-    """A dead letter that is stored."""
-
-    event_id: str | None
-    day: dt.date
-    """On which it was received."""
-    known: str
-    """The hash by which it is known: it has no id of its own."""
-
 
 OF_PEOPLE: Final = ("metadata", "aliases", "contacts", "conversations", "messages")
 """The tables with rows of people, those of messages last: metadata is found by them."""
@@ -41,14 +28,6 @@ IDS_AT_ONCE: Final = 2_000
 """So many are looked for by one statement."""
 LONGEST_EXPRESSION: Final = 8_000
 """Characters: BigQuery's have bounds."""
-_LETTER: Final = (
-    "TO_JSON_STRING(STRUCT("
-    + ", ".join(
-        f"stored.{name}" for name in ("event_id", "stage", "pointer", "error_message", "data", "attributes")
-    )
-    + "))"
-)
-"""What a dead letter, `stored`, says and is known by."""
 _DAY_MS: Final = 86_400_000
 _SCHEMA: Final = pa.schema([pa.field("id", pa.string())])
 COLUMNS: Final = [bigquery.SchemaField("id", "STRING")]
@@ -94,13 +73,13 @@ def of(live: Target, table: str, person: Person, until: dt.datetime | None) -> l
     Each names so many ids as a statement takes.
     """
     by = f" AND stored.received_at <= {moment(until)}" if until else ""
-    contacts = list(_chunks(person.contacts))
+    contacts = list(chunks(person.contacts))
     found = [f"stored.contact_id IN ({each}){by}" for each in contacts]
     if table == "aliases":
         found += [f"stored.other_contact_id IN ({each}){by}" for each in contacts]
     if table == "metadata":
         found += [f"stored.subject_id IN ({each}){by}" for each in contacts]
-        own = _chunks(person.own_conversations)
+        own = chunks(person.own_conversations)
         found += [f"stored.contact_id IS NULL AND stored.conversation_id IN ({each}){by}" for each in own]
         messages = live.table("messages")
         found += [
@@ -137,7 +116,7 @@ def delete(client: bigquery.Client, live: Target, person: Person, until: dt.date
     for table, days in by_day(client, live, person, until).items():
         either = " OR ".join(f"({each})" for each in of(live, table, person, until))
         for day in days:
-            deleted += _run(
+            deleted += run(
                 client,
                 f"DELETE FROM `{live.table(table)}` AS stored "  # noqa: S608
                 f"WHERE {partitions(table, Extent(day, day, day, day), 'stored.')} AND ({either}) "
@@ -158,53 +137,15 @@ def waiting(client: bigquery.Client, live: Target, person: Person, until: dt.dat
     return left
 
 
-def named_letters(
-    client: bigquery.Client, place: str, spelt: Spellings, until: dt.datetime, condition: str = "TRUE"
-) -> list[Letter]:
-    """Return the dead letters in a table, received by then, that name somebody; `condition` is on `stored`."""
-    found = []
-    before: list[Spellings] = []
-    for start in range(0, len(spelt.ids), IDS_AT_ONCE):
-        part = Spellings(spelt.ids[start : start + IDS_AT_ONCE])
-        hints = " OR ".join(f"REGEXP_CONTAINS(line, {literal(each)})" for each in part.hints(LONGEST_EXPRESSION))
-        sql = (
-            f"SELECT event_id, day, line FROM (SELECT event_id, DATE(received_at) AS day, {_LETTER} AS line "  # noqa: S608
-            f"FROM `{place}` AS stored WHERE stored.received_at <= {moment(until)} AND {condition}) WHERE {hints}"
-        )
-        for row in client.query_and_wait(sql):
-            line = row["line"].encode()
-            if part.are_in(line) and not any(each.are_in(line) for each in before):
-                found.append(Letter(row["event_id"], row["day"], hashlib.sha256(line).hexdigest()))
-        before.append(part)
-    return found
-
-
-def delete_letters(
-    client: bigquery.Client, place: str, letters: Sequence[Letter], before: dt.datetime | None
-) -> int:
-    """Delete dead letters, those that have left the write buffer where there is one; return how many."""
-    deleted = 0
-    left = f" AND (stored.placed_at IS NOT NULL OR stored.processed_at < {moment(before)})" if before else ""
-    for day in sorted({each.day for each in letters}):
-        for known in _chunks({each.known for each in letters if each.day == day}):
-            deleted += _run(
-                client,
-                f"DELETE FROM `{place}` AS stored "  # noqa: S608
-                f"WHERE {partitions('dead_letters', Extent(day, day, day, day), 'stored.')} "
-                f"AND TO_HEX(SHA256({_LETTER})) IN ({known}){left}",
-            )
-    return deleted
-
-
 def forget_decisions(client: bigquery.Client, live: Target, person: Person, messages: str) -> None:
     """Delete what is kept of who the person is, and of where their messages are shown."""
     tables = {"alias_decisions": ("contact_id", "other_contact_id"), "resolved_contacts": ("contact_id",)}
     tables["resolved_contacts"] += ("resolved_contact_id",)
     for table, columns in tables.items():
-        for ids in _chunks(person.contacts):
+        for ids in chunks(person.contacts):
             for column in columns:
-                _run(client, f"DELETE FROM `{live.table(table)}` WHERE {column} IN ({ids})")  # noqa: S608
-    _run(client, f"DELETE FROM `{live.table('retold')}` WHERE id IN (SELECT id FROM `{messages}`)")  # noqa: S608
+                run(client, f"DELETE FROM `{live.table(table)}` WHERE {column} IN ({ids})")  # noqa: S608
+    run(client, f"DELETE FROM `{live.table('retold')}` WHERE id IN (SELECT id FROM `{messages}`)")  # noqa: S608
 
 
 def kept_runs(client: bigquery.Client, live: Target) -> list[str]:
@@ -233,9 +174,9 @@ def take_out_of_runs(
         ]
         if own:
             found = " UNION ALL ".join(own)
-            _run(client, f"INSERT INTO `{erased}` (id) SELECT DISTINCT event_id FROM ({found})")  # noqa: S608
+            run(client, f"INSERT INTO `{erased}` (id) SELECT DISTINCT event_id FROM ({found})")  # noqa: S608
         for table in sorted(there):
-            deleted += _run(
+            deleted += run(
                 client,
                 f"DELETE FROM `{dataset}.{table}` WHERE event_id IN (SELECT id FROM `{erased}`)",  # noqa: S608
             )
@@ -273,13 +214,15 @@ def listed(
         client.delete_dataset(dataset, delete_contents=True, not_found_ok=True)
 
 
-def _run(client: bigquery.Client, statement: str) -> int:
+def run(client: bigquery.Client, statement: str) -> int:
+    """Run a statement that changes rows, and return how many."""
     job: Any = client.query(statement)
     wait_for(job)
     return int(job.num_dml_affected_rows or 0)
 
 
-def _chunks(ids: Iterable[str]) -> Iterator[str]:
+def chunks(ids: Iterable[str]) -> Iterator[str]:
+    """Yield ids in parts, each as the literals of a statement that BigQuery takes."""
     ordered = sorted(ids)
     for start in range(0, len(ordered), _MOST_IDS):
         yield ", ".join(map(literal, ordered[start : start + _MOST_IDS]))

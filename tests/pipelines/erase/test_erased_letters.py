@@ -1,7 +1,6 @@
 """Dead letters that name an erased person go, also of events that are not archived, or have no id."""
 
 import datetime as dt
-import importlib
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 from erased_world import ANN, BOB, Erasing, of_everybody, profile, text, whatsapp
 
 from pipelines.core.spellings import Spellings
-from pipelines.erase import warehouse as erased_warehouse
+from pipelines.erase import dead_letters
 from pipelines.reprocess.steps import Steps
 from schemas.raw_event import EVENT_ID, RawEvent
 from tests.pipelines.reprocess.reprocess_support import Warehouse
@@ -86,7 +85,6 @@ def test_looking_for_their_events_keeps_no_ids_of_all_others_and_ends_when_all_a
     """An archive has more ids than fit into memory."""
     kept: weakref.WeakSet[Id] = weakref.WeakSet()
     most = read = 0
-    applying = importlib.import_module("pipelines.erase.apply")
 
     def archived(*_: object) -> Iterator[RawEvent]:
         nonlocal most, read
@@ -96,17 +94,17 @@ def test_looking_for_their_events_keeps_no_ids_of_all_others_and_ends_when_all_a
             most = max(most, len(kept))
             yield RawEvent(b"", {EVENT_ID: known})
 
-    monkeypatch.setattr(applying, "events", archived)
+    monkeypatch.setattr(dead_letters, "events", archived)
 
-    assert applying._not_archived("archive", {"event 700", "nowhere"}, Steps()) == {"nowhere"}
+    assert dead_letters.not_archived("archive", {"event 700", "nowhere"}, Steps()) == {"nowhere"}
     assert (read, most < 10) == (1_000, True)
-    assert applying._not_archived("archive", {"event 700"}, Steps()) == set()
+    assert dead_letters.not_archived("archive", {"event 700"}, Steps()) == set()
     assert read == 700
 
 
 def test_many_people_are_looked_for_in_statements_that_bigquery_takes(monkeypatch: pytest.MonkeyPatch):
     """A megabyte of text: https://cloud.google.com/bigquery/quotas#query_jobs."""
-    monkeypatch.setattr(erased_warehouse, "IDS_AT_ONCE", 10)
+    monkeypatch.setattr(dead_letters.warehouse, "IDS_AT_ONCE", 10)
     people = [f"4915112345{number:03d}" for number in range(25)]
     asked: list[str] = []
 
@@ -116,7 +114,7 @@ def test_many_people_are_looked_for_in_statements_that_bigquery_takes(monkeypatc
             return [{"event_id": None, "day": LATER.date(), "line": f"of {people[0]} and {people[-1]}"}]
 
     client: Any = Client()
-    found = erased_warehouse.named_letters(client, "p.d.dead_letters", Spellings(people), LATER)
+    found = dead_letters.named(client, "p.d.dead_letters", Spellings(people), LATER)
 
     assert [sum(each in sql for each in people) for sql in asked] == [10, 10, 5]
     assert len(found) == 1
